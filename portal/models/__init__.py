@@ -1,0 +1,40 @@
+"""The tables, one noun a file."""
+
+from portal.models.assignment import Assignment, Candidate
+from portal.models.audit_event import AuditEvent, AuditHead
+from portal.models.base import Base
+from portal.models.client import Client, Engagement, Membership, TaxReturn
+from portal.models.connection import BankAccount, ConnectAttempt, Connection, Consent
+from portal.models.receipt import Document, Preview, Receipt, SkippedInvoice
+from portal.models.run import Heartbeat, RequestBudget, Run
+from portal.models.transaction import Transaction
+from portal.models.user import Attempt, OneTimeCode, Role, User, UserSession
+
+__all__ = [
+    "Assignment",
+    "Attempt",
+    "AuditEvent",
+    "AuditHead",
+    "BankAccount",
+    "Base",
+    "Candidate",
+    "Client",
+    "ConnectAttempt",
+    "Connection",
+    "Consent",
+    "Document",
+    "Engagement",
+    "Heartbeat",
+    "Membership",
+    "OneTimeCode",
+    "Preview",
+    "Receipt",
+    "RequestBudget",
+    "Role",
+    "Run",
+    "SkippedInvoice",
+    "TaxReturn",
+    "Transaction",
+    "User",
+    "UserSession",
+]

@@ -1,0 +1,59 @@
+"""What the matcher proposes and what was decided."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.models.base import Base, HasId, Id
+
+
+class Candidate(HasId, Base):
+    """A transaction (or several) that may belong to a receipt in review, best first."""
+
+    __tablename__ = "candidate"
+
+    client_id: Mapped[str] = mapped_column(Id, ForeignKey("client.id"), index=True)
+    receipt_id: Mapped[str] = mapped_column(Id, ForeignKey("receipt.id"), index=True)
+    rank: Mapped[int]  #: 1 is the best
+    score: Mapped[float]  #: probability, 0–1
+    grade: Mapped[str]  #: sure, likely, possible
+    allocations: Mapped[list[Any]]  #: [{"transaction": id, "amount_cents": int}]
+    reasons: Mapped[list[Any]]  #: [{"code", "is_for", "values"}], worded by the templates
+    matcher: Mapped[str]  #: version of the rules
+
+
+class Assignment(HasId, Base):
+    """A decided link between a receipt and (a part of) a transaction. Withdrawing it ends it; the row stays."""
+
+    __tablename__ = "assignment"
+    __table_args__ = (
+        CheckConstraint("amount_cents > 0", name="amount_positive"),
+        Index(
+            "uq_assignment_standing",
+            "receipt_id",
+            "transaction_id",
+            unique=True,
+            sqlite_where=text("withdrawn_at IS NULL"),
+            postgresql_where=text("withdrawn_at IS NULL"),
+        ),
+        Index("ix_assignment_client_created", "client_id", "created_at"),
+        Index("ix_assignment_transaction", "transaction_id"),
+    )
+
+    client_id: Mapped[str] = mapped_column(Id, ForeignKey("client.id"))
+    receipt_id: Mapped[str] = mapped_column(Id, ForeignKey("receipt.id"))
+    transaction_id: Mapped[str] = mapped_column(Id, ForeignKey("bank_transaction.id"))
+    amount_cents: Mapped[int] = mapped_column(BigInteger)  #: part of the transaction used, in its currency
+    decision_id: Mapped[str] = mapped_column(Id)  #: the same for all parts that were decided together
+    actor: Mapped[str]  #: user id or system:<job>
+    is_automatic: Mapped[bool]
+    score: Mapped[float | None]
+    reasons: Mapped[list[Any]] = mapped_column(default=list)
+    matcher: Mapped[str | None]
+    created_at: Mapped[datetime]
+    withdrawn_at: Mapped[datetime | None]
+    withdrawn_by: Mapped[str | None]

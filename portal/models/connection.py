@@ -1,0 +1,97 @@
+"""The technical link to a client's bank, the consent behind it, and the accounts it opens."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.models.base import Base, HasId, Id
+
+
+class Connection(HasId, Base):
+    """One link of one kind between a client and Qonto; its own tokens and scopes.
+
+    `state` is the consent's side (`domain/connection_state.py`); how a sync goes is told by the runs.
+    """
+
+    __tablename__ = "connection"
+    __table_args__ = (UniqueConstraint("client_id", "kind"),)
+
+    client_id: Mapped[str] = mapped_column(Id, ForeignKey("client.id"))
+    kind: Mapped[str]  #: documents, bank (payments later)
+    state: Mapped[str]  #: connecting, active, action_needed, disconnected
+    reason: Mapped[str] = mapped_column(default="")  #: why action is needed: a code of `domain/connection_state.py`
+    organization_id: Mapped[str | None]  #: Qonto's; learned from the first rows or the organisation call
+    organization_name: Mapped[str | None]
+    scopes: Mapped[str] = mapped_column(default="")  #: granted, space separated
+    connected_by: Mapped[str | None] = mapped_column(Id, ForeignKey("user_account.id"))
+    connected_at: Mapped[datetime | None]  #: when the first call over the new consent had succeeded
+    consent_expires_at: Mapped[datetime | None]  #: the refresh token's end if it is not used before
+    created_at: Mapped[datetime]
+
+    access_token: Mapped[str | None]  #: sealed
+    refresh_token: Mapped[str | None]  #: sealed
+    access_expires_at: Mapped[datetime | None]  #: by our own receipt clock
+    token_version: Mapped[int] = mapped_column(default=0)  #: counts each stored token set
+    refresh_lease: Mapped[str | None]  #: who refreshes right now
+    refresh_lease_until: Mapped[datetime | None]
+    refresh_started_at: Mapped[datetime | None]  #: first use of the stored refresh token: the bank's minute of grace runs from here
+
+    synced_until: Mapped[datetime | None]  #: everything the bank changed before this moment has been applied
+    scope_start_on: Mapped[date | None]  #: start of the period that `synced_until` speaks of; an earlier start means a backfill
+    last_attempt_at: Mapped[datetime | None]
+    last_success_at: Mapped[datetime | None]
+
+
+class Consent(HasId, Base):
+    """A permission given once; kept after it ended."""
+
+    __tablename__ = "consent"
+
+    client_id: Mapped[str] = mapped_column(Id, ForeignKey("client.id"))
+    connection_id: Mapped[str] = mapped_column(Id, ForeignKey("connection.id"), index=True)
+    scopes: Mapped[str]
+    granted_by: Mapped[str] = mapped_column(Id, ForeignKey("user_account.id"))
+    granted_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class ConnectAttempt(HasId, Base):
+    """A journey to the bank's consent page: state and verifier, for one session, one client, one use, ten minutes."""
+
+    __tablename__ = "connect_attempt"
+
+    state_hash: Mapped[str] = mapped_column(unique=True)
+    user_id: Mapped[str] = mapped_column(Id, ForeignKey("user_account.id"))
+    client_id: Mapped[str] = mapped_column(Id, ForeignKey("client.id"))
+    kind: Mapped[str]
+    verifier: Mapped[str]  #: sealed PKCE code verifier
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class BankAccount(HasId, Base):
+    """One IBAN of a client."""
+
+    __tablename__ = "bank_account"
+    __table_args__ = (UniqueConstraint("client_id", "iban"), UniqueConstraint("connection_id", "qonto_id"))
+
+    client_id: Mapped[str] = mapped_column(Id, ForeignKey("client.id"))
+    connection_id: Mapped[str] = mapped_column(Id, ForeignKey("connection.id"))
+    qonto_id: Mapped[str]
+    iban: Mapped[str | None]
+    name: Mapped[str]
+    currency: Mapped[str]
+    balance_cents: Mapped[int | None]
+    is_active: Mapped[bool] = mapped_column(default=True)
+    start_on: Mapped[date]  #: transactions booked before this day are not fetched
+    synced_until: Mapped[datetime | None]
+    covered_until: Mapped[date | None]  #: last Berlin day of which every booked transaction is here
+
+    @property
+    def short_iban(self) -> str:
+        """The last four digits, all that a list or a log may show."""
+        return f"··{self.iban[-4:]}" if self.iban else ""

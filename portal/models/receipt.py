@@ -1,0 +1,124 @@
+"""Receipts (what documents a transaction), their stored documents, and invoices that were skipped."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.models.base import Base, HasId, Id
+
+
+class Receipt(HasId, Base):
+    """An imported invoice or credit note. Facts are the newest version's; older documents stay readable.
+
+    Exactly one of the states holds at any time: `in_review` (with a reason), `assigned`, `set_aside` (with a reason).
+    """
+
+    __tablename__ = "receipt"
+    __table_args__ = (
+        UniqueConstraint("connection_id", "qonto_id"),
+        Index("ix_receipt_client_state", "client_id", "state"),
+        Index("ix_receipt_number_in_client", "client_id", "sequence", unique=True),
+    )
+
+    client_id: Mapped[str] = mapped_column(Id, ForeignKey("client.id"))
+    connection_id: Mapped[str | None] = mapped_column(Id, ForeignKey("connection.id"))  #: None: uploaded by hand
+    sequence: Mapped[int]  #: counts the client's receipts: R-1, R-2, …
+    qonto_id: Mapped[str | None]
+    kind: Mapped[str]  #: supplier_invoice, client_invoice, credit_note
+    direction: Mapped[str]  #: expense or income
+    number: Mapped[str | None]
+    counterparty: Mapped[str | None]
+    amount_cents: Mapped[int | None] = mapped_column(BigInteger)  #: gross; negative for a credit note
+    currency: Mapped[str | None]
+    issued_on: Mapped[date | None]
+    due_on: Mapped[date | None]
+    paid_on: Mapped[date | None]
+    iban: Mapped[str | None]
+    source_status: Mapped[str]  #: the bank's word, e.g. paid
+    eligibility: Mapped[str]  #: why it was imported: paid, linked
+    linked_transactions: Mapped[list[Any]] = mapped_column(default=list)  #: bank ids of transactions that the bank linked
+    attachments: Mapped[list[Any]] = mapped_column(default=list)  #: bank ids of the files that belong to it now
+    qonto_updated_at: Mapped[datetime | None]
+
+    state: Mapped[str]  #: in_review, assigned, set_aside
+    review_reason: Mapped[str | None]  #: `domain.matching.ReviewReason` while in review
+    set_aside_reason: Mapped[str | None]
+    in_review_since: Mapped[datetime | None]
+    document_state: Mapped[str]  #: complete, waiting (the bank has none yet), fetching, failed
+    document_problem: Mapped[str | None]  #: why a file could not be had: gone, too_big, refused, …
+    document_tries: Mapped[int] = mapped_column(default=0)  #: failed fetches of the current files
+    is_changed_at_source: Mapped[bool] = mapped_column(default=False)  #: differs from what was assigned; shown until a person decided
+    version: Mapped[int] = mapped_column(default=1)  #: grows with each change; a stale page is refused by it
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return f"R-{self.sequence}"
+
+    @property
+    def seen_amount_cents(self) -> int | None:
+        """Signed as the client feels it: an expense is negative."""
+        if self.amount_cents is None:
+            return None
+        return -self.amount_cents if self.direction == "expense" else self.amount_cents
+
+
+class Document(HasId, Base):
+    """Stored bytes of a receipt. A changed file is a further row; none is ever overwritten."""
+
+    __tablename__ = "document"
+    __table_args__ = (UniqueConstraint("receipt_id", "attachment_id", "sha256"),)
+
+    client_id: Mapped[str] = mapped_column(Id, ForeignKey("client.id"), index=True)
+    receipt_id: Mapped[str] = mapped_column(Id, ForeignKey("receipt.id"), index=True)
+    attachment_id: Mapped[str | None]  #: the bank's id of the file
+    version: Mapped[int]  #: 1 is the first that arrived
+    sha256: Mapped[str]
+    size: Mapped[int] = mapped_column(BigInteger)
+    media_type: Mapped[str]  #: by content, never by name
+    file_name: Mapped[str]
+    is_preferred_view: Mapped[bool] = mapped_column(default=False)  #: the readable twin of an XML e-invoice
+    fetched_at: Mapped[datetime]
+
+
+class Preview(HasId, Base):
+    """Pictures of a document's pages, made outside the web process. Derived: may be thrown away and made again."""
+
+    __tablename__ = "preview"
+    __table_args__ = (UniqueConstraint("client_id", "sha256"),)
+
+    client_id: Mapped[str] = mapped_column(Id, ForeignKey("client.id"))
+    sha256: Mapped[str]
+    media_type: Mapped[str]
+    state: Mapped[str]  #: due, ready, impossible
+    reason: Mapped[str | None]  #: why impossible: encrypted, broken, too_big, timeout, crashed, type
+    page_count: Mapped[int | None]
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    page_keys: Mapped[list[Any]] = mapped_column(default=list)  #: storage keys of the page pictures
+    words: Mapped[list[Any]] = mapped_column(default=list)  #: [text, left, top, right, bottom], 0–1 of page 1
+    made_at: Mapped[datetime | None]
+
+
+class SkippedInvoice(HasId, Base):
+    """An invoice the bank listed that is not imported (yet), with the reason; looked at again whenever it changes."""
+
+    __tablename__ = "skipped_invoice"
+    __table_args__ = (UniqueConstraint("connection_id", "qonto_id"),)
+
+    client_id: Mapped[str] = mapped_column(Id, ForeignKey("client.id"), index=True)
+    connection_id: Mapped[str] = mapped_column(Id, ForeignKey("connection.id"))
+    qonto_id: Mapped[str]
+    kind: Mapped[str]
+    reason: Mapped[str]  #: `domain.eligibility.SkipReason`
+    number: Mapped[str | None]
+    counterparty: Mapped[str | None]
+    issued_on: Mapped[date | None]
+    qonto_updated_at: Mapped[datetime | None]
+    seen_at: Mapped[datetime]

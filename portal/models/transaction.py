@@ -1,0 +1,42 @@
+"""Booked movements on a client's bank accounts."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.models.base import Base, HasId, Id
+
+
+class Transaction(HasId, Base):
+    """A booked movement. The amount is always positive; `side` says where the money went."""
+
+    __tablename__ = "bank_transaction"
+    __table_args__ = (
+        UniqueConstraint("bank_account_id", "qonto_id"),
+        CheckConstraint("amount_cents > 0", name="amount_positive"),
+        Index("ix_bank_transaction_client_booked", "client_id", "booked_on"),
+        Index("ix_bank_transaction_client_qonto", "client_id", "qonto_id"),
+    )
+
+    client_id: Mapped[str] = mapped_column(Id, ForeignKey("client.id"))
+    bank_account_id: Mapped[str] = mapped_column(Id, ForeignKey("bank_account.id"))
+    qonto_id: Mapped[str]
+    side: Mapped[str]  #: debit or credit
+    amount_cents: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str]
+    local_amount_cents: Mapped[int | None] = mapped_column(BigInteger)  #: in the currency of the purchase
+    local_currency: Mapped[str | None]
+    status: Mapped[str]  #: booked, or what the bank made of it later: declined, reversed
+    emitted_at: Mapped[datetime | None]
+    settled_at: Mapped[datetime]
+    booked_on: Mapped[date]  #: Berlin day of `settled_at`
+    counterparty: Mapped[str | None]
+    counterparty_iban: Mapped[str | None]
+    remittance: Mapped[str | None]  #: the text that travels with the money
+    operation_type: Mapped[str | None]
+    qonto_updated_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]

@@ -1,0 +1,189 @@
+"""What happened is a row: append-only audit events, numbered and hash-chained per client.
+
+Each tag names exactly the keys of its details; a call with other keys raises, so the vocabulary cannot drift.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import Session
+
+from portal.crypto import chain_hash
+from portal.db import new_id
+from portal.models import AuditEvent, AuditHead
+
+INSTALLATION = "installation"  #: the chain of events that belong to no client
+FIRST = "0" * 64
+
+
+class Tag(Enum):
+    """`subject.action` and the exact keys of its details. Never a secret, a full IBAN or a document's content."""
+
+    USER_SIGNED_IN = ("user.signed_in", {"has_second_factor"})
+    USER_SIGN_IN_FAILED = ("user.sign_in_failed", {"reason"})
+    USER_SIGNED_OUT = ("user.signed_out", set[str]())
+    USER_SECOND_FACTOR_ENROLLED = ("user.second_factor_enrolled", set[str]())
+    USER_SECOND_FACTOR_FAILED = ("user.second_factor_failed", set[str]())
+    USER_CREATED = ("user.created", {"role"})
+    USER_CHANGED = ("user.changed", {"fields"})
+    USER_PASSWORD_CHANGED = ("user.password_changed", set[str]())
+    CODE_ISSUED = ("code.issued", {"purpose"})
+    CODE_USED = ("code.used", {"purpose"})
+    CLIENT_CREATED = ("client.created", {"number"})
+    MEMBERSHIP_GRANTED = ("membership.granted", {"user", "kind"})
+    ENGAGEMENT_COMMISSIONED = ("engagement.commissioned", {"tax_year", "returns"})
+    RETURN_COMPLETED = ("tax_return.completed", {"tax_year", "kind"})
+    CONNECT_STARTED = ("connection.connect_started", {"kind"})
+    CONNECT_REFUSED = ("connection.connect_refused", {"kind", "reason"})
+    CONNECTION_ACTIVE = ("connection.active", {"kind", "scopes"})
+    CONNECTION_BROKEN = ("connection.broken", {"kind", "reason"})
+    CONNECTION_ENDED = ("connection.ended", {"kind"})
+    RUN_REQUESTED = ("run.requested", {"kind", "trigger"})
+    RUN_FINISHED = ("run.finished", {"kind", "outcome", "new", "updated", "unchanged", "skipped", "failed"})
+    RECEIPT_IMPORTED = ("receipt.imported", {"qonto_id", "eligibility"})
+    RECEIPT_CHANGED = ("receipt.changed", {"fields"})
+    RECEIPT_SET_ASIDE = ("receipt.set_aside", {"reason"})
+    RECEIPT_REOPENED = ("receipt.reopened", {"reason"})
+    DOCUMENT_STORED = ("document.stored", {"receipt", "version", "sha256", "size"})
+    DOCUMENT_VIEWED = ("document.viewed", {"receipt"})
+    DOCUMENT_DOWNLOADED = ("document.downloaded", {"receipt"})
+    TRANSACTIONS_IMPORTED = ("bank_account.transactions_imported", {"new", "updated"})
+    TRANSACTION_CHANGED = ("transaction.changed", {"before", "after"})
+    ASSIGNMENT_MADE = ("assignment.made", {"receipt", "transactions", "is_automatic", "score", "matcher"})
+    ASSIGNMENT_WITHDRAWN = ("assignment.withdrawn", {"receipt", "transactions", "reason"})
+
+    @property
+    def text(self) -> str:
+        """What is stored."""
+        return self.value[0]
+
+    @property
+    def keys(self) -> set[str]:
+        """The exact keys of `details`."""
+        return self.value[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who acts and from where; set once at the edge (request or job)."""
+
+    actor: str  #: user id or system:<job>
+    request_id: str = ""
+    address: str = ""
+
+
+_origin: ContextVar[Origin] = ContextVar("origin")
+_key: ContextVar[str] = ContextVar("audit_key")
+
+
+@contextmanager
+def acting(origin: Origin, *, key: str) -> Iterator[None]:
+    """Everything recorded inside is this actor's. `key` seals the chain (the installation's secret key)."""
+    origin_token, key_token = _origin.set(origin), _key.set(key)
+    try:
+        yield
+    finally:
+        _origin.reset(origin_token)
+        _key.reset(key_token)
+
+
+def current_actor() -> str:
+    """The actor of the surrounding `acting`; LookupError outside of one: nobody changes anything namelessly."""
+    return _origin.get().actor
+
+
+def record(
+    session: Session, tag: Tag, *, subject: str, at: datetime, client_id: str | None = None, **details: object
+) -> None:
+    """Append one event to the chain of the client, in the caller's transaction."""
+    record_all(session, [(tag, subject, details)], at=at, client_id=client_id)
+
+
+def record_all(
+    session: Session, events: list[tuple[Tag, str, dict[str, object]]], *, at: datetime, client_id: str | None
+) -> None:
+    """Append several events of one client at once: the head of its chain is read and moved only once."""
+    if not events:
+        return
+    origin, key = _origin.get(), _key.get()
+    chain = client_id or INSTALLATION
+    head = _locked_head(session, chain)
+    sequence, previous = head
+    rows = []
+    for tag, subject, details in events:
+        if set(details) != tag.keys:
+            raise ValueError(f"{tag.text} takes exactly {sorted(tag.keys)}, not {sorted(details)}")
+        sequence += 1
+        body = canonical(
+            chain=chain, sequence=sequence, at=at, tag=tag.text, actor=origin.actor, subject=subject, details=details,
+            request_id=origin.request_id, address=origin.address,
+        )  # fmt: skip
+        link = chain_hash(key, previous, body)
+        rows.append(
+            {
+                "id": new_id(), "chain": chain, "sequence": sequence, "client_id": client_id, "at": at, "tag": tag.text,
+                "actor": origin.actor, "subject": subject, "details": details, "request_id": origin.request_id,
+                "address": origin.address, "previous_hash": previous, "hash": link,
+            }
+        )  # fmt: skip
+        previous = link
+    session.execute(AuditEvent.__table__.insert(), rows)  # type: ignore[attr-defined]
+    session.execute(
+        update(AuditHead).where(AuditHead.chain == chain).values(sequence=sequence, hash=previous),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def canonical(
+    *, chain: str, sequence: int, at: datetime, tag: str, actor: str, subject: str, details: object, request_id: str,
+    address: str,
+) -> str:  # fmt: skip
+    """The one spelling of an event that its hash is made of."""
+    return json.dumps(
+        [chain, sequence, at.isoformat(), tag, actor, subject, details, request_id, address],
+        ensure_ascii=False, sort_keys=True, separators=(",", ":"),
+    )  # fmt: skip
+
+
+def broken_links(session: Session, *, key: str) -> list[str]:
+    """Verify every chain; one sentence per fault (`<chain> <sequence>: …`). Empty: all is well."""
+    faults = []
+    last: dict[str, tuple[int, str]] = {}
+    events = session.scalars(select(AuditEvent).order_by(AuditEvent.chain, AuditEvent.sequence).execution_options(yield_per=1000))
+    for event in events:
+        sequence, previous = last.get(event.chain, (0, FIRST))
+        body = canonical(
+            chain=event.chain, sequence=event.sequence, at=event.at, tag=event.tag, actor=event.actor, subject=event.subject,
+            details=event.details, request_id=event.request_id, address=event.address,
+        )  # fmt: skip
+        if event.sequence != sequence + 1:
+            faults.append(f"{event.chain} {event.sequence}: {sequence + 1} is missing")
+        if event.previous_hash != previous or event.hash != chain_hash(key, event.previous_hash, body):
+            faults.append(f"{event.chain} {event.sequence}: the hash does not fit")
+        last[event.chain] = (event.sequence, event.hash)
+    for head in session.scalars(select(AuditHead)):
+        if last.get(head.chain, (0, FIRST)) != (head.sequence, head.hash):
+            faults.append(f"{head.chain} {head.sequence}: the end of the chain is missing")
+        last.pop(head.chain, None)
+    faults.extend(f"{chain}: the head of the chain is missing" for chain in last)
+    return faults
+
+
+def _locked_head(session: Session, chain: str) -> tuple[int, str]:
+    """The head of the chain, locked until the transaction ends (SQLite locks everything anyway)."""
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    insert = sqlite_insert if is_sqlite else postgres_insert
+    session.execute(insert(AuditHead).values(chain=chain, sequence=0, hash=FIRST).on_conflict_do_nothing())
+    query = select(AuditHead.sequence, AuditHead.hash).where(AuditHead.chain == chain)
+    row = session.execute(query if is_sqlite else query.with_for_update()).one()
+    return row.sequence, row.hash
