@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, func
+from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.models.base import Base, HasId, Id
@@ -23,9 +23,8 @@ class User(HasId, Base):
     """A person with a log-in."""
 
     __tablename__ = "user_account"
-    __table_args__ = (Index("uq_user_account_email", func.lower("email"), unique=True),)
 
-    email: Mapped[str]  #: as typed by whoever invited; compared in lower case
+    email: Mapped[str] = mapped_column(unique=True)  #: in lower case
     name: Mapped[str]
     role: Mapped[str]  #: a `Role`
     password_hash: Mapped[str]  #: argon2id with its parameters

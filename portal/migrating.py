@@ -1,0 +1,60 @@
+"""Schema versions: bring a database to the newest one, or tell where it stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from portal.db import Database
+
+HERE = Path(__file__).parent / "migrations"
+
+
+def upgrade(database: Database, revision: str = "head") -> None:
+    """Run all migrations up to `revision`; each in a transaction of its own."""
+    _run(database, command.upgrade, revision)
+
+
+def downgrade(database: Database, revision: str) -> None:
+    """Step back to `revision` ("base": an empty database)."""
+    _run(database, command.downgrade, revision)
+
+
+def current(database: Database) -> str | None:
+    """The revision of the database; None before the first migration."""
+    with database.engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def head() -> str | None:
+    """The newest revision that this version of the product knows."""
+    return ScriptDirectory(str(HERE)).get_current_head()
+
+
+def differences(database: Database) -> list[object]:
+    """What the models have and the database lacks, or the other way round; empty when they agree."""
+    from alembic.autogenerate import compare_metadata  # noqa: PLC0415 -- only tests ask
+
+    from portal.models import Base  # noqa: PLC0415 -- as above
+
+    with database.engine.connect() as connection:
+        return compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), Base.metadata)
+
+
+def new_revision(database: Database, message: str) -> None:
+    """Write a migration file from the difference between models and database; for developers."""
+    _run(database, lambda config, text: command.revision(config, text, autogenerate=True), message)
+
+
+def _run(database: Database, action: object, argument: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(HERE))
+    config.set_main_option("path_separator", "os")
+    with database.engine.connect() as connection:
+        config.attributes["connection"] = connection
+        action(config, argument)  # type: ignore[operator]
+        connection.commit()
