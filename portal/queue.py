@@ -12,7 +12,6 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue as RqQueue
-from rq import Retry
 from rq.exceptions import DuplicateJobError
 
 log = structlog.get_logger()
@@ -30,7 +29,7 @@ class Ticket:
 
     run_id: str
     kind: str
-    start: int
+    start: str
 
 
 class Queue:
@@ -52,11 +51,10 @@ class Queue:
                 job_id=f"run-{ticket.run_id}-{ticket.start}",
                 unique=True,
                 job_timeout=JOB_TIMEOUT,
-                retry=Retry(max=2),
                 result_ttl=0,
                 failure_ttl=0,
             )
-        except DuplicateJobError:
+        except DuplicateJobError:  # no retry by RQ either: the ticker starts again whatever a dead worker left
             return False
         except RedisError as error:
             log.warning("queue_away", error=type(error).__name__)

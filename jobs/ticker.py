@@ -1,0 +1,120 @@
+"""The ticker: `python -m jobs.ticker`. Makes what is due and hands it to the workers. Any number of copies may run.
+
+It decides nothing that the database does not guard: a second ticker finds the same rows and changes nothing.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from redis.exceptions import RedisError
+from rq import Queue as RqQueue
+from rq.registry import StartedJobRegistry
+from sqlalchemy.exc import OperationalError
+
+from portal import build_ports
+from portal.log import configure
+from portal.ports import Ports
+from portal.queue import QUEUES
+from portal.services import authenticating, keeping, running
+from portal.services.auditing import Origin, acting
+from portal.settings import Settings
+
+log = structlog.get_logger()
+
+
+def schedule(ports: Ports) -> None:
+    """Make today's runs whose slot has come."""
+    with ports.database.write() as session:
+        running.make_scheduled(session, now=ports.clock.now())
+
+
+def dispatch(ports: Ports) -> None:
+    """Hand every startable run to its queue; the ones that Redis lost or a dead worker left included."""
+    now = ports.clock.now()
+    with ports.database.read() as session:
+        tickets = [running.ticket(run, now=now) for run in running.startable(session, now=now)]
+    for ticket in tickets:
+        ports.queue.push(ticket)
+
+
+def beat(ports: Ports) -> None:
+    """Show that the ticker lives."""
+    with ports.database.write() as session:
+        keeping.beat(session, "ticker", now=ports.clock.now())
+
+
+def tidy_redis(ports: Ports) -> None:
+    """Let RQ forget jobs of workers that died: by itself it looks only every few minutes. Their runs start again from the row."""
+    if ports.queue.redis is None:
+        return
+    for name in QUEUES:
+        queue = RqQueue(name, connection=ports.queue.redis, serializer="json")
+        started = StartedJobRegistry(queue=queue)
+        started.cleanup()
+        between = queue.intermediate_queue
+        for job_id in set(between.get_job_ids()) - set(started.get_job_ids()):
+            between.set_first_seen(job_id)
+            if between.should_be_cleaned_up(job_id):  # taken from the queue a minute ago and never started
+                between.remove(job_id)
+                if job := queue.fetch_job(job_id):
+                    job.delete()
+
+
+def forget_sessions(ports: Ports) -> None:
+    """Remove sessions that ended by themselves."""
+    with ports.database.write() as session:
+        authenticating.forget_expired_sessions(session, now=ports.clock.now())
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """One line of the timetable. `every` counts ticks."""
+
+    what: Callable[[Ports], None]
+    every: int
+    why: str
+
+
+TIMETABLE = (
+    Duty(schedule, 1, "one run per connection and Berlin day"),
+    Duty(dispatch, 1, "the database knows what must run, Redis only carries it"),
+    Duty(beat, 1, "health checks see a silent ticker"),
+    Duty(tidy_redis, 3, "a dead worker's job must not wait for RQ's own maintenance"),
+    Duty(forget_sessions, 720, "expired sessions are not kept"),
+)
+
+
+def tick(ports: Ports, count: int) -> None:
+    """One round. A duty that fails is logged and comes again; the others go on."""
+    with acting(Origin("system:ticker"), key=ports.settings.secret_key):
+        for duty in TIMETABLE:
+            if count % duty.every == 0:
+                try:
+                    duty.what(ports)
+                except (OperationalError, RedisError, OSError) as error:
+                    log.warning("duty_failed", duty=duty.what.__name__, error=type(error).__name__)
+
+
+def main() -> int:
+    """Tick until told to stop."""
+    configure()
+    ports = build_ports(Settings.from_env())
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    count = 0
+    while not stop.is_set():
+        tick(ports, count)
+        count += 1
+        stop.wait(ports.settings.timing.tick)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""A worker process: `python -m jobs.worker QUEUE`. Exactly one queue: a worker on two can lose a job for ever (rq.md, fact 1)."""
+
+from __future__ import annotations
+
+import sys
+
+from redis import Redis
+from rq import Queue, Worker
+
+from portal.log import configure
+from portal.queue import QUEUES
+from portal.settings import BadSetting, Settings
+
+MONITORING_SECONDS, MAINTENANCE_SECONDS, WORKER_TTL_SECONDS = 10, 30, 45
+
+
+def main(argv: list[str]) -> int:
+    """Serve one queue until told to stop. Refuses a Redis that may drop jobs."""
+    if len(argv) != 1 or argv[0] not in QUEUES:
+        print(f"usage: python -m jobs.worker {{{'|'.join(QUEUES)}}}", file=sys.stderr)
+        return 2
+    settings = Settings.from_env()
+    configure()
+    if not settings.redis_url:
+        print("REDIS_URL is not set: a worker needs a Redis or Valkey server.", file=sys.stderr)
+        return 2
+    redis = Redis.from_url(settings.redis_url)
+    check_policy(redis)
+    worker = Worker(
+        [Queue(argv[0], connection=redis, serializer="json")],
+        connection=redis,
+        serializer="json",
+        default_worker_ttl=WORKER_TTL_SECONDS,
+        job_monitoring_interval=MONITORING_SECONDS,
+        maintenance_interval=MAINTENANCE_SECONDS,
+    )
+    worker.work(logging_level="WARNING", with_scheduler=False)
+    return 0
+
+
+def check_policy(redis: Redis) -> None:
+    """A server that evicts keys would lose queued jobs silently (rq.md, fact 10)."""
+    policy = redis.info("memory").get("maxmemory_policy")  # type: ignore[union-attr]
+    if policy != "noeviction":
+        raise BadSetting(f"The Redis server evicts keys (maxmemory-policy {policy}): set it to noeviction.")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

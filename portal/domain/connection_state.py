@@ -1,0 +1,104 @@
+"""A connection's two axes, consent and sync, folded into what its card says: one word, one sentence, one button."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+ALARM_AFTER = timedelta(hours=26)  #: a daily run and two hours of patience
+
+
+class ConsentState(StrEnum):
+    """The state of the permission, as stored on the connection."""
+
+    CONNECTING = "connecting"
+    ACTIVE = "active"
+    ACTION_NEEDED = "action_needed"
+    DISCONNECTED = "disconnected"
+
+
+class Word(StrEnum):
+    """The status word of the card; templates print it in German and English."""
+
+    NOT_CONNECTED = "not_connected"
+    CONNECTING = "connecting"
+    ACTIVE = "active"  #: of the documents connection; other kinds say "connected"
+    CONNECTED = "connected"
+    ACTION_NEEDED = "action_needed"
+    ERROR = "error"
+    DISCONNECTED = "disconnected"
+
+
+class Button(StrEnum):
+    """The one right button."""
+
+    CONNECT = "connect"
+    RECONNECT = "reconnect"
+    SYNC = "sync"
+    NONE = "none"
+
+
+class SyncLine(StrEnum):
+    """The line beside the word: how the import goes."""
+
+    NEVER = "never"
+    RUNNING = "running"
+    WELL = "well"
+    DELAYED = "delayed"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a connection. `run_state` is its newest run's; None where there never was one."""
+
+    kind: str
+    consent: ConsentState | None
+    run_state: str | None
+    run_failures: int
+    connected_at: datetime | None
+    last_success_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the card shows."""
+
+    word: Word
+    kind: str  #: the badge's colour class: ok, wait, warn, error, off
+    sync: SyncLine
+    button: Button
+
+
+def shown(facts: Facts, *, now: datetime) -> Shown:
+    """Fold the axes; exhaustive over both."""
+    sync = _sync_line(facts, now)
+    match facts.consent:
+        case None:
+            return Shown(Word.NOT_CONNECTED, "off", SyncLine.NEVER, Button.CONNECT)
+        case ConsentState.CONNECTING:
+            return Shown(Word.CONNECTING, "wait", sync, Button.CONNECT)
+        case ConsentState.DISCONNECTED:
+            return Shown(Word.DISCONNECTED, "off", sync, Button.RECONNECT)
+        case ConsentState.ACTION_NEEDED:
+            return Shown(Word.ACTION_NEEDED, "warn", sync, Button.RECONNECT)
+        case ConsentState.ACTIVE:
+            if sync is SyncLine.DELAYED and _silent_for(facts, now) > ALARM_AFTER:
+                return Shown(Word.ERROR, "error", sync, Button.SYNC)
+            word = Word.ACTIVE if facts.kind == "documents" else Word.CONNECTED
+            return Shown(word, "ok", sync, Button.SYNC)
+
+
+def _sync_line(facts: Facts, now: datetime) -> SyncLine:
+    if facts.run_state in {"due", "leased"}:
+        return SyncLine.RUNNING
+    if facts.run_state == "waiting" and facts.run_failures > 1:
+        return SyncLine.DELAYED
+    if facts.consent is ConsentState.ACTIVE and _silent_for(facts, now) > ALARM_AFTER:
+        return SyncLine.DELAYED
+    return SyncLine.WELL if facts.last_success_at else SyncLine.NEVER
+
+
+def _silent_for(facts: Facts, now: datetime) -> timedelta:
+    since = facts.last_success_at or facts.connected_at
+    return now - since if since else timedelta()
