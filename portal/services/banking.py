@@ -1,0 +1,203 @@
+"""The bank connection: accounts and their booked transactions."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal.clock import berlin_day
+from portal.db import new_id
+from portal.domain.matching import ReviewReason
+from portal.models import Assignment, BankAccount, Connection, Receipt, Run, Transaction
+from portal.ports import Ports
+from portal.qonto.client import Page, all_pages
+from portal.qonto.schema import BankAccount as BankAccountRow
+from portal.qonto.schema import Transaction as TransactionRow
+from portal.services import assigning, connecting, running
+from portal.services.auditing import Tag, record
+from portal.services.running import Lease
+
+log = structlog.get_logger()
+
+REACH = timedelta(days=90)  #: how far back a bank connection may fetch (L-25)
+OVERLAP = timedelta(days=3)
+FOLLOWED = ("side", "amount_cents", "currency", "local_amount_cents", "local_currency", "status", "settled_at", "booked_on",
+            "counterparty", "counterparty_iban", "remittance", "operation_type")  # fmt: skip
+MATERIAL = ("side", "amount_cents", "currency", "status", "counterparty", "remittance")
+
+
+def import_transactions(ports: Ports, lease: Lease) -> None:
+    """Execute a run of kind `bank`: accounts first, then the changes of each; then ask for matching."""
+    assert lease.connection_id is not None  # noqa: S101 -- a bank run always has one
+    started_at = ports.clock.now()
+    with ports.database.write() as session:
+        if not connecting.is_usable(session, lease.connection_id):
+            running.finish(session, lease, now=started_at, reason="disconnected")
+            return
+        running.advance(session, lease)
+        connecting.note_attempt(session, lease.connection_id, now=started_at)
+        run_started_at = session.get_one(Run, lease.run_id).started_at or started_at
+    organization = ports.qonto.organization(lease.connection_id)
+    with ports.database.read() as session:
+        known = session.get_one(Connection, lease.connection_id).organization_id
+    if known and known != organization.id:
+        connecting.refuse_organization(ports, lease.connection_id)
+    with ports.database.write() as session:
+        connecting.learn_organization(session, lease.connection_id, organization.id, name=organization.name, now=started_at)
+        accounts = _keep_accounts(session, lease, organization.bank_accounts, started_at)
+        running.advance(session, lease)
+    counts = {"total": 0, "seen": 0, "new": 0, "updated": 0, "unchanged": 0, "failed": 0}
+    skipped: dict[str, int] = {}
+    for account in accounts:
+        if not _import_account(ports, lease, account, counts, skipped, started_at=started_at, run_started_at=run_started_at):
+            return
+    now = ports.clock.now()
+    with ports.database.write() as session:
+        connecting.note_success(session, lease.connection_id, now=now, synced_until=started_at, scope_start_on=None)
+        matching = (
+            running.request(session, client_id=lease.client_id, kind="matching", trigger="change", now=now)
+            if counts["new"] or counts["updated"]
+            else None
+        )
+        running.finish(session, lease, now=now, skipped=skipped, **counts)
+    if matching is not None:
+        ports.queue.push(running.ticket(matching, now=now))
+
+
+def _keep_accounts(
+    session: Session, lease: Lease, rows: tuple[BankAccountRow, ...], now: datetime
+) -> list[BankAccount]:
+    """Upsert by IBAN (ids may change when a client reconnects); accounts that are gone stay, inactive."""
+    held = {a.iban or a.qonto_id: a for a in session.scalars(select(BankAccount).where(BankAccount.client_id == lease.client_id))}
+    listed = set()
+    for row in rows:
+        key = row.iban or row.id
+        listed.add(key)
+        account = held.get(key)
+        if account is None:
+            account = held[key] = BankAccount(
+                id=new_id(), client_id=lease.client_id, iban=row.iban, start_on=berlin_day(now) - REACH, synced_until=None,
+                covered_until=None,
+            )  # fmt: skip
+            session.add(account)
+        account.connection_id, account.qonto_id = lease.connection_id, row.id
+        account.name, account.currency, account.balance_cents = row.name, row.currency, row.balance_cents
+        account.is_active = row.is_active
+    for key, account in held.items():
+        if key not in listed:
+            account.is_active = False
+    return [account for key, account in held.items() if key in listed and account.is_active]
+
+
+def _import_account(
+    ports: Ports, lease: Lease, account: BankAccount, counts: dict[str, int], skipped: dict[str, int], *,
+    started_at: datetime, run_started_at: datetime,
+) -> bool:  # fmt: skip
+    """All changed transactions of one account, page by page. False: the connection ended meanwhile."""
+    since = account.synced_until - OVERLAP if account.synced_until else None
+    start = datetime.combine(account.start_on, datetime.min.time(), tzinfo=started_at.tzinfo) - timedelta(days=1)
+
+    def fetch(page: int) -> Page[TransactionRow]:
+        return ports.qonto.transactions(
+            lease.connection_id or "", bank_account_id=account.qonto_id, updated_from=since,
+            settled_from=None if since else start, page=page,
+        )  # fmt: skip
+
+    for page in all_pages(fetch):
+        if page.page == 1:
+            counts["total"] += page.total_count
+        now = ports.clock.now()
+        with ports.database.write() as session:
+            if not connecting.is_usable(session, lease.connection_id or ""):
+                running.finish(session, lease, now=now, reason="disconnected", **counts)
+                return False
+            _apply_page(session, account, page, counts, skipped, now=now, run_started_at=run_started_at)
+            running.advance(session, lease, skipped=skipped, **counts)
+    with ports.database.write() as session:
+        kept = session.get_one(BankAccount, account.id)
+        kept.synced_until = started_at
+        kept.covered_until = berlin_day(started_at) - timedelta(days=1)
+        running.advance(session, lease)
+    return True
+
+
+def _apply_page(
+    session: Session, account: BankAccount, page: Page[TransactionRow], counts: dict[str, int], skipped: dict[str, int], *,
+    now: datetime, run_started_at: datetime,
+) -> None:  # fmt: skip
+    ids = [row.id for row in page.rows]
+    query = select(Transaction).where(Transaction.bank_account_id == account.id, Transaction.qonto_id.in_(ids))
+    known = {transaction.qonto_id: transaction for transaction in session.scalars(query)}
+    for row in page.rows:
+        counts["seen"] += 1
+        transaction = known.get(row.id)
+        if transaction is None and (row.status != "completed" or row.settled_at is None):
+            skipped["not_booked"] = skipped.get("not_booked", 0) + 1
+            continue
+        values = _values(row)
+        if transaction is None:
+            if values["booked_on"] < account.start_on:
+                skipped["before_start"] = skipped.get("before_start", 0) + 1
+                continue
+            known[row.id] = Transaction(
+                id=new_id(), client_id=account.client_id, bank_account_id=account.id, qonto_id=row.id, created_at=now,
+                updated_at=now, qonto_updated_at=row.updated_at, **values,
+            )  # fmt: skip
+            session.add(known[row.id])
+            counts["new"] += 1
+        elif _update(session, transaction, values, row, now):
+            counts["updated"] += 1
+        elif transaction.created_at >= run_started_at:
+            counts["new"] += 1  # a start after a crash sees its own rows again
+        else:
+            counts["unchanged"] += 1
+    for qonto_id, name in page.unreadable:
+        counts["seen"] += 1
+        skipped["unreadable"] = skipped.get("unreadable", 0) + 1
+        log.warning("row_unreadable", bank_account=account.id, row=qonto_id, field=name)
+    session.flush()
+
+
+def _values(row: TransactionRow) -> dict[str, Any]:
+    settled_at = row.settled_at
+    return {
+        "side": row.side, "amount_cents": row.amount_cents, "currency": row.currency,
+        "local_amount_cents": row.local_amount_cents, "local_currency": row.local_currency,
+        "status": "booked" if row.status == "completed" else row.status, "emitted_at": row.emitted_at,
+        "settled_at": settled_at, "booked_on": berlin_day(settled_at) if settled_at else None,
+        "counterparty": row.counterparty, "counterparty_iban": row.counterparty_iban, "remittance": row.remittance,
+        "operation_type": row.operation_type,
+    }  # fmt: skip
+
+
+def _update(session: Session, transaction: Transaction, values: dict[str, Any], row: TransactionRow, now: datetime) -> bool:
+    """A booked row that changed keeps its history in the audit trail and unlocks its assignments (F35, F36)."""
+    values = {name: value for name, value in values.items() if name not in {"settled_at", "booked_on"} or value is not None}
+    differing = [name for name in FOLLOWED if name in values and getattr(transaction, name) != values[name]]
+    transaction.qonto_updated_at = row.updated_at
+    if not differing:
+        return False
+    before = {name: _plain(getattr(transaction, name)) for name in differing if name != "counterparty_iban"}
+    for name in differing:
+        setattr(transaction, name, values[name])
+    transaction.updated_at = now
+    after = {name: _plain(values[name]) for name in before}
+    record(
+        session, Tag.TRANSACTION_CHANGED, subject=f"transaction:{transaction.id}", at=now, client_id=transaction.client_id,
+        before=before, after=after,
+    )  # fmt: skip
+    if set(differing) & set(MATERIAL):
+        standing = select(Receipt).join(Assignment, Assignment.receipt_id == Receipt.id).where(
+            Assignment.transaction_id == transaction.id, Assignment.withdrawn_at.is_(None)
+        )  # fmt: skip
+        for receipt in session.scalars(standing).unique():
+            assigning.withdraw(session, receipt=receipt, now=now, reason=ReviewReason.SOURCE_CHANGED)
+    return True
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, (int, str)) or value is None else value.isoformat()

@@ -1,0 +1,294 @@
+"""Connecting a client to the bank: to the consent page, back, verified, Active; and disconnecting again."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import NoReturn
+
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from portal.crypto import digest, place_of
+from portal.db import new_id
+from portal.errors import ConsentEnded, NotFound, PortalError, Rejected
+from portal.models import Client, ConnectAttempt, Connection, Consent, Run
+from portal.ports import Ports
+from portal.qonto.client import OneToken
+from portal.qonto.oauth import SCOPES, TokenSet, new_verifier
+from portal.services import finding, running, token_keeping
+from portal.services.auditing import Tag, record
+from portal.services.finding import Actor
+
+log = structlog.get_logger()
+
+KINDS = ("documents", "bank")
+ATTEMPT_LIFE = timedelta(minutes=10)
+CONSENT_LIFE = timedelta(days=90)  #: of an unused refresh token; each use starts it anew
+
+
+class Ending(StrEnum):
+    """How a journey to the consent page ended; each has its words on the page one comes back to."""
+
+    CONNECTED = "connected"
+    DENIED = "denied"
+    INVALID = "invalid"  #: state unknown, expired, used before, or begun by another user
+    EXPIRED_CODE = "expired_code"
+    SCOPE_MISSING = "scope_missing"
+    OTHER_ORGANIZATION = "other_organization"
+    BANK_AWAY = "bank_away"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the callback page tells. `missing` names the rights that were not granted."""
+
+    ending: Ending
+    kind: str = ""
+    client_id: str = ""
+    missing: tuple[str, ...] = ()
+    run_id: str = ""
+
+
+def begin(ports: Ports, session: Session, *, user_id: str, client: Client, kind: str) -> str:
+    """Start a journey: the address of the bank's consent page. State and verifier are kept for one use, ten minutes."""
+    if kind not in KINDS:
+        raise NotFound
+    now = ports.clock.now()
+    state, verifier, attempt_id = secrets.token_urlsafe(32), new_verifier(), new_id()
+    session.add(
+        ConnectAttempt(
+            id=attempt_id, state_hash=digest(state), user_id=user_id, client_id=client.id, kind=kind,
+            verifier=ports.keyring.seal(verifier, place=place_of("connect_attempt", "verifier", client.id, attempt_id)),
+            created_at=now, expires_at=now + ATTEMPT_LIFE, used_at=None,
+        )
+    )  # fmt: skip
+    record(session, Tag.CONNECT_STARTED, subject=f"client:{client.id}", at=now, client_id=client.id, kind=kind)
+    return ports.oauth.authorization(state=state, verifier=verifier, scopes=SCOPES[kind])
+
+
+def complete(ports: Ports, *, actor: Actor, state: str, code: str, error: str) -> Result:
+    """The way back: check the state, exchange the code, verify the consent by a real call, then store it and start the import.
+
+    The old consent of a reconnecting client stays untouched until the new one is verified. Never raises for what the
+    bank or the person did: the result says it.
+    """
+    attempt = _take_attempt(ports, user_id=actor.user_id, state=state)
+    if attempt is None:
+        return Result(Ending.INVALID)
+    with ports.database.read() as session:
+        finding.client(session, actor, attempt.client_id)
+    kind, client_id = attempt.kind, attempt.client_id
+    if error or not code:
+        return _refuse(ports, attempt, Ending.DENIED, reason=error or "no_code")
+    try:
+        place = place_of("connect_attempt", "verifier", client_id, attempt.id)
+        tokens = ports.oauth.exchange(code=code, verifier=ports.keyring.open(attempt.verifier, place=place))
+    except ConsentEnded as problem:
+        return _refuse(ports, attempt, Ending.EXPIRED_CODE, reason=problem.code)
+    except PortalError as problem:
+        return _refuse(ports, attempt, Ending.BANK_AWAY, reason=getattr(problem, "code", ""))
+    missing = tuple(sorted(set(SCOPES[kind]) - set(tokens.scopes)))
+    if missing:
+        _discard(ports, tokens)
+        return _refuse(ports, attempt, Ending.SCOPE_MISSING, reason="scope", missing=missing)
+    try:
+        organization = _verified_organization(ports, kind, tokens)
+    except PortalError as problem:
+        _discard(ports, tokens)
+        return _refuse(ports, attempt, Ending.BANK_AWAY, reason=getattr(problem, "code", ""))
+    with ports.database.write() as session:
+        if not _fits(session, client_id, organization[0]):
+            result = None
+        else:
+            result = _store(ports, session, attempt, tokens, organization, user_id=actor.user_id)
+    if result is None:
+        _discard(ports, tokens)
+        return _refuse(ports, attempt, Ending.OTHER_ORGANIZATION, reason="other_organization")
+    with ports.database.read() as session:
+        ports.queue.push(running.ticket(session.get_one(Run, result.run_id), now=ports.clock.now()))
+    return result
+
+
+def disconnect(ports: Ports, *, actor: Actor, connection_id: str) -> None:
+    """End the consent: schedule off, tokens wiped, revocation tried; a running import stops at its next step; documents stay."""
+    now = ports.clock.now()
+    with ports.database.write() as session:
+        connection = finding.connection(session, actor, connection_id)
+        if connection.state == "disconnected":
+            raise Rejected("This connection is already disconnected.")
+        token = token_keeping.wipe(session, connection, keyring=ports.keyring)
+        connection.state, connection.reason = "disconnected", ""
+        session.execute(
+            update(Consent).where(Consent.connection_id == connection.id, Consent.revoked_at.is_(None)).values(revoked_at=now)
+        )
+        session.execute(
+            update(Run)
+            .where(Run.connection_id == connection.id, Run.state.in_(("due", "waiting")))
+            .values(state="done", reason="disconnected", finished_at=now, next_attempt_at=None)
+        )
+        record(
+            session, Tag.CONNECTION_ENDED, subject=f"connection:{connection.id}", at=now, client_id=connection.client_id,
+            kind=connection.kind,
+        )  # fmt: skip
+    if token:
+        _revoke(ports, token)
+
+
+def is_usable(session: Session, connection_id: str) -> bool:
+    """Whether the consent still stands."""
+    return session.scalar(select(Connection.state).where(Connection.id == connection_id)) == "active"
+
+
+def note_attempt(session: Session, connection_id: str, *, now: datetime) -> None:
+    """A run begins."""
+    session.get_one(Connection, connection_id).last_attempt_at = now
+
+
+def note_success(
+    session: Session, connection_id: str, *, now: datetime, synced_until: datetime, scope_start_on: date | None
+) -> None:
+    """A run reached its end: everything changed before `synced_until` is here."""
+    connection = session.get_one(Connection, connection_id)
+    connection.last_success_at, connection.synced_until = now, synced_until
+    connection.consent_expires_at = now + CONSENT_LIFE
+    if scope_start_on is not None:
+        connection.scope_start_on = scope_start_on
+
+
+def learn_organization(
+    session: Session, connection_id: str, organization_id: str, *, now: datetime, name: str | None = None
+) -> None:
+    """The first rows or the organisation call tell which organisation the consent belongs to."""
+    del now
+    connection = session.get_one(Connection, connection_id)
+    connection.organization_id = organization_id
+    connection.organization_name = name or connection.organization_name
+
+
+def refuse_organization(ports: Ports, connection_id: str) -> NoReturn:
+    """Rows of another organisation: the consent is discarded, nothing of them is kept (F13)."""
+    now = ports.clock.now()
+    with ports.database.write() as session:
+        connection = session.get_one(Connection, connection_id)
+        token = token_keeping.wipe(session, connection, keyring=ports.keyring)
+        connection.state, connection.reason = "action_needed", "other_organization"
+        record(
+            session, Tag.CONNECTION_BROKEN, subject=f"connection:{connection.id}", at=now, client_id=connection.client_id,
+            kind=connection.kind, reason="other_organization",
+        )  # fmt: skip
+    if token:
+        _revoke(ports, token)
+    raise ConsentEnded("This consent belongs to another Qonto organisation.", code="other_organization")
+
+
+def _take_attempt(ports: Ports, *, user_id: str, state: str) -> ConnectAttempt | None:
+    """The attempt of this state, used up by this call; None (with an audit event) when it is none of this user's."""
+    now = ports.clock.now()
+    with ports.database.write() as session:
+        taken = session.execute(
+            update(ConnectAttempt)
+            .where(
+                ConnectAttempt.state_hash == digest(state), ConnectAttempt.user_id == user_id,
+                ConnectAttempt.used_at.is_(None), ConnectAttempt.expires_at > now,
+            )
+            .values(used_at=now)
+        )  # fmt: skip
+        if taken.rowcount:  # type: ignore[attr-defined]
+            return session.scalar(select(ConnectAttempt).where(ConnectAttempt.state_hash == digest(state)))
+        record(session, Tag.CONNECT_REFUSED, subject=f"user:{user_id}", at=now, kind="", reason="invalid_state")
+    return None
+
+
+def _refuse(
+    ports: Ports, attempt: ConnectAttempt, ending: Ending, *, reason: str, missing: tuple[str, ...] = ()
+) -> Result:
+    with ports.database.write() as session:
+        record(
+            session, Tag.CONNECT_REFUSED, subject=f"client:{attempt.client_id}", at=ports.clock.now(),
+            client_id=attempt.client_id, kind=attempt.kind, reason=reason[:100],
+        )  # fmt: skip
+    return Result(ending, attempt.kind, attempt.client_id, missing)
+
+
+def _verified_organization(ports: Ports, kind: str, tokens: TokenSet) -> tuple[str | None, str | None]:
+    """A real call over the new consent: (organisation id, name); both None where an empty list does not tell."""
+    qonto = ports.qonto.over(OneToken(tokens.access_token))
+    if kind == "bank":
+        organization = qonto.organization("new")
+        return organization.id, organization.name
+    for page in (qonto.supplier_invoices("new", page=1), qonto.client_invoices("new", page=1)):
+        for row in page.rows:
+            return row.organization_id, None
+    return None, None
+
+
+def _fits(session: Session, client_id: str, organization_id: str | None) -> bool:
+    """One organisation per client, one client per organisation."""
+    if organization_id is None:
+        return True
+    mine = set(
+        session.scalars(
+            select(Connection.organization_id).where(
+                Connection.client_id == client_id, Connection.organization_id.is_not(None)
+            )
+        )
+    )
+    others = session.scalar(
+        select(Connection.id).where(Connection.client_id != client_id, Connection.organization_id == organization_id).limit(1)
+    )
+    return mine <= {organization_id} and others is None
+
+
+def _store(
+    ports: Ports, session: Session, attempt: ConnectAttempt, tokens: TokenSet, organization: tuple[str | None, str | None],
+    *, user_id: str,
+) -> Result:  # fmt: skip
+    now = ports.clock.now()
+    connection = session.scalar(
+        select(Connection).where(Connection.client_id == attempt.client_id, Connection.kind == attempt.kind)
+    )
+    if connection is None:
+        connection = Connection(
+            id=new_id(), client_id=attempt.client_id, kind=attempt.kind, state="connecting", created_at=now, token_version=0
+        )
+        session.add(connection)
+        session.flush()
+    token_keeping.store(session, connection, tokens, keyring=ports.keyring, now=now)
+    connection.state, connection.reason = "active", ""
+    connection.scopes = " ".join(sorted(tokens.scopes))
+    connection.connected_by, connection.connected_at = user_id, now
+    connection.consent_expires_at = now + CONSENT_LIFE
+    connection.organization_id = organization[0] or connection.organization_id
+    connection.organization_name = organization[1] or connection.organization_name
+    session.add(
+        Consent(
+            id=new_id(), client_id=connection.client_id, connection_id=connection.id, scopes=connection.scopes,
+            granted_by=user_id, granted_at=now, revoked_at=None,
+        )
+    )  # fmt: skip
+    record(
+        session, Tag.CONNECTION_ACTIVE, subject=f"connection:{connection.id}", at=now, client_id=connection.client_id,
+        kind=connection.kind, scopes=connection.scopes,
+    )  # fmt: skip
+    run = running.request(
+        session, client_id=connection.client_id, connection_id=connection.id, kind=connection.kind, trigger="connect", now=now
+    )
+    return Result(Ending.CONNECTED, connection.kind, connection.client_id, run_id=run.id)
+
+
+def _discard(ports: Ports, tokens: TokenSet) -> None:
+    _revoke(ports, tokens.refresh_token or tokens.access_token)
+
+
+def _revoke(ports: Ports, token: str) -> None:
+    """Tell the bank; if it cannot be told, the wiped token is useless to anybody all the same."""
+    try:
+        ports.oauth.revoke(token)
+    except PortalError as problem:
+        log.warning("revocation_failed", code=getattr(problem, "code", ""))
+
+

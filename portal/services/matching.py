@@ -1,0 +1,171 @@
+"""Matching: facts of one client into the domain, decisions with reasons out of it, applied in small commits."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from portal.domain.matching import (
+    MATCHER_VERSION,
+    Candidate as CandidateFacts,
+    Decision,
+    Reason,
+    ReceiptFacts,
+    ReviewReason,
+    TransactionFacts,
+    match,
+)  # fmt: skip
+from portal.db import new_id
+from portal.errors import AlreadyAssigned, Stale
+from portal.models import Assignment, BankAccount, Candidate, Receipt, Transaction
+from portal.ports import Ports
+from portal.services import assigning, running
+from portal.services.running import Lease
+
+CHUNK = 200  #: receipts a commit; other writers get their turn in between
+HELD_REASONS = {ReviewReason.MANUAL_UNLINK.value, ReviewReason.SOURCE_CHANGED.value}
+#: a person decided against the machine, or has to look first: such receipts get candidates, never an assignment
+
+
+def match_client(ports: Ports, lease: Lease) -> None:
+    """Execute a run of kind `matching`: every open receipt of the client against its booked transactions."""
+    with ports.database.read() as session:
+        receipts = _open_receipts(session, lease.client_id)
+        versions = {receipt.id: receipt.version for receipt in receipts}
+        transactions = transaction_facts(session, lease.client_id)
+        facts = receipt_facts(session, lease.client_id, receipts)
+        declined = _declined(session, lease.client_id)
+        covered = _covered_until(session, lease.client_id)
+    decisions = match(facts, transactions, declined=declined, covered_until=covered)
+    counts = {"total": len(decisions), "seen": 0, "new": 0, "updated": 0, "unchanged": 0}
+    for start in range(0, len(decisions), CHUNK):
+        chunk = decisions[start : start + CHUNK]
+        with ports.database.write() as session:
+            now = ports.clock.now()
+            for decision in chunk:
+                outcome = _apply(session, decision, versions[decision.receipt], now)
+                counts[outcome] += 1
+            counts["seen"] += len(chunk)
+            running.advance(session, lease, **counts)
+    with ports.database.write() as session:
+        running.finish(session, lease, now=ports.clock.now(), **counts)
+
+
+def _apply(session: Session, decision: Decision, version: int, now: Any) -> str:
+    """One decision. Whatever a person did since we looked stands."""
+    receipt = session.get(Receipt, decision.receipt)
+    if receipt is None or receipt.version != version or receipt.state != "in_review":
+        return "unchanged"
+    is_held = receipt.review_reason in HELD_REASONS or receipt.document_state != "complete"
+    if decision.status == "assigned" and not is_held:
+        best = decision.candidates[0] if decision.candidates else None
+        try:
+            with session.begin_nested():
+                assigning.assign(
+                    session, receipt=receipt, allocations=decision.allocations, seen_version=version, now=now,
+                    is_automatic=True, score=best.score if best else None,
+                    reasons=[stored(reason) for reason in best.reasons] if best else [], matcher=MATCHER_VERSION,
+                )  # fmt: skip
+        except (AlreadyAssigned, Stale):
+            session.refresh(receipt)
+        else:
+            session.execute(delete(Candidate).where(Candidate.receipt_id == receipt.id))
+            return "new"
+    session.execute(delete(Candidate).where(Candidate.receipt_id == receipt.id))
+    session.add_all(_rows(receipt, decision.candidates))
+    reason = decision.reason or ReviewReason.COUNTERPARTY_UNCLEAR
+    if receipt.review_reason not in HELD_REASONS:
+        receipt.review_reason = reason.value
+    return "updated"
+
+
+def _rows(receipt: Receipt, candidates: Iterable[CandidateFacts]) -> list[Candidate]:
+    return [
+        Candidate(
+            id=new_id(), client_id=receipt.client_id, receipt_id=receipt.id, rank=rank, score=candidate.score,
+            grade=candidate.grade,
+            allocations=[{"transaction": a.transaction, "amount_cents": a.amount_cents} for a in candidate.allocations],
+            reasons=[stored(reason) for reason in candidate.reasons], matcher=MATCHER_VERSION,
+        )
+        for rank, candidate in enumerate(candidates, start=1)
+    ]  # fmt: skip
+
+
+def stored(reason: Reason) -> dict[str, Any]:
+    """A reason as JSON: dates as ISO text; `templates/macros/reasons.html` words it."""
+    values = dict(reason.values)
+    return {
+        "code": reason.code.value,
+        "is_for": reason.is_for,
+        "values": {k: v if isinstance(v, (int, float, str)) or v is None else v.isoformat() for k, v in values.items()},
+    }
+
+
+def receipt_facts(session: Session, client_id: str, receipts: Iterable[Receipt]) -> list[ReceiptFacts]:
+    """What the domain may know of receipts; the bank's links become ids of our transactions."""
+    receipts = list(receipts)
+    linked = {qonto_id for receipt in receipts for qonto_id in receipt.linked_transactions}
+    ours: dict[str, str] = {}
+    if linked:
+        query = select(Transaction.qonto_id, Transaction.id).where(Transaction.client_id == client_id)
+        ours = {qonto_id: own for qonto_id, own in session.execute(query) if qonto_id in linked}
+    return [
+        ReceiptFacts(
+            id=receipt.id, direction="income" if receipt.direction == "income" else "expense", number=receipt.number,
+            counterparty=receipt.counterparty, amount_cents=receipt.amount_cents, currency=receipt.currency,
+            issued_on=receipt.issued_on, due_on=receipt.due_on, paid_on=receipt.paid_on, iban=receipt.iban, text="",
+            linked_transactions=tuple(ours[q] for q in receipt.linked_transactions if q in ours),
+            is_from_bank=receipt.connection_id is not None,
+        )
+        for receipt in receipts
+    ]  # fmt: skip
+
+
+def transaction_facts(session: Session, client_id: str) -> list[TransactionFacts]:
+    """All booked transactions of the client with what of them is still open."""
+    used: dict[str, int] = defaultdict(int)
+    standing = (
+        select(Assignment.transaction_id, func.sum(Assignment.amount_cents))
+        .where(Assignment.client_id == client_id, Assignment.withdrawn_at.is_(None))
+        .group_by(Assignment.transaction_id)
+    )
+    used.update((transaction_id, int(cents)) for transaction_id, cents in session.execute(standing))
+    query = select(Transaction).where(Transaction.client_id == client_id, Transaction.status == "booked")
+    return [as_facts(transaction, transaction.amount_cents - used[transaction.id]) for transaction in session.scalars(query)]
+
+
+def as_facts(transaction: Transaction, open_cents: int) -> TransactionFacts:
+    """One transaction for the domain."""
+    return TransactionFacts(
+        id=transaction.id, account=transaction.bank_account_id, side="credit" if transaction.side == "credit" else "debit",
+        amount_cents=transaction.amount_cents, open_cents=open_cents, currency=transaction.currency,
+        local_amount_cents=transaction.local_amount_cents, local_currency=transaction.local_currency,
+        booked_on=transaction.booked_on, emitted_on=transaction.emitted_at.date() if transaction.emitted_at else None,
+        counterparty=transaction.counterparty, iban=transaction.counterparty_iban, remittance=transaction.remittance or "",
+        operation_type=transaction.operation_type,
+    )  # fmt: skip
+
+
+def _open_receipts(session: Session, client_id: str) -> list[Receipt]:
+    query = select(Receipt).where(Receipt.client_id == client_id, Receipt.state == "in_review").order_by(Receipt.sequence)
+    return list(session.scalars(query))
+
+
+def _declined(session: Session, client_id: str) -> set[tuple[str, str]]:
+    """Pairs whose assignment was withdrawn: not to be made by the machine again."""
+    query = select(Assignment.receipt_id, Assignment.transaction_id).where(
+        Assignment.client_id == client_id, Assignment.withdrawn_at.is_not(None)
+    )
+    return {(receipt_id, transaction_id) for receipt_id, transaction_id in session.execute(query)}
+
+
+def _covered_until(session: Session, client_id: str) -> Any:
+    """The day until which every active account is complete; None when one of them never was."""
+    days = list(
+        session.scalars(select(BankAccount.covered_until).where(BankAccount.client_id == client_id, BankAccount.is_active))
+    )
+    return min(days) if days and all(days) else None
