@@ -23,6 +23,14 @@ def scope(session: Session, client_id: str) -> Scope:
     )
 
 
+def scopes(session: Session, client_ids: list[str]) -> dict[str, Scope]:
+    """As `scope`, for many clients at once."""
+    found: dict[str, list[EngagementFacts]] = {client_id: [] for client_id in client_ids}
+    for e in session.scalars(select(Engagement).where(Engagement.client_id.in_(client_ids))):
+        found[e.client_id].append(EngagementFacts(e.tax_year, tuple(r.completed_on is not None for r in e.returns)))
+    return {client_id: scope_of(facts) for client_id, facts in found.items()}
+
+
 def engagements(session: Session, client_id: str) -> list[Engagement]:
     """All commissioned years, newest first."""
     query = select(Engagement).where(Engagement.client_id == client_id).order_by(Engagement.tax_year.desc())

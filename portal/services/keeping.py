@@ -22,3 +22,5 @@ def last_beat(session: Session, name: str) -> datetime | None:
     """When the process last showed life."""
     heart = session.get(Heartbeat, name)
     return heart.at if heart else None
+
+SILENT_AFTER = 60  #: seconds without a sign of life until the firm is told

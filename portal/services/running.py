@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -196,6 +195,13 @@ def slot(subject_id: str, day: date) -> datetime:
     return datetime.fromtimestamp(start.timestamp() + share * WINDOW_HOURS * 3600, tz=BERLIN)
 
 
+def next_slot(subject_id: str, *, now: datetime) -> datetime:
+    """The next scheduled start after `now`."""
+    today = berlin_day(now)
+    at = slot(subject_id, today)
+    return at if at > now else slot(subject_id, today + timedelta(days=1))
+
+
 def make_scheduled(session: Session, *, now: datetime) -> list[Run]:
     """Ask for today's run of every active connection whose slot has come and that has none yet."""
     today = berlin_day(now)
@@ -221,12 +227,3 @@ def startable(session: Session, *, now: datetime, limit: int = 500) -> list[Run]
     is_due = and_(Run.state.in_(("due", "waiting")), or_(Run.next_attempt_at.is_(None), Run.next_attempt_at <= now))
     has_lapsed = and_(Run.state == "leased", Run.lease_until < now)
     return list(session.scalars(select(Run).where(or_(is_due, has_lapsed)).order_by(Run.created_at).limit(limit)))
-
-
-def newest(session: Session, subject_ids: Iterable[str]) -> dict[str, Run]:
-    """The newest run of each subject."""
-    runs: dict[str, Run] = {}
-    query = select(Run).where(Run.subject_id.in_(list(subject_ids)), Run.kind.in_(SCHEDULED_KINDS)).order_by(Run.created_at)
-    for run in session.scalars(query):
-        runs[run.subject_id] = run
-    return runs

@@ -1,0 +1,162 @@
+"""The demo's story, told through services only: a firm, three people, two clients.
+
+The first client is connected already (by walking through the simulator's consent page as a browser would), so that the desk
+has work; the second waits for its owner to press Connect. Running it again changes nothing that exists; a simulator that was
+restarted has forgotten its tokens, so the connections are renewed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from urllib.parse import parse_qs, urljoin, urlsplit
+
+import httpx2
+from sqlalchemy import select
+
+from portal.models import Client, Connection, Membership, Role, User
+from portal.ports import Ports
+from portal.services import authenticating, connecting, engaging
+from portal.services.auditing import Origin, Tag, acting, record
+from portal.services.finding import Actor
+from portal.settings import BadSetting
+
+PASSWORD = "belegfluss-demo-2026"  # noqa: S105 -- of made-up people, and only where the bank is the simulator
+PEOPLE = (
+    ("admin@kanzlei.example", "Dr. Katrin Elbtor", Role.ADMIN, "de"),
+    ("mara.klein@kanzlei.example", "Mara Klein", Role.STAFF, "de"),
+    ("jonas.brandt@brandt.example", "Jonas Brandt", Role.CLIENT, "de"),
+    ("amelia.north@northlight.example", "Amelia North", Role.CLIENT, "en"),
+)
+CLIENTS = (
+    ("10042", "Tischlerei Brandt & Söhne GmbH", "jonas.brandt@brandt.example"),
+    ("10043", "Northlight Studio GmbH", "amelia.north@northlight.example"),
+)
+
+
+def seed(ports: Ports, *, is_connected: bool = True) -> Iterator[str]:
+    """Seed and tell the log-ins, line by line. Only with the simulator: there is no default account anywhere else."""
+    if not ports.settings.is_simulator:
+        raise BadSetting("The demo needs the Qonto simulator: QONTO_API_URL must be a loopback address.")
+    with acting(Origin("system:demo"), key=ports.settings.secret_key):
+        secrets = _people(ports)
+        _clients(ports)
+        if is_connected:
+            for kind in connecting.KINDS:
+                _connect(ports, CLIENTS[0][2], kind)
+    for email, name, role, language in PEOPLE:
+        second = f"  TOTP secret {secrets[email]}" if email in secrets else ""
+        yield f"  {role:<6} {language}  {email:<34} password {PASSWORD}{second}  ({name})"
+
+
+def _people(ports: Ports) -> dict[str, str]:
+    """Create who is missing; the TOTP secrets of staff and admins."""
+    secrets = {}
+    now = ports.clock.now()
+    with ports.database.write() as session:
+        for email, name, role, language in PEOPLE:
+            user = session.scalar(select(User).where(User.email == email))
+            if user is None:
+                user = authenticating.create_user(
+                    session, email=email, name=name, role=role, password=PASSWORD, language=language, now=now
+                )
+            if role is not Role.CLIENT:
+                secrets[email] = authenticating.demo_totp(session, user, keyring=ports.keyring, now=now)
+    return secrets
+
+
+def _clients(ports: Ports) -> None:
+    now = ports.clock.now()
+    with ports.database.write() as session:
+        users = {user.email: user for user in session.scalars(select(User))}
+        for number, name, owner in CLIENTS:
+            if session.scalar(select(Client.id).where(Client.number == number)):
+                continue
+            client = Client(number=number, name=name, created_at=now)
+            session.add(client)
+            session.flush()
+            record(session, Tag.CLIENT_CREATED, subject=f"client:{client.id}", at=now, client_id=client.id, number=number)
+            for email, kind in ((owner, "client"), ("mara.klein@kanzlei.example", "staff")):
+                session.add(
+                    Membership(
+                        user_id=users[email].id, client_id=client.id, kind=kind, has_financial_accounting=True, may_pay=False
+                    )
+                )
+                record(
+                    session, Tag.MEMBERSHIP_GRANTED, subject=f"client:{client.id}", at=now, client_id=client.id,
+                    user=users[email].id, kind=kind,
+                )  # fmt: skip
+            today = ports.clock.today()
+            for year in (today.year - 1, today.year):
+                engaging.commission(session, client_id=client.id, tax_year=year, on=today.replace(month=1, day=1), now=now)
+
+
+def _connect(ports: Ports, email: str, kind: str) -> None:
+    """Walk to the consent page and back, as the owner's browser would; not when the consent still works."""
+    with ports.database.read() as session:
+        user = session.scalars(select(User).where(User.email == email)).one()
+        client = session.scalars(select(Client).where(Client.name == CLIENTS[0][1])).one()
+        connection = session.scalar(select(Connection).where(Connection.client_id == client.id, Connection.kind == kind))
+    if connection is not None and connection.state == "active" and _works(ports, connection):
+        return
+    with ports.database.write() as session:
+        address = connecting.begin(ports, session, user_id=user.id, client=client, kind=kind)
+    back = allow(address)
+    result = connecting.complete(
+        ports, actor=Actor(user.id, Role(user.role)), state=back["state"], code=back.get("code", ""), error=back.get("error", "")
+    )
+    if result.ending is not connecting.Ending.CONNECTED:
+        raise BadSetting(f"The demo could not connect its first client ({result.ending}). Start again with --fresh.")
+
+
+def _works(ports: Ports, connection: Connection) -> bool:
+    from portal.errors import PortalError  # noqa: PLC0415 -- only here
+
+    try:
+        ports.qonto.supplier_invoices(connection.id, page=1) if connection.kind == "documents" else ports.qonto.organization(
+            connection.id
+        )
+    except PortalError:
+        return False
+    return True
+
+
+def allow(address: str, organization: str | None = None) -> dict[str, str]:
+    """Open the simulator's consent page, tick nothing off, press Allow; the query of the address one is sent back to."""
+    with httpx2.Client(follow_redirects=False, timeout=15) as browser:
+        page = browser.get(address)
+        form = _Form(page.text)
+        fields = {**form.fields, "decision": "allow"}
+        if organization:
+            fields["organization_id"] = organization
+        answer = browser.post(urljoin(str(page.url), form.action), data={**fields, "scope": form.scopes})
+    return {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["location"]).query).items()}
+
+
+class _Form(HTMLParser):
+    """What a browser would send of the page's one form."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.action, self.fields, self.scopes, self._select = "", {}, [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Collect the fields."""
+        values = {name: value or "" for name, value in attrs}
+        name, kind = values.get("name", ""), values.get("type", "text")
+        if tag == "form":
+            self.action = values.get("action", "")
+        elif tag == "select":
+            self._select = name
+        elif tag == "option" and self._select and self._select not in self.fields:
+            self.fields[self._select] = values.get("value", "")
+        elif tag == "input" and name == "scope" and "checked" in values:
+            self.scopes.append(values.get("value", ""))
+        elif tag == "input" and kind == "radio" and (name not in self.fields or "checked" in values):
+            self.fields[name] = values.get("value", "")
+        elif tag == "input" and kind in {"hidden", "text"} and name:
+            self.fields[name] = values.get("value", "")
+
+
+

@@ -1,0 +1,46 @@
+"""A person's decisions at the desk, each with what follows from it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from portal.domain.matching import Allocation
+from portal.errors import Stale
+from portal.models import Candidate, Receipt, Run
+from portal.ports import Ports
+from portal.services import assigning, running
+
+
+def assign_candidate(
+    session: Session, receipt: Receipt, *, candidate_id: str, seen_version: int, now: datetime
+) -> None:
+    """Assign what a proposal says; Stale when a newer matching has replaced the proposal."""
+    query = select(Candidate).where(Candidate.id == candidate_id, Candidate.receipt_id == receipt.id)
+    candidate = session.scalar(query)
+    if candidate is None:
+        raise Stale("The proposals for this receipt have changed. Please look at them again.")
+    assigning.assign(
+        session, receipt=receipt, allocations=[Allocation(p["transaction"], p["amount_cents"]) for p in candidate.allocations],
+        seen_version=seen_version, now=now, score=candidate.score, reasons=candidate.reasons, matcher=candidate.matcher,
+    )  # fmt: skip
+    session.execute(delete(Candidate).where(Candidate.receipt_id == receipt.id))
+
+
+def withdraw(session: Session, receipt: Receipt, *, seen_version: int, now: datetime) -> Run:
+    """Undo an assignment and look for candidates again."""
+    assigning.withdraw(session, receipt=receipt, seen_version=seen_version, now=now)
+    return running.request(session, client_id=receipt.client_id, kind="matching", trigger="change", now=now)
+
+
+def reopen(session: Session, receipt: Receipt, *, seen_version: int, now: datetime) -> Run:
+    """Undo a set-aside and look for candidates again."""
+    assigning.reopen(session, receipt=receipt, seen_version=seen_version, now=now)
+    return running.request(session, client_id=receipt.client_id, kind="matching", trigger="change", now=now)
+
+
+def start(ports: Ports, run: Run) -> None:
+    """After the commit: hand the run to a worker."""
+    ports.queue.push(running.ticket(run, now=ports.clock.now()))

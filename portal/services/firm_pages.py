@@ -1,0 +1,52 @@
+"""What the firm's own pages show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal.models import AuditEvent, Client, Connection
+from portal.services import finding, keeping, listing, naming
+from portal.services.finding import Actor
+from portal.services.listing import ClientRow
+
+
+@dataclass(frozen=True, slots=True)
+class Cockpit:
+    """The admin's overview."""
+
+    rows: Sequence[ClientRow]
+    counts: dict[str, int]
+    ticker_at: datetime | None
+    is_ticker_silent: bool
+
+
+def cockpit(session: Session, actor: Actor, *, now: datetime) -> Cockpit:
+    """All clients, those that need somebody first."""
+    beat = keeping.last_beat(session, "ticker")
+    silent = beat is None or (now - beat).total_seconds() > keeping.SILENT_AFTER
+    return Cockpit(listing.overview(session, actor, now=now), listing.counts(session, actor), beat, silent)
+
+
+def connections_of(session: Session, actor: Actor, client_id: str) -> list[Connection]:
+    """The connections of one client."""
+    client = finding.client(session, actor, client_id)
+    return list(session.scalars(select(Connection).where(Connection.client_id == client.id)))
+
+
+def all_connections(session: Session, actor: Actor) -> list[Connection]:
+    """The connections of all clients the actor sees."""
+    visible = finding.visible_clients(actor).with_only_columns(Client.id)
+    return list(session.scalars(select(Connection).where(Connection.client_id.in_(visible))))
+
+
+def newest_events(session: Session, limit: int = 200) -> list[tuple[AuditEvent, str, str]]:
+    """(event, name of the actor, name of the client), newest first."""
+    query = select(AuditEvent, Client.name).outerjoin(Client, Client.id == AuditEvent.client_id)
+    found = session.execute(query.order_by(AuditEvent.id.desc()).limit(limit)).all()
+    people = naming.names(session, (event.actor for event, _ in found))
+    return [(event, people[event.actor], client or "") for event, client in found]

@@ -1,0 +1,322 @@
+"""What lists show: a client's receipts with their states, connections with their cards, accounts, the firm's overview."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from portal.domain import connection_state, receipt_state
+from portal.domain.connection_state import ConsentState
+from portal.domain.tax_years import Scope
+from portal.models import (
+    Assignment,
+    BankAccount,
+    Client,
+    Connection,
+    Document,
+    Receipt,
+    Run,
+    SkippedInvoice,
+    Transaction,
+)
+from portal.services import engaging, finding, running
+from portal.services.connecting import KINDS
+from portal.services.finding import Actor
+
+PAGE_SIZE = 25
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    """A part of a list."""
+
+    rows: Sequence[Row]
+    number: int
+    total: int
+
+    @property
+    def count(self) -> int:
+        """How many pages there are, at least one."""
+        return max(1, -(-self.total // PAGE_SIZE))
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptRow:
+    """A line of the receipts list."""
+
+    receipt: Receipt
+    client: Client
+    shown: receipt_state.Shown
+    transaction: Transaction | None  #: the one it is assigned to (the first of several)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What the address of a receipts list may ask for."""
+
+    client_id: str = ""
+    state: str = ""  #: in_review, assigned, set_aside
+    direction: str = ""  #: expense, income
+    words: str = ""
+    page: int = 1
+
+
+def receipts(session: Session, actor: Actor, filters: Filters) -> Page[ReceiptRow]:
+    """The receipts an actor may see, newest first."""
+    query = _filtered(select(Receipt, Client).join(Client, Client.id == Receipt.client_id), actor, filters)
+    total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
+    page = query.order_by(Receipt.issued_on.desc().nulls_last(), Receipt.sequence.desc())
+    found = session.execute(page.limit(PAGE_SIZE).offset((filters.page - 1) * PAGE_SIZE)).all()
+    client_ids = {client.id for _, client in found}
+    context = _contexts(session, client_ids)
+    transactions = first_transactions(session, [receipt.id for receipt, _ in found if receipt.state == "assigned"])
+    rows = [
+        ReceiptRow(receipt, client, show(receipt, context[client.id]), transactions.get(receipt.id)) for receipt, client in found
+    ]
+    return Page(rows, filters.page, total)
+
+
+def counts(session: Session, actor: Actor, client_id: str = "") -> dict[str, int]:
+    """Conservation at a glance: imported = assigned + in review + set aside."""
+    query = (
+        select(Receipt.state, func.count())
+        .where(Receipt.client_id.in_(finding.visible_clients(actor).with_only_columns(Client.id)))
+        .group_by(Receipt.state)
+    )
+    if client_id:
+        query = query.where(Receipt.client_id == client_id)
+    found = {state: count for state, count in session.execute(query)}
+    return {state: found.get(state, 0) for state in ("assigned", "in_review", "set_aside")} | {"imported": sum(found.values())}
+
+
+def _filtered(query: Select[tuple[Receipt, Client]], actor: Actor, filters: Filters) -> Select[tuple[Receipt, Client]]:
+    query = query.where(Receipt.client_id.in_(finding.visible_clients(actor).with_only_columns(Client.id)))
+    if filters.client_id:
+        query = query.where(Receipt.client_id == filters.client_id)
+    if filters.state:
+        query = query.where(Receipt.state == filters.state)
+    if filters.direction:
+        query = query.where(Receipt.direction == filters.direction)
+    for word in filters.words.split()[:5]:
+        pattern = "%" + word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        query = query.where(
+            or_(Receipt.counterparty.ilike(pattern, escape="\\"), Receipt.number.ilike(pattern, escape="\\"))
+        )
+    return query
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    has_bank: bool
+    matched_at: datetime | None
+
+
+def _contexts(session: Session, client_ids: set[str]) -> dict[str, _Context]:
+    """Per client: whether transactions can arrive, and when a matching last looked."""
+    banks = set(session.scalars(select(BankAccount.client_id).where(BankAccount.client_id.in_(client_ids)).distinct()))
+    looked = select(Run.client_id, func.max(Run.finished_at)).where(Run.client_id.in_(client_ids), Run.kind == "matching")
+    matched = {client_id: at for client_id, at in session.execute(looked.group_by(Run.client_id))}
+    return {client_id: _Context(client_id in banks, matched.get(client_id)) for client_id in client_ids}
+
+
+def show(receipt: Receipt, context: _Context) -> receipt_state.Shown:
+    """The badge and sentence of one receipt."""
+    return receipt_state.shown(
+        state=receipt.state, review_reason=receipt.review_reason, document_state=receipt.document_state,
+        has_bank=context.has_bank, is_matched_yet=context.matched_at is not None and context.matched_at >= receipt.created_at,
+    )  # fmt: skip
+
+
+def show_one(session: Session, receipt: Receipt) -> receipt_state.Shown:
+    """As `show`, for a receipt's own page."""
+    return show(receipt, _contexts(session, {receipt.client_id})[receipt.client_id])
+
+
+def first_transactions(session: Session, receipt_ids: Sequence[str]) -> dict[str, Transaction]:
+    """The transaction (of several: the earliest booked) each receipt is assigned to."""
+    query = (
+        select(Assignment.receipt_id, Transaction)
+        .join(Transaction, Transaction.id == Assignment.transaction_id)
+        .where(Assignment.receipt_id.in_(receipt_ids), Assignment.withdrawn_at.is_(None))
+        .order_by(Transaction.booked_on.desc())
+    )
+    return {receipt_id: transaction for receipt_id, transaction in session.execute(query)}
+
+
+def documents(session: Session, receipt_id: str) -> list[Document]:
+    """The receipt's documents, newest version first; within a version the readable view first."""
+    query = select(Document).where(Document.receipt_id == receipt_id)
+    return list(session.scalars(query.order_by(Document.version.desc(), Document.is_preferred_view.desc())))
+
+
+# --- connections -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionCard:
+    """Everything a connection's card says."""
+
+    client: Client
+    kind: str
+    connection: Connection | None
+    shown: connection_state.Shown
+    run: Run | None  #: the newest
+    counted: Run | None  #: the newest finished one, whose counts are told
+    next_run_at: datetime | None
+    skipped: dict[str, int]  #: reason → invoices that are not imported right now
+
+
+def connection_cards(session: Session, clients: Sequence[Client], *, now: datetime) -> list[ConnectionCard]:
+    """Two cards a client, in the order of the clients: documents, bank."""
+    ids = [client.id for client in clients]
+    connections = {(c.client_id, c.kind): c for c in session.scalars(select(Connection).where(Connection.client_id.in_(ids)))}
+    subjects = [connection.id for connection in connections.values()]
+    newest, counted = _newest_runs(session, subjects)
+    skipped: dict[str, dict[str, int]] = defaultdict(dict)
+    query = (
+        select(SkippedInvoice.connection_id, SkippedInvoice.reason, func.count())
+        .where(SkippedInvoice.connection_id.in_(subjects))
+        .group_by(SkippedInvoice.connection_id, SkippedInvoice.reason)
+    )
+    for connection_id, reason, count in session.execute(query):
+        skipped[connection_id][reason] = count
+    cards = []
+    for client in clients:
+        for kind in KINDS:
+            connection = connections.get((client.id, kind))
+            run = newest.get(connection.id) if connection else None
+            cards.append(
+                ConnectionCard(
+                    client, kind, connection, _shown(kind, connection, run, now), run,
+                    counted.get(connection.id) if connection else None, _next_run(connection, run, now),
+                    skipped[connection.id] if connection else {},
+                )
+            )  # fmt: skip
+    return cards
+
+
+def _newest_runs(session: Session, subjects: Sequence[str]) -> tuple[dict[str, Run], dict[str, Run]]:
+    latest = (
+        select(Run.subject_id, func.max(Run.created_at).label("at"))
+        .where(Run.subject_id.in_(subjects), Run.kind.in_(KINDS))
+        .group_by(Run.subject_id)
+        .subquery()
+    )
+    newest = {
+        run.subject_id: run
+        for run in session.scalars(
+            select(Run).join(latest, and_(Run.subject_id == latest.c.subject_id, Run.created_at == latest.c.at))
+        )
+    }
+    finished = (
+        select(Run.subject_id, func.max(Run.finished_at).label("at"))
+        .where(Run.subject_id.in_(subjects), Run.kind.in_(KINDS), Run.state == "done")
+        .group_by(Run.subject_id)
+        .subquery()
+    )
+    counted = {
+        run.subject_id: run
+        for run in session.scalars(
+            select(Run).join(finished, and_(Run.subject_id == finished.c.subject_id, Run.finished_at == finished.c.at))
+        )
+    }
+    return newest, counted
+
+
+def _shown(kind: str, connection: Connection | None, run: Run | None, now: datetime) -> connection_state.Shown:
+    facts = connection_state.Facts(
+        kind=kind, consent=ConsentState(connection.state) if connection else None, run_state=run.state if run else None,
+        run_failures=run.failures if run else 0, connected_at=connection.connected_at if connection else None,
+        last_success_at=connection.last_success_at if connection else None,
+    )  # fmt: skip
+    return connection_state.shown(facts, now=now)
+
+
+def _next_run(connection: Connection | None, run: Run | None, now: datetime) -> datetime | None:
+    if connection is None or connection.state != "active":
+        return None
+    if run is not None and run.state == "waiting" and run.next_attempt_at:
+        return run.next_attempt_at
+    return running.next_slot(connection.id, now=now)
+
+
+def runs_of(session: Session, connection_id: str, limit: int = 30) -> list[Run]:
+    """The history of a connection, newest first."""
+    query = select(Run).where(Run.connection_id == connection_id).order_by(Run.created_at.desc())
+    return list(session.scalars(query.limit(limit)))
+
+
+def skipped_invoices(session: Session, connection_id: str, limit: int = 200) -> list[SkippedInvoice]:
+    """Invoices the bank lists that are not imported, newest first."""
+    query = select(SkippedInvoice).where(SkippedInvoice.connection_id == connection_id)
+    return list(session.scalars(query.order_by(SkippedInvoice.issued_on.desc().nulls_last()).limit(limit)))
+
+
+# --- accounts and the firm ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """A bank account with what came in over it."""
+
+    account: BankAccount
+    transactions: int
+    first_on: object
+    last_on: object
+    without_receipt: int
+
+
+def accounts(session: Session, client_id: str) -> list[AccountRow]:
+    """The client's accounts, active ones first."""
+    standing = select(Assignment.transaction_id).where(Assignment.client_id == client_id, Assignment.withdrawn_at.is_(None))
+    query = (
+        select(
+            Transaction.bank_account_id, func.count(), func.min(Transaction.booked_on), func.max(Transaction.booked_on),
+            func.count().filter(Transaction.id.not_in(standing)),
+        )
+        .where(Transaction.client_id == client_id)
+        .group_by(Transaction.bank_account_id)
+    )  # fmt: skip
+    found = {row[0]: row[1:] for row in session.execute(query)}
+    held = session.scalars(
+        select(BankAccount).where(BankAccount.client_id == client_id).order_by(BankAccount.is_active.desc(), BankAccount.name)
+    )
+    return [AccountRow(account, *(found.get(account.id) or (0, None, None, 0))) for account in held]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRow:
+    """A line of the firm's overview."""
+
+    client: Client
+    cards: dict[str, ConnectionCard]
+    open_count: int
+    oldest_at: datetime | None
+    scope: Scope
+
+
+def overview(session: Session, actor: Actor, *, now: datetime) -> list[ClientRow]:
+    """All clients of the actor × the health of their connections; those that need somebody first."""
+    clients = list(session.scalars(finding.visible_clients(actor).order_by(Client.name)))
+    cards: dict[str, dict[str, ConnectionCard]] = defaultdict(dict)
+    for card in connection_cards(session, clients, now=now):
+        cards[card.client.id][card.kind] = card
+    query = (
+        select(Receipt.client_id, func.count(), func.min(Receipt.in_review_since))
+        .where(Receipt.client_id.in_([client.id for client in clients]), Receipt.state == "in_review")
+        .group_by(Receipt.client_id)
+    )
+    open_counts = {client_id: (count, oldest) for client_id, count, oldest in session.execute(query)}
+    scopes = engaging.scopes(session, [client.id for client in clients])
+    rows = [
+        ClientRow(client, cards[client.id], *open_counts.get(client.id, (0, None)), scopes[client.id]) for client in clients
+    ]
+    urgency = {"error": 0, "warn": 1, "wait": 2, "off": 3, "ok": 4}
+    return sorted(rows, key=lambda row: min(urgency[card.shown.kind] for card in row.cards.values()))

@@ -1,0 +1,72 @@
+"""What the receipts pages show, put together from rows the actor may see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal.domain.receipt_state import Shown
+from portal.models import Assignment, AuditEvent, BankAccount, Client, Document, Preview, Receipt, Transaction
+from portal.services import finding, listing, reviewing
+from portal.services.finding import Actor
+from portal.services.listing import ConnectionCard, Filters, Page, ReceiptRow
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptsPage:
+    """The list, its counts, and the connections it depends on (of the one client shown)."""
+
+    clients: Sequence[Client]
+    page: Page[ReceiptRow]
+    counts: dict[str, int]
+    cards: Sequence[ConnectionCard]
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptPage:
+    """One receipt."""
+
+    receipt: Receipt
+    client: Client
+    shown: Shown
+    documents: Sequence[Document]
+    preview: Preview | None
+    assigned: Sequence[tuple[Assignment, Transaction, BankAccount]]
+    history: Sequence[AuditEvent]
+
+
+def index(session: Session, actor: Actor, filters: Filters, *, now: datetime) -> ReceiptsPage:
+    """The receipts list."""
+    clients = list(session.scalars(finding.visible_clients(actor).order_by(Client.name)))
+    shown = [client for client in clients if filters.client_id in {"", client.id}]
+    cards = listing.connection_cards(session, shown, now=now) if len(shown) == 1 else []
+    counts = listing.counts(session, actor, filters.client_id)
+    return ReceiptsPage(clients, listing.receipts(session, actor, filters), counts, cards)
+
+
+def one(session: Session, actor: Actor, receipt_id: str) -> ReceiptPage:
+    """A receipt's own page."""
+    receipt = finding.receipt(session, actor, receipt_id)
+    documents = listing.documents(session, receipt.id)
+    assigned = session.execute(
+        select(Assignment, Transaction, BankAccount)
+        .join(Transaction, Transaction.id == Assignment.transaction_id)
+        .join(BankAccount, BankAccount.id == Transaction.bank_account_id)
+        .where(Assignment.receipt_id == receipt.id, Assignment.withdrawn_at.is_(None))
+    ).all()
+    history = session.scalars(
+        select(AuditEvent)
+        .where(
+            AuditEvent.client_id == receipt.client_id,
+            (AuditEvent.subject == f"receipt:{receipt.id}") | (AuditEvent.details["receipt"].as_string() == receipt.id),
+        )
+        .order_by(AuditEvent.sequence)
+    )
+    return ReceiptPage(
+        receipt, session.get_one(Client, receipt.client_id), listing.show_one(session, receipt), documents,
+        reviewing.preview_of(session, documents), [tuple(row) for row in assigned], list(history),
+    )  # fmt: skip

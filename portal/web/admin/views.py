@@ -1,0 +1,62 @@
+"""All clients × the health of their connections, with Resync."""
+
+from __future__ import annotations
+
+from flask import Blueprint, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from portal.services import deciding, firm_pages, syncing
+from portal.web.access import actor, admin, ports
+from portal.web.htmx import notice
+
+blueprint = Blueprint("admin", __name__, url_prefix="/admin")
+
+
+@blueprint.get("")
+@admin
+def cockpit() -> ResponseReturnValue:
+    """Every client's health at a glance."""
+    with ports().database.read() as session:
+        page = firm_pages.cockpit(session, actor(), now=ports().clock.now())
+    return render_template("admin/cockpit.html", page=page)
+
+
+@blueprint.post("/clients/<id:client_id>/runs")
+@admin
+def resync(client_id: str) -> ResponseReturnValue:
+    """Resync one client: both connections, queued behind whatever runs."""
+    now = ports().clock.now()
+    with ports().database.write() as session:
+        runs = syncing.request_all(session, firm_pages.connections_of(session, actor(), client_id), now=now)
+    return _started(runs)
+
+
+@blueprint.post("/runs")
+@admin
+def resync_all() -> ResponseReturnValue:
+    """Resync all clients."""
+    now = ports().clock.now()
+    with ports().database.write() as session:
+        runs = syncing.request_all(session, firm_pages.all_connections(session, actor()), now=now)
+    return _started(runs)
+
+
+@blueprint.get("/audit")
+@admin
+def audit() -> ResponseReturnValue:
+    """The newest events of the whole installation."""
+    with ports().database.read() as session:
+        events = firm_pages.newest_events(session)
+    return render_template("admin/audit.html", events=events)
+
+
+def _started(runs: list) -> ResponseReturnValue:  # type: ignore[type-arg]
+    for run in runs:
+        deciding.start(ports(), run)
+    if runs:
+        notice(ngettext("%(num)d sync started.", "%(num)d syncs started.", len(runs)))
+    else:
+        notice(_("There is no active connection to sync."))
+    return redirect(url_for("admin.cockpit"), 303)

@@ -1,0 +1,106 @@
+"""Connect, see how it goes, sync, disconnect."""
+
+from __future__ import annotations
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_login import current_user
+
+from portal.services import connecting, connection_pages, deciding, finding, syncing
+from portal.web.access import actor, for_clients, ports, signed_in
+from portal.web.htmx import fragment, notice
+
+blueprint = Blueprint("connections", __name__)
+
+
+@blueprint.get("/profile/connections")
+@signed_in
+def index() -> ResponseReturnValue:
+    """The cards of each company the actor belongs to."""
+    with ports().database.read() as session:
+        page = connection_pages.index(session, actor(), now=ports().clock.now(), client_id=request.args.get("client", ""))
+    return render_template("connections/page.html", page=page)
+
+
+@blueprint.get("/clients/<id:client_id>/connections/<kind>/connect")
+@for_clients
+def scope(client_id: str, kind: str) -> ResponseReturnValue:
+    """What will be read and what not, before the journey to the bank begins."""
+    with ports().database.read() as session:
+        page = connection_pages.before_connecting(session, actor(), client_id, kind)
+    return render_template("connections/connect.html", page=page)
+
+
+@blueprint.post("/clients/<id:client_id>/connections/<kind>/connect")
+@for_clients
+def connect(client_id: str, kind: str) -> ResponseReturnValue:
+    """Begin: off to the bank's consent page."""
+    with ports().database.write() as session:
+        client = finding.client(session, actor(), client_id)
+        address = connecting.begin(ports(), session, user_id=current_user.id, client=client, kind=kind)
+    return redirect(address, 303)
+
+
+@blueprint.get("/connections/qonto/callback")
+@for_clients
+def callback() -> ResponseReturnValue:
+    """The way back from the bank."""
+    given = request.args
+    result = connecting.complete(
+        ports(), actor=actor(), state=given.get("state", ""), code=given.get("code", ""), error=given.get("error", "")
+    )
+    if result.ending is connecting.Ending.CONNECTED:
+        notice(_("Your Qonto account is connected. The first import has started."))
+        return redirect(url_for("connections.index", client=result.client_id), 303)
+    status = 400 if result.ending is connecting.Ending.INVALID else 200
+    return render_template("connections/ending.html", result=result), status
+
+
+@blueprint.get("/connections/<id:connection_id>")
+@signed_in
+def show(connection_id: str) -> ResponseReturnValue:
+    """History of runs and what was not synced, with reasons."""
+    with ports().database.read() as session:
+        page = connection_pages.one(session, actor(), connection_id, now=ports().clock.now())
+    return render_template("connections/connection.html", page=page)
+
+
+@blueprint.get("/connections/<id:connection_id>/progress")
+@signed_in
+def progress(connection_id: str) -> ResponseReturnValue:
+    """The card alone, polled while a run goes on."""
+    with ports().database.read() as session:
+        card = connection_pages.card(session, actor(), connection_id, now=ports().clock.now())
+    page = url_for("connections.index", client=card.client.id)
+    return fragment("connections/_card.html", page=page, card=card)
+
+
+@blueprint.post("/connections/<id:connection_id>/runs")
+@signed_in
+def sync(connection_id: str) -> ResponseReturnValue:
+    """Sync now: queued behind a running one, a few times an hour at most."""
+    with ports().database.write() as session:
+        connection = finding.connection(session, actor(), connection_id)
+        run = syncing.request(session, connection, trigger=actor().role, now=ports().clock.now())
+    deciding.start(ports(), run)
+    notice(_("The sync has been started."))
+    return progress(connection_id)
+
+
+@blueprint.get("/connections/<id:connection_id>/disconnection")
+@for_clients
+def before_disconnecting(connection_id: str) -> ResponseReturnValue:
+    """What ends and what stays."""
+    with ports().database.read() as session:
+        card = connection_pages.card(session, actor(), connection_id, now=ports().clock.now())
+    return render_template("connections/disconnect.html", card=card)
+
+
+@blueprint.post("/connections/<id:connection_id>/disconnection")
+@for_clients
+def disconnect(connection_id: str) -> ResponseReturnValue:
+    """End the consent; documents stay."""
+    connecting.disconnect(ports(), actor=actor(), connection_id=connection_id)
+    notice(_("The connection has ended. Your documents stay here."))
+    return redirect(url_for("connections.index"), 303)

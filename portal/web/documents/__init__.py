@@ -1,0 +1,1 @@
+"""Documents: downloads and pictures of pages."""

@@ -1,0 +1,38 @@
+"""Forms of the desk."""
+
+from __future__ import annotations
+
+from flask_babel import lazy_gettext as _
+from flask_wtf import FlaskForm
+from wtforms import HiddenField, IntegerField, SelectField
+from wtforms.validators import InputRequired
+
+from portal.services.assigning import SetAsideReason
+
+SET_ASIDE_WORDS = {
+    SetAsideReason.PAID_PRIVATELY: _("Paid privately"),
+    SetAsideReason.PAID_IN_CASH: _("Paid in cash"),
+    SetAsideReason.OTHER_ACCOUNT: _("Paid from an account that is not connected"),
+    SetAsideReason.DUPLICATE: _("Duplicate of another receipt"),
+    SetAsideReason.NOT_BUSINESS: _("Not a business matter"),
+}
+
+
+class AssignForm(FlaskForm):
+    """Which proposal is right, and of which version of the receipt the page spoke."""
+
+    candidate = HiddenField(validators=[InputRequired()])
+    seen_version = IntegerField(validators=[InputRequired()])
+
+
+class WithdrawForm(FlaskForm):
+    """Undo."""
+
+    seen_version = IntegerField(validators=[InputRequired()])
+
+
+class SetAsideForm(FlaskForm):
+    """No transaction is expected, and why."""
+
+    reason = SelectField(_("Reason"), choices=[(reason.value, word) for reason, word in SET_ASIDE_WORDS.items()])
+    seen_version = IntegerField(validators=[InputRequired()])
