@@ -1,0 +1,48 @@
+"""The matcher: facts about one client's receipts and transactions in, decisions with reasons out.
+
+Pure and deterministic: no clock, no chance, no database; the order of the input does not matter, and only what is passed can
+be assigned, so that nothing crosses clients. Way through: `blocking` (which pairs) → `groups` (sets, twins) → `features`
+(signs of a pair) → `scoring` (probability, reasons) → `optimum` → `assigning` (decisions).
+"""
+
+from __future__ import annotations
+
+from portal.domain.matching.assigning import CLEAR_MARGIN, MOST_CANDIDATES, match
+from portal.domain.matching.blocking import paying_side
+from portal.domain.matching.facts import Direction, ReceiptFacts, Side, TransactionFacts
+from portal.domain.matching.reasons import Allocation, Candidate, Decision, Grade, Reason, ReasonCode, ReviewReason, Status, Value
+from portal.domain.matching.scoring import MATCHER_VERSION
+from portal.domain.references import RemittanceText, parse_reference
+
+__all__ = [
+    "CLEAR_MARGIN",
+    "MATCHER_VERSION",
+    "MOST_CANDIDATES",
+    "Allocation",
+    "Candidate",
+    "Decision",
+    "Direction",
+    "Grade",
+    "ReasonCode",
+    "Reason",
+    "ReceiptFacts",
+    "ReviewReason",
+    "Side",
+    "Status",
+    "TransactionFacts",
+    "Value",
+    "found_spans",
+    "match",
+    "paying_side",
+]
+
+
+def found_spans(receipt: ReceiptFacts, transaction: TransactionFacts) -> tuple[tuple[int, int], ...]:
+    """Return the character spans [start, end) of the remittance information that hold the receipt's number, in order.
+
+    For marking the hit on a page; hints (a number that is too short to identify) are included.
+    """
+    reference = parse_reference(receipt.number)
+    if reference is None:
+        return ()
+    return tuple((hit.start, hit.end) for hit in RemittanceText(transaction.remittance).find(reference))

@@ -1,0 +1,150 @@
+"""Receipts filed twice, and payments that are not one to one: several invoices in one transfer, one invoice in instalments.
+
+Sets are only taken from evidence: every number a whole token of the text (or every line linked by the bank) and a sum right to
+the cent. Nothing is searched among sums, which always find something.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from itertools import combinations, pairwise
+
+from portal.domain.matching.blocking import BookedTransaction, Index, OpenReceipt
+from portal.domain.names import SIMILAR, similarity
+from portal.domain.references import Found
+
+MOST_IN_GROUP = 40
+_FEWEST = 2
+_MOST_TWINS = 24
+
+
+@dataclass(slots=True)
+class Groups:
+    """Places of receipts and transactions. `collective`: transaction → receipts; `bundles`: receipt → transactions."""
+
+    collective: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    bundles: dict[int, tuple[int, ...]] = field(default_factory=dict)
+
+
+def find_groups(index: Index) -> Groups:
+    """Find the sets that add up; one that shares a receipt or transaction with another set is dropped with it."""
+    collective = {booked.place: members for booked in index.transactions if (members := _collective(index, booked))}
+    bundles = {receipt.place: lines for receipt in index.receipts if (lines := _bundle(index, receipt))}
+    receipts_in: Counter[int] = Counter(bundles.keys())
+    lines_in: Counter[int] = Counter(collective.keys())
+    for members in collective.values():
+        receipts_in.update(members)
+    for lines in bundles.values():
+        lines_in.update(lines)
+    return Groups(
+        {line: members for line, members in collective.items() if lines_in[line] == 1 and _all_once(receipts_in, members)},
+        {receipt: lines for receipt, lines in bundles.items() if receipts_in[receipt] == 1 and _all_once(lines_in, lines)},
+    )
+
+
+def find_twins(index: Index) -> dict[int, tuple[int, bool]]:
+    """Map each receipt that exists twice to (another copy, whether it has a number).
+
+    Copies agree in direction, amount, currency, number, and in counterparty and invoice date as far as both are known. Of
+    several copies the only one that came from the bank is no twin: it is the receipt, the others hang on it. Without a number,
+    date and name have to be equal, and it may as well be two equal purchases.
+    """
+    alike: defaultdict[tuple[object, ...], list[OpenReceipt]] = defaultdict(list)
+    for receipt in index.receipts:
+        if not receipt.cents:
+            continue
+        facts = receipt.facts
+        key = (facts.direction, facts.amount_cents, receipt.currency)
+        if receipt.reference:
+            alike[(*key, receipt.reference.squashed)].append(receipt)
+        elif facts.issued_on and receipt.name:
+            alike[(*key, facts.issued_on, receipt.name.ordered)].append(receipt)
+    twins: dict[int, tuple[int, bool]] = {}
+    for copies in alike.values():
+        if len(copies) > _MOST_TWINS:
+            pairs = list(pairwise(copies))
+        else:
+            pairs = [(one, other) for one, other in combinations(copies, 2) if _are_twins(one, other)]
+        found = sorted({receipt.place for pair in pairs for receipt in pair})
+        from_bank = [place for place in found if index.receipts[place].facts.is_from_bank]
+        first = from_bank[0] if len(from_bank) == 1 else None
+        for one, other in pairs:
+            for place, copy in ((one.place, other.place), (other.place, one.place)):
+                if place != first:
+                    twins.setdefault(place, (copy if first is None else first, one.reference is not None))
+    return twins
+
+
+def _are_twins(one: OpenReceipt, other: OpenReceipt) -> bool:
+    days = {receipt.facts.issued_on for receipt in (one, other)} - {None}
+    return len(days) <= 1 and (not one.name or not other.name or similarity(one.name, other.name) >= SIMILAR)
+
+
+def _collective(index: Index, booked: BookedTransaction) -> tuple[int, ...]:
+    named = index.named_whole[booked.place]
+    if not _FEWEST <= len(named) <= MOST_IN_GROUP:
+        return ()
+    if _share_a_number(named):
+        # two suppliers may use the same number: the one whose money it is counts
+        named = {place: hits for place, hits in named.items() if _is_party(index.receipts[place], booked)}
+        if len(named) < _FEWEST or _share_a_number(named):
+            return ()
+    total = 0
+    for place in named:
+        part = _share(index.receipts[place], booked)
+        if part is None:
+            return ()
+        total += part
+    return tuple(sorted(named)) if total == booked.free else ()
+
+
+def _share_a_number(named: dict[int, list[Found]]) -> bool:
+    spans = [hit for hits in named.values() for hit in hits]
+    return any(one.overlaps(other) for one, other in combinations(spans, 2))
+
+
+def _is_party(receipt: OpenReceipt, booked: BookedTransaction) -> bool:
+    if receipt.iban and receipt.iban == booked.iban:
+        return True
+    return similarity(receipt.name, booked.name) >= SIMILAR
+
+
+def _share(receipt: OpenReceipt, booked: BookedTransaction) -> int | None:
+    """Return what a receipt takes of a transaction in its currency, negative for a netted credit note; None if it cannot be."""
+    if not receipt.cents or receipt.side is None or receipt.currency != booked.currency:
+        return None
+    if not receipt.first_day <= booked.day <= receipt.last_day:
+        return None
+    if receipt.side == booked.facts.side:
+        return receipt.cents
+    is_netted_credit_note = (receipt.facts.amount_cents or 0) < 0
+    return -receipt.cents if is_netted_credit_note else None
+
+
+def _bundle(index: Index, receipt: OpenReceipt) -> tuple[int, ...]:
+    linked = index.linked_places(receipt)
+    if len(linked) > 1:
+        return tuple(linked) if _adds_up(index, receipt, linked) else ()
+    lines = index.naming(receipt)
+    if not _FEWEST <= len(lines) <= MOST_IN_GROUP:
+        return ()
+    # whether a line names another receipt too is looked at pair by pair
+    return tuple(lines) if _adds_up(index, receipt, lines) else ()
+
+
+def _adds_up(index: Index, receipt: OpenReceipt, lines: list[int]) -> bool:
+    total = 0
+    for line in lines:
+        booked = index.transactions[line]
+        if booked.facts.side != receipt.side or booked.free != booked.facts.amount_cents:
+            return False
+        share = _share(receipt, booked)
+        if share is None:
+            return False
+        total += booked.free
+    return total == receipt.cents
+
+
+def _all_once(counts: Counter[int], places: tuple[int, ...]) -> bool:
+    return all(counts[place] == 1 for place in places)

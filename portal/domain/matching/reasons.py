@@ -1,0 +1,185 @@
+"""The closed list of reasons, and the decisions that carry them.
+
+A reason is a code with values, never a sentence: the templates word it in German and English. A value whose name ends in
+`_on` is a date, in `_cents` an integer amount in the currency beside it (`currency`); everything else is a count or text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Literal, Self
+
+Value = int | str | date
+Grade = Literal["sure", "likely", "possible"]
+Status = Literal["assigned", "review"]
+
+SURE_FROM = 0.95
+LIKELY_FROM = 0.6
+
+
+class ReasonCode(StrEnum):
+    """Why a candidate fits or does not; the values each code carries stand behind it."""
+
+    BANK_LINKED = "bank_linked"
+    """The bank itself links the invoice to this transaction."""
+    AMOUNT_EQUAL = "amount_equal"
+    """amount_cents, currency."""
+    LOCAL_AMOUNT_EQUAL = "local_amount_equal"
+    """Equal in the original currency: amount_cents, currency; paid_cents, paid_currency on the account."""
+    REST_EQUAL = "rest_equal"
+    """Equal to what is still open of the transaction: amount_cents, currency."""
+    SUM_EQUAL = "sum_equal"
+    """The receipts named in one text (or the transactions that name one receipt) add up to the cent: count, amount_cents, currency."""
+    DISCOUNT = "discount"
+    """Paid less a usual discount (Skonto): percent, difference_cents (negative), basis_points, currency."""
+    NET_AMOUNT = "net_amount"
+    """The transaction has VAT on top of the receipt's amount, so that is probably the net: percent, difference_cents, currency."""
+    AMOUNT_DIFFERS = "amount_differs"
+    """difference_cents (transaction less receipt), basis_points (of the receipt; -200 = -2.00 %), currency."""
+    AMOUNT_MISSING = "amount_missing"
+    """The receipt's amount could not be read."""
+    CURRENCY_DIFFERS = "currency_differs"
+    """receipt_currency ("" if unknown), transaction_currency; no original amount to compare."""
+    NUMBER_FOUND = "number_found"
+    """The invoice number is a whole token of the remittance information: number, written (as it stands there)."""
+    NUMBER_HINTED = "number_hinted"
+    """It is there, but too short or part of something longer: number, written."""
+    NUMBER_MISTYPED = "number_mistyped"
+    """It is there with one sign missing, doubled or swapped: number."""
+    NUMBER_MISSING = "number_missing"
+    """There is a text without the invoice number: number."""
+    OTHER_RECEIPT_NAMED = "other_receipt_named"
+    """The text names another open receipt: number, receipt (its id)."""
+    OTHER_NUMBER_NAMED = "other_number_named"
+    """The text names a number of an invoice we do not have: number."""
+    NAME_EQUAL = "name_equal"
+    """name (as the bank writes it)."""
+    NAME_SIMILAR = "name_similar"
+    """name, percent."""
+    NAME_IN_TEXT = "name_in_text"
+    """The receipt's counterparty stands in the remittance information (paid through another): name, written_name (the bank's)."""
+    NAME_DIFFERS = "name_differs"
+    """name (the bank's), receipt_name."""
+    IBAN_EQUAL = "iban_equal"
+    """iban."""
+    IBAN_DIFFERS = "iban_differs"
+    """iban (the transaction's), receipt_iban."""
+    DAYS_FROM_ISSUE = "days_from_issue"
+    """days (negative = before the invoice date), issued_on, transaction_on (booked, or emitted if nearer)."""
+    DAYS_FROM_DUE = "days_from_due"
+    """days, due_on, transaction_on."""
+    DAYS_FROM_PAYMENT = "days_from_payment"
+    """Days from the day the invoice was marked as paid: days, paid_on, transaction_on."""
+    DATE_MISSING = "date_missing"
+    """The receipt has no date at all."""
+    OTHER_TRANSACTIONS_EQUAL = "other_transactions_equal"
+    """count of other transactions with this amount in the time in question."""
+    OTHER_RECEIPTS_EQUAL = "other_receipts_equal"
+    """count of other open receipts with this amount in the time in question."""
+    ALREADY_LINKED = "already_linked"
+    """The transaction is used up, or no longer open for this amount: open_cents, amount_cents, currency."""
+    DECLINED = "declined"
+    """Somebody has declined this pair."""
+    DUPLICATE = "duplicate"
+    """Another open receipt has the same number, amount and counterparty: receipt (its id)."""
+    LINKED_ELSEWHERE = "linked_elsewhere"
+    """The bank links the invoice to other transactions: count."""
+    LINKED_TO_OTHER = "linked_to_other"
+    """The bank links this transaction to another invoice: number, receipt (its id)."""
+    DIRECTION_UNKNOWN = "direction_unknown"
+    """Whether the receipt is an expense or income could not be read."""
+    NOT_FROM_BANK = "not_from_bank"
+    """An upload: to check, unless its number is found."""
+    FEED_INCOMPLETE = "feed_incomplete"
+    """Transactions are complete only up to a day before this one: covered_on."""
+
+
+class ReviewReason(StrEnum):
+    """Why a receipt needs a person: one per receipt. The last two are set by services, never by the matcher."""
+
+    NO_TRANSACTION_YET = "no_transaction_yet"
+    SEVERAL_EQUAL = "several_equal"
+    AMOUNT_MISSING = "amount_missing"
+    DATE_MISSING = "date_missing"
+    COUNTERPARTY_UNCLEAR = "counterparty_unclear"
+    AMOUNT_DIFFERS = "amount_differs"
+    ALREADY_LINKED = "already_linked"
+    DUPLICATE_SUSPECTED = "duplicate_suspected"
+    SOURCE_CHANGED = "source_changed"
+    MANUAL_UNLINK = "manual_unlink"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One sign for or against a candidate. `weight`: its share of the score in log-odds, 0 for a remark."""
+
+    code: ReasonCode
+    is_for: bool
+    values: tuple[tuple[str, Value], ...] = ()
+    weight: float = 0.0
+
+    @property
+    def named(self) -> dict[str, Value]:
+        """The values by name, for the templates."""
+        return dict(self.values)
+
+    def as_json(self) -> dict[str, object]:
+        """Plain types for a row or a file: code, is_for, weight, values (dates as YYYY-MM-DD)."""
+        values = {name: value.isoformat() if isinstance(value, date) else value for name, value in self.values}
+        return {"code": self.code.value, "is_for": self.is_for, "weight": self.weight, "values": values}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, object]) -> Self:
+        """Undo `as_json`. Errors: KeyError, ValueError or TypeError when `stored` was not made by it."""
+        values = stored["values"]
+        weight = stored["weight"]
+        if not isinstance(values, Mapping) or not isinstance(weight, int | float):
+            message = "a stored reason needs a mapping of values and a weight"
+            raise TypeError(message)
+        read = tuple((name, date.fromisoformat(value) if name.endswith("_on") else value) for name, value in values.items())
+        return cls(ReasonCode(str(stored["code"])), bool(stored["is_for"]), read, float(weight))
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """The part of a transaction used for a receipt, in the transaction's currency.
+
+    Negative for a credit note netted in a larger payment: it gives room back. 0 only in a candidate whose transaction is used up.
+    """
+
+    transaction: str
+    amount_cents: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A proposal: one transaction, or several for instalments. `score`: probability 0–1 that it is right, `reasons` for first."""
+
+    allocations: tuple[Allocation, ...]
+    score: float
+    reasons: tuple[Reason, ...]
+
+    @property
+    def grade(self) -> Grade:
+        """The word beside the number."""
+        if self.score >= SURE_FROM:
+            return "sure"
+        return "likely" if self.score >= LIKELY_FROM else "possible"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the matcher says about one receipt.
+
+    `assigned`: `allocations` are to be booked, and are those of `candidates[0]`, whose reasons say why; `reason` is None.
+    `review`: no allocations, candidates best first (at most `MOST_CANDIDATES`), `reason` is given.
+    """
+
+    receipt: str
+    status: Status
+    allocations: tuple[Allocation, ...]
+    candidates: tuple[Candidate, ...]
+    reason: ReviewReason | None

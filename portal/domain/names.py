@@ -1,0 +1,131 @@
+"""Names of companies and people as invoices and banks write them, made comparable.
+
+German banks write in capitals, spell umlauts as two letters or drop the dots, cut at 18–35 characters and put a card
+processor in front; invoices carry the legal form. `parse_name` removes what does not tell two parties apart,
+`similarity` compares what is left.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from rapidfuzz import fuzz
+
+CLEARLY_SAME = 0.9
+"""From this similarity on two names are taken for one party, given one more sign (the IBAN)."""
+SIMILAR = 0.75
+
+_LETTERS = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "æ": "ae", "ø": "oe", "œ": "oe", "å": "aa", "ł": "l", "đ": "d", "ð": "d", "þ": "th"}
+)
+_NO_WORD = re.compile(r"[\W_]+")
+# "Müller" is spelled Mueller, Muller or MULLER: for comparing, the second letter of a spelled umlaut goes on both sides.
+_SPELLED_UMLAUT = re.compile(r"(?<=[aou])e|(?<=s)s")
+_DOTTED_FORMS = re.compile(r"\b(?:g m b h|m b h|e k|e kfm|e v|e g|s a r l|s a s|s r l|s p a|b v|n v|sp z o o|d o o|s a)\b")
+_LEGAL_FORMS = frozenset(
+    "gmbh mbh ggmbh ag kg kgaa ohg ug haftungsbeschraenkt gbr gesbr ek ekfm ekfr ev eg se stiftung partg partgmbb mbb "
+    "co cie company ltd limited llc llp inc corp plc sarl sas sasu sa sca srl spa bv nv oy oyj ab aps sro doo zoo "
+    "inh inhaber und and et u".split()
+)
+_NOISE = frozenset("www http https com de eu net org mktp mktplc marketplace germany deutschland europe emea".split())
+_LONG_FORMS = {"amzn": "amazon", "gebr": "gebrueder", "dt": "deutsche", "dtsch": "deutsche", "bhf": "bahnhof"}
+_PROCESSORS = frozenset(
+    "paypal pp sumup zettle izettle klarna stripe sq square mollie adyen lsp crv nyx worldline payone sp gumroad".split()
+)
+_MANY_DIGITS = re.compile(r"\d.*\d.*\d")
+_SHORTEST_CUT = 10
+_SHORTEST_WORD_CUT = 4
+_CONTAINED_LETTERS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """What distinguishes a party: `words` folded and in order, `squashed` and `ordered` for comparing."""
+
+    words: tuple[str, ...]
+    squashed: str
+    ordered: str
+
+    def __bool__(self) -> bool:
+        return bool(self.words)
+
+
+def fold(text: str) -> str:
+    """Lower case, ä → ae and ß → ss before accents are dropped, every run of other signs one space; "" stays ""."""
+    lowered = text.casefold()
+    if not lowered.isascii():
+        lowered = unicodedata.normalize("NFC", lowered).translate(_LETTERS)
+        decomposed = unicodedata.normalize("NFKD", lowered)
+        lowered = "".join(sign for sign in decomposed if not unicodedata.combining(sign))
+    return _NO_WORD.sub(" ", lowered).strip()
+
+
+def loosen(word: str) -> str:
+    """Make the spellings of an umlaut equal: mueller, muller → muller. `word` is folded."""
+    return _SPELLED_UMLAUT.sub("", word)
+
+
+def parse_name(written: str | None) -> Name:
+    """Take legal form, card processor, web address and digit runs off a written name.
+
+    A name that consists of nothing else ("Co KG", "4711") keeps its words; None and "" give an empty `Name`.
+    """
+    folded = fold(_without_processor(written or ""))
+    words = _DOTTED_FORMS.sub(" ", folded).split()
+    telling = [_LONG_FORMS.get(word, word) for word in words if _is_telling(word)] or folded.split()
+    loose = [loosen(word) for word in telling]
+    return Name(tuple(loose), "".join(loose), " ".join(sorted(loose)))
+
+
+def similarity(one: Name, other: Name) -> float:
+    """Compare two names: 1 = the same, 0 = nothing in common or one is empty. Symmetric.
+
+    0.96: one is the other cut off (10 letters at least). 0.9: all words of one are in the other. Else the share of equal letters.
+    """
+    if not one or not other:
+        return 0.0
+    if one.squashed == other.squashed or one.ordered == other.ordered:
+        return 1.0
+    short, long = sorted((one.squashed, other.squashed), key=lambda name: (len(name), name))
+    if len(short) >= _SHORTEST_CUT and long.startswith(short):
+        return 0.96
+    alike = fuzz.ratio(one.ordered, other.ordered) / 100
+    few, many = sorted((one, other), key=lambda name: (len(name.words), name.squashed))
+    if _is_contained(few.words, many.words):
+        return max(alike, 0.9)
+    return alike
+
+
+def is_in_text(name: Name, words: frozenset[str]) -> bool:
+    """Tell whether a text, given as its loosened words, holds all words of a name (payment by an intermediary)."""
+    return sum(map(len, name.words)) >= _CONTAINED_LETTERS and all(word in words for word in name.words)
+
+
+def _without_processor(written: str) -> str:
+    """"PAYPAL *MUSTERSHOP" → MUSTERSHOP, "AMZN Mktp DE*2K4TT1" → AMZN Mktp DE."""
+    before, star, after = written.partition("*")
+    if not star:
+        return written
+    first = fold(before).split()
+    if not first or (first[0] in _PROCESSORS and after.strip(" *")):
+        return after
+    return before
+
+
+def _is_telling(word: str) -> bool:
+    return word not in _LEGAL_FORMS and word not in _NOISE and not _MANY_DIGITS.search(word)
+
+
+def _is_contained(few: tuple[str, ...], many: tuple[str, ...]) -> bool:
+    if sum(map(len, few)) < _CONTAINED_LETTERS:
+        return False
+    return all(any(_is_word_cut(word, other) for other in many) for word in few)
+
+
+def _is_word_cut(word: str, other: str) -> bool:
+    if word == other:
+        return True
+    short, long = (word, other) if len(word) < len(other) else (other, word)
+    return len(short) >= _SHORTEST_WORD_CUT and long.startswith(short)

@@ -1,0 +1,288 @@
+"""Invoice numbers, and finding them in remittance information as whole tokens.
+
+A number found as a mere substring is the classic wrong link (31 of 31 wrong in a peer's production), so a hit counts as
+*whole* only where its ends are ends of a token and the words around it do not claim it for something else. Spaces, dashes
+and slashes may differ, a prefix may be dropped or be a plain "RE"/"Rechnung-Nr."; digits are only regrouped in long numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+
+from rapidfuzz.distance import OSA
+
+_ATOM = re.compile(r"[^\W\d_]+|\d+")
+_SOFT = frozenset("-/._#\\–—")
+
+FREE, SPACE, SOFT, GLUED = "free", "space", "soft", "glued"
+
+INVOICE_WORDS = frozenset(
+    "RE RG R RN RNR RENR RGNR RECH RECHN RECHNR RECHNUNG RECHNUNGEN RECHNUNGSNR RECHNUNGSNUMMER RECHNUNGNR "
+    "INV INVOICE INVNO BELEG BELEGNR BELEGNUMMER FA FACTURE AR ER".split()
+)
+_NUMBER_WORDS = frozenset("NR NO N NUM NUMMER NUMBER NRN".split())
+_OTHER_THINGS = frozenset(
+    "KD KDN KDNR KNR KUNDE KUNDEN KUNDENNR KUNDENNUMMER CUSTOMER ANGEBOT ANGEBOTSNR AUFTRAG AUFTRAGS AUFTRAGSNR AUFTR "
+    "BESTELLUNG BESTELL BESTELLNR ORDER LIEFERSCHEIN LS LIEFERSCHEINNR VERTRAG VERTRAGS VERTRAGSNR VERTRAGSNUMMER VTR VNR "
+    "MANDAT MANDATS MANDATSREF MREF CRED TEL STEUER STEUERNR STNR IBAN BLZ KTO KONTO PROJEKT KARTE ZAEHLER ZÄHLER".split()
+)
+_SHORTEST_INDEXED = 3
+_ENOUGH_DIGITS = 6
+_ANNOUNCED_DIGITS = 3
+_REGROUPED_LENGTH = 8
+_LONGEST_WINDOW = 10
+_TYPO_LENGTH = 6
+_SPACES_INSIDE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An invoice number taken apart.
+
+    `atoms`: its runs of letters and of digits, upper case. `prefix`: the letters before the first digits.
+    `squashed`: all atoms in a row; `core`: the same without the prefix, as payers like to write it.
+    `keys`: the squashed strings under which a text may hold it; empty when it is too short to look for.
+    """
+
+    written: str
+    atoms: tuple[str, ...]
+    prefix: tuple[str, ...]
+    squashed: str
+    core: str
+    keys: tuple[str, ...]
+
+
+class Strength(IntEnum):
+    """How much a place in a text says: part of something longer < a whole token, but short or date-like < it names one invoice."""
+
+    PART = 0
+    SHORT = 1
+    WHOLE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One place in a text that holds a number, as character offsets [start, end)."""
+
+    start: int
+    end: int
+    strength: Strength
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether it identifies the number, else it is a hint."""
+        return self.strength is Strength.WHOLE
+
+    def overlaps(self, other: Found) -> bool:
+        """Tell whether the two share a character."""
+        return self.start < other.end and other.start < self.end
+
+
+def parse_reference(number: str | None) -> Reference | None:
+    """Take an invoice number apart; None when there is none or it holds no digit."""
+    atoms = tuple(atom.upper() for atom in _ATOM.findall(number or ""))
+    first_digits = next((place for place, atom in enumerate(atoms) if atom.isdigit()), None)
+    if first_digits is None:
+        return None
+    squashed, core = "".join(atoms), "".join(atoms[first_digits:])
+    keys = tuple(key for key in dict.fromkeys((squashed, core)) if sum(map(str.isdigit, key)) >= _SHORTEST_INDEXED)
+    return Reference((number or "").strip(), atoms, atoms[:first_digits], squashed, core, keys)
+
+
+@dataclass(frozen=True, slots=True)
+class _DigitGroup:
+    start: int
+    end: int
+    lengths: list[int]
+    is_announced: bool
+
+
+class RemittanceText:
+    """A text split into runs of letters and digits, with what stands between them. Parsed once, searched often."""
+
+    def __init__(self, written: str) -> None:
+        """Split `written`, the remittance information of one transaction."""
+        self.written = written
+        spans = [match.span() for match in _ATOM.finditer(written)]
+        self.spans = spans
+        self.atoms = [written[start:end].upper() for start, end in spans]
+        inner = [self._joint(written[left[1] : right[0]]) for left, right in zip(spans, spans[1:], strict=False)]
+        self.joints = [FREE, *inner, FREE]
+
+    @staticmethod
+    def _joint(gap: str) -> str:
+        if not gap:
+            return GLUED
+        if all(sign in _SOFT for sign in gap):
+            return SOFT
+        # "RE: 42" reads on after the colon; a comma, plus or bracket starts something new
+        is_space = len(gap) <= _SPACES_INSIDE and all(sign.isspace() or sign in _SOFT or sign == ":" for sign in gap)
+        return SPACE if is_space else FREE
+
+    def windows(self) -> Iterator[tuple[int, int, str]]:
+        """Every run of neighbouring atoms that could be one number: (first, last + 1, squashed)."""
+        atoms, joints = self.atoms, self.joints
+        for first in range(len(atoms)):
+            squashed = ""
+            for after in range(first + 1, min(first + _LONGEST_WINDOW, len(atoms)) + 1):
+                if after > first + 1 and joints[after - 1] == FREE:
+                    break
+                squashed += atoms[after - 1]
+                yield first, after, squashed
+
+    @cached_property
+    def lookalikes(self) -> frozenset[str]:
+        """The squashed windows with digits and of a number's length: to find typing errors in."""
+        return frozenset(
+            squashed
+            for _, _, squashed in self.windows()
+            if len(squashed) >= _TYPO_LENGTH and any(map(str.isdigit, squashed))
+        )
+
+    def hit(self, reference: Reference, first: int, after: int) -> Found | None:
+        """Judge a window whose squashed text is one of the reference's keys; None when it belongs to something else."""
+        found = self.atoms[first:after]
+        is_full = len(reference.prefix) > 0 and not found[0].isdigit()
+        is_announced, is_free_left, is_other_thing = self._left_of(first)
+        if is_other_thing and not is_full:
+            return None
+        expected = reference.atoms if is_full else reference.atoms[len(reference.prefix) :]
+        is_regrouped = list(expected) != found
+        squashed = "".join(expected)
+        digits = "".join(filter(str.isdigit, squashed))
+        is_whole = (
+            (is_free_left or (is_full and self._is_slash(first)))
+            and self._is_free_right(first, after)
+            and (not is_regrouped or len(squashed) >= _REGROUPED_LENGTH)
+        )
+        strength = Strength.PART
+        if is_whole:
+            is_telling = _is_telling(digits, is_full=is_full, is_announced=is_announced)
+            strength = Strength.WHOLE if is_telling else Strength.SHORT
+        return Found(self.spans[first][0], self.spans[after - 1][1], strength)
+
+    def find(self, reference: Reference) -> tuple[Found, ...]:
+        """All places that hold the number, the longest where they overlap, in the order of the text."""
+        keys = set(reference.keys)
+        hits = [
+            hit
+            for first, after, squashed in self.windows()
+            if squashed in keys and (hit := self.hit(reference, first, after))
+        ]
+        hits.sort(key=lambda hit: (-hit.strength, hit.start - hit.end, hit.start))
+        kept: list[Found] = []
+        for hit in hits:
+            if not any(hit.overlaps(other) for other in kept):
+                kept.append(hit)
+        return tuple(sorted(kept, key=lambda hit: hit.start))
+
+    def has_typo_of(self, reference: Reference) -> bool:
+        """Tell whether a window differs by one missing, doubled or swapped sign. Another digit is another invoice, no typo."""
+        for key in reference.keys:
+            if len(key) < _TYPO_LENGTH:
+                continue
+            for window in self.lookalikes:
+                if abs(len(window) - len(key)) > 1 or OSA.distance(key, window, score_cutoff=1) != 1:
+                    continue
+                if len(window) != len(key) or sorted(window) == sorted(key):
+                    return True
+        return False
+
+    def other_number(self, reference: Reference, own: Sequence[Found]) -> str | None:
+        """Return what reads as the number of ANOTHER invoice, or None.
+
+        That is: the same form with other digits, or any number that "Rechnung" announces. `own`: where the text holds this number.
+        """
+        if not own and reference.prefix:
+            letters, length = "".join(reference.prefix), len(reference.squashed)
+            for window in sorted(self.lookalikes):
+                rest = window[len(letters) :]
+                if len(window) == length and window.startswith(letters) and rest.isdigit() and rest != reference.core:
+                    return window
+        lengths = [len(atom) for atom in reference.atoms if atom.isdigit()]
+        for group in self._digit_groups:
+            if group.is_announced or group.lengths == lengths or (len(group.lengths) == 1 and group.lengths == [sum(lengths)]):
+                here = Found(group.start, group.end, Strength.PART)
+                if not any(here.overlaps(hit) for hit in own):
+                    return self.written[group.start : group.end]
+        return None
+
+    @cached_property
+    def _digit_groups(self) -> list[_DigitGroup]:
+        """Runs like 2026-0042 that may be an invoice's number: announced as one, or whole, long and no date."""
+        groups: list[_DigitGroup] = []
+        first, count = 0, len(self.atoms)
+        while first < count:
+            after = first + 1
+            if not self.atoms[first].isdigit():
+                first = after
+                continue
+            while after < count and self.joints[after] == SOFT and self.atoms[after].isdigit():
+                after += 1
+            parts = self.atoms[first:after]
+            digits = "".join(parts)
+            is_announced, is_free, is_other_thing = self._left_of(first)
+            is_number = is_announced or (is_free and self._is_free_right(first, after) and len(digits) >= _ENOUGH_DIGITS)
+            if is_number and not is_other_thing and len(digits) >= _ANNOUNCED_DIGITS and not _is_date(digits):
+                start, end = self.spans[first][0], self.spans[after - 1][1]
+                groups.append(_DigitGroup(start, end, [len(part) for part in parts], is_announced))
+            first = after
+        return groups
+
+    def _left_of(self, first: int) -> tuple[bool, bool, bool]:
+        """Read backwards from a window: (an invoice word announces it, its left end is free, it is a customer's or order's number)."""
+        is_announced = False
+        position = first
+        while position > 0 and self.joints[position] != FREE:
+            word = self.atoms[position - 1]
+            if word in INVOICE_WORDS:
+                is_announced = True
+            elif word not in _NUMBER_WORDS:
+                break
+            position -= 1
+        is_free = self.joints[position] in {FREE, SPACE}
+        if is_free and self.joints[position] == SPACE and position == first:
+            # "2026 0042" for the number 0042-…: spaces inside a longer run of digits are no end
+            is_free = not (self.atoms[first].isdigit() and self.atoms[first - 1].isdigit() and len(self.atoms[first]) < _ENOUGH_DIGITS)
+        is_other_thing = (
+            not is_announced and position > 0 and self.joints[position] != FREE and self.atoms[position - 1] in _OTHER_THINGS
+        )
+        return is_announced, is_free, is_other_thing
+
+    def _is_slash(self, first: int) -> bool:
+        return self.joints[first] == SOFT and self.written[self.spans[first - 1][1] : self.spans[first][0]] == "/"
+
+    def _is_free_right(self, first: int, after: int) -> bool:
+        joint = self.joints[after]
+        if joint == FREE:
+            return True
+        following = self.atoms[after]
+        if joint == SPACE:
+            has_spaces = SPACE in self.joints[first + 1 : after] and self.atoms[after - 1].isdigit()
+            return not (has_spaces and following.isdigit())
+        gap = self.written[self.spans[after - 1][1] : self.spans[after][0]]
+        return joint == SOFT and gap in {"/", "."} and not following.isdigit() and len(following) > 1
+
+
+def _is_telling(digits: str, *, is_full: bool, is_announced: bool) -> bool:
+    """Tell whether a whole token is rare enough to name one invoice."""
+    if len(digits) < _ANNOUNCED_DIGITS or _is_year(digits):
+        return False
+    if is_full or is_announced:
+        return True
+    return len(digits) >= _ENOUGH_DIGITS and not _is_date(digits)
+
+
+def _is_year(digits: str) -> bool:
+    return len(digits) == len("2026") and digits[:2] in {"19", "20"}
+
+
+def _is_date(digits: str) -> bool:
+    """Tell whether digits may be a day or month: 2026, 202611, 112026, 121126, 20261112, 12112026."""
+    year, month, day = r"(?:19|20)\d\d", r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
+    forms = f"{year}|{year}{month}|{month}{year}|{day}{month}\\d\\d|{year}{month}{day}|{day}{month}{year}"
+    return re.fullmatch(forms, digits) is not None
