@@ -31,7 +31,7 @@ class Assignment(HasId, Base):
 
     __tablename__ = "assignment"
     __table_args__ = (
-        CheckConstraint("amount_cents > 0", name="amount_positive"),
+        CheckConstraint("amount_cents <> 0", name="amount_not_zero"),
         Index(
             "uq_assignment_standing",
             "receipt_id",
@@ -47,7 +47,7 @@ class Assignment(HasId, Base):
     client_id: Mapped[str] = mapped_column(Id, ForeignKey("client.id"))
     receipt_id: Mapped[str] = mapped_column(Id, ForeignKey("receipt.id"))
     transaction_id: Mapped[str] = mapped_column(Id, ForeignKey("bank_transaction.id"))
-    amount_cents: Mapped[int] = mapped_column(BigInteger)  #: part of the transaction used, in its currency
+    amount_cents: Mapped[int] = mapped_column(BigInteger)  #: part of the transaction used, in its currency; a netted credit note gives room back (negative)
     decision_id: Mapped[str] = mapped_column(Id)  #: the same for all parts that were decided together
     actor: Mapped[str]  #: user id or system:<job>
     is_automatic: Mapped[bool]

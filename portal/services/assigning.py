@@ -50,7 +50,7 @@ def assign(
         transaction = session.get(Transaction, allocation.transaction, with_for_update=_locks(session))
         if transaction is None or transaction.client_id != receipt.client_id:
             raise NotFound
-        if allocation.amount_cents > open_cents(session, transaction):
+        if allocation.amount_cents == 0 or allocation.amount_cents > open_cents(session, transaction):
             raise AlreadyAssigned("This transaction is already assigned to another receipt.")
         made.append(
             Assignment(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
+from datetime import date, datetime
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
@@ -13,7 +13,6 @@ from portal.domain.matching import (
     MATCHER_VERSION,
     Candidate as CandidateFacts,
     Decision,
-    Reason,
     ReceiptFacts,
     ReviewReason,
     TransactionFacts,
@@ -55,7 +54,7 @@ def match_client(ports: Ports, lease: Lease) -> None:
         running.finish(session, lease, now=ports.clock.now(), **counts)
 
 
-def _apply(session: Session, decision: Decision, version: int, now: Any) -> str:
+def _apply(session: Session, decision: Decision, version: int, now: datetime) -> str:
     """One decision. Whatever a person did since we looked stands."""
     receipt = session.get(Receipt, decision.receipt)
     if receipt is None or receipt.version != version or receipt.state != "in_review":
@@ -68,7 +67,7 @@ def _apply(session: Session, decision: Decision, version: int, now: Any) -> str:
                 assigning.assign(
                     session, receipt=receipt, allocations=decision.allocations, seen_version=version, now=now,
                     is_automatic=True, score=best.score if best else None,
-                    reasons=[stored(reason) for reason in best.reasons] if best else [], matcher=MATCHER_VERSION,
+                    reasons=[reason.as_json() for reason in best.reasons] if best else [], matcher=MATCHER_VERSION,
                 )  # fmt: skip
         except (AlreadyAssigned, Stale):
             session.refresh(receipt)
@@ -89,20 +88,10 @@ def _rows(receipt: Receipt, candidates: Iterable[CandidateFacts]) -> list[Candid
             id=new_id(), client_id=receipt.client_id, receipt_id=receipt.id, rank=rank, score=candidate.score,
             grade=candidate.grade,
             allocations=[{"transaction": a.transaction, "amount_cents": a.amount_cents} for a in candidate.allocations],
-            reasons=[stored(reason) for reason in candidate.reasons], matcher=MATCHER_VERSION,
+            reasons=[reason.as_json() for reason in candidate.reasons], matcher=MATCHER_VERSION,
         )
         for rank, candidate in enumerate(candidates, start=1)
     ]  # fmt: skip
-
-
-def stored(reason: Reason) -> dict[str, Any]:
-    """A reason as JSON: dates as ISO text; `templates/macros/reasons.html` words it."""
-    values = dict(reason.values)
-    return {
-        "code": reason.code.value,
-        "is_for": reason.is_for,
-        "values": {k: v if isinstance(v, (int, float, str)) or v is None else v.isoformat() for k, v in values.items()},
-    }
 
 
 def receipt_facts(session: Session, client_id: str, receipts: Iterable[Receipt]) -> list[ReceiptFacts]:
@@ -163,9 +152,10 @@ def _declined(session: Session, client_id: str) -> set[tuple[str, str]]:
     return {(receipt_id, transaction_id) for receipt_id, transaction_id in session.execute(query)}
 
 
-def _covered_until(session: Session, client_id: str) -> Any:
+def _covered_until(session: Session, client_id: str) -> date | None:
     """The day until which every active account is complete; None when one of them never was."""
     days = list(
         session.scalars(select(BankAccount.covered_until).where(BankAccount.client_id == client_id, BankAccount.is_active))
     )
-    return min(days) if days and all(days) else None
+    known = [day for day in days if day is not None]
+    return min(known) if known and len(known) == len(days) else None

@@ -603,7 +603,7 @@ def upgrade() -> None:
         sa.Column("withdrawn_by", sa.String(), nullable=True),
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
         sa.CheckConstraint(
-            "amount_cents > 0", name=op.f("ck_assignment_amount_positive")
+            "amount_cents <> 0", name=op.f("ck_assignment_amount_not_zero")
         ),
         sa.ForeignKeyConstraint(
             ["client_id"], ["client.id"], name=op.f("fk_assignment_client_id")
