@@ -40,7 +40,9 @@ class Tally:
                 self.wrong.append(decision.receipt)
         elif truth:
             self.in_review += 1
-            hits = [bool({part.transaction for part in candidate.allocations} & set(truth)) for candidate in decision.candidates[:3]]
+            hits = [
+                bool({part.transaction for part in candidate.allocations} & set(truth)) for candidate in decision.candidates[:3]
+            ]
             self.top_1 += any(hits[:1])
             self.top_3 += any(hits)
 
@@ -118,7 +120,12 @@ def _print_table(rows: Sequence[Mapping[str, object]]) -> None:
     widths = [max(len(line[n]) for line in cells) for n in range(len(columns))]
     print()
     for line in cells:
-        print("  ".join(text.ljust(width) if n == 0 else text.rjust(width) for n, (text, width) in enumerate(zip(line, widths, strict=True))))
+        print(
+            "  ".join(
+                text.ljust(width) if n == 0 else text.rjust(width)
+                for n, (text, width) in enumerate(zip(line, widths, strict=True))
+            )
+        )
 
 
 def _cell(value: object) -> str:

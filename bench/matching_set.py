@@ -16,18 +16,12 @@ from portal.domain.matching import Direction, ReceiptFacts, Side, TransactionFac
 FEEDS = ("full", "csv", "poor", "gaps")
 """Qonto's data · a bank CSV (no IBAN, no original amount) · half of the texts empty · a quarter of the lines missing."""
 _FIRST_DAY = date(2025, 1, 2)
-_TRADES = (
-    "Holzhandel Elektro Druckerei Bäckerei Gerüstbau Spedition Dachdeckerei Sanitär Gärtnerei Reinigung Werbetechnik "
-    "Kältetechnik Blechnerei Schlosserei Raumausstattung Bürobedarf Autohaus Kfz-Werkstatt Zimmerei Fliesen Catering Getränke"
-).split()
-_FAMILIES = (
-    "Müller Größle Jäger Özdemir Schäfer Weißhaupt Köhler Brandt Reuter Kämmer Pohl Hansen Möhring Voß Süß Lindner Barth "
-    "Zöllner Ehrlich Nguyen Kowalski Fährmann Thieß Löwe Stür Damm Eickhoff Überall Rößler Tausend Wendt Achterberg"
-).split()
-_TOWNS = "Hildesheim Bremen Elsenau Würzburg Köln Lübeck Görlitz Fürth Jever Suhl Aalen Goslar".split()
+_TRADES = ["Holzhandel", "Elektro", "Druckerei", "Bäckerei", "Gerüstbau", "Spedition", "Dachdeckerei", "Sanitär", "Gärtnerei", "Reinigung", "Werbetechnik", "Kältetechnik", "Blechnerei", "Schlosserei", "Raumausstattung", "Bürobedarf", "Autohaus", "Kfz-Werkstatt", "Zimmerei", "Fliesen", "Catering", "Getränke"]
+_FAMILIES = ["Müller", "Größle", "Jäger", "Özdemir", "Schäfer", "Weißhaupt", "Köhler", "Brandt", "Reuter", "Kämmer", "Pohl", "Hansen", "Möhring", "Voß", "Süß", "Lindner", "Barth", "Zöllner", "Ehrlich", "Nguyen", "Kowalski", "Fährmann", "Thieß", "Löwe", "Stür", "Damm", "Eickhoff", "Überall", "Rößler", "Tausend", "Wendt", "Achterberg"]
+_TOWNS = ["Hildesheim", "Bremen", "Elsenau", "Würzburg", "Köln", "Lübeck", "Görlitz", "Fürth", "Jever", "Suhl", "Aalen", "Goslar"]
 _LEGAL_FORMS = ("GmbH", "GmbH & Co. KG", "AG", "e.K.", "UG (haftungsbeschränkt)", "OHG", "KG", "")
 _BRANDS = ("Wolkenblick", "Rechenwerk", "Papierlos", "Funkhaus", "Serverdorf", "Kontorcloud", "Lautwerk", "Bildarchiv")
-_FIRST_NAMES = "Anna Jürgen Aylin Björn Käthe Tomasz Lena Günther".split()
+_FIRST_NAMES = ["Anna", "Jürgen", "Aylin", "Björn", "Käthe", "Tomasz", "Lena", "Günther"]
 
 
 @dataclass
@@ -50,7 +44,7 @@ class _Party:
 
 def make_client(seed: int, *, stories: int = 300, feed: str = "full") -> ClientSet:
     """Invent one client. `stories` gives roughly 1.6 receipts each; the same arguments give the same set."""
-    return _Maker(random.Random(f"{seed}-{feed}"), feed).make(stories)  # noqa: S311 - invented figures, no secrets
+    return _Maker(random.Random(f"{seed}-{feed}"), feed).make(stories)
 
 
 class _Maker:
@@ -116,18 +110,24 @@ class _Maker:
         return name[: dice.choice((18, 22, 27, 35, 70, 70))].strip()
 
     def _text(self, number: str) -> str:
-        return self.dice.choice(("{}", "Rechnung {}", "Rechnung-Nr.: {}", "RE {} vom 03.11.2025", "EREF+{} SVWZ+Danke", "{} Kd. 4471906")).format(number)
+        return self.dice.choice(
+            ("{}", "Rechnung {}", "Rechnung-Nr.: {}", "RE {} vom 03.11.2025", "EREF+{} SVWZ+Danke", "{} Kd. 4471906")
+        ).format(number)
 
     def _day(self, latest: int = 300) -> date:
         return _FIRST_DAY + timedelta(days=self.dice.randint(0, latest))
 
     def _cents(self, low: int = 500, high: int = 400_000) -> int:
         dice = self.dice
-        return dice.choice((dice.randint(low, high), dice.randint(low // 100, high // 100) * 100, dice.randint(low // 10, high // 10) * 10))
+        return dice.choice(
+            (dice.randint(low, high), dice.randint(low // 100, high // 100) * 100, dice.randint(low // 10, high // 10) * 10)
+        )
 
     # ---- rows
 
-    def _receipt(self, phenomenon: str, party: _Party, cents: int | None, day: date, lines: list[str], **facts: object) -> ReceiptFacts:
+    def _receipt(
+        self, phenomenon: str, party: _Party, cents: int | None, day: date, lines: list[str], **facts: object
+    ) -> ReceiptFacts:
         direction: Direction = "income" if party in self.customers else "expense"
         is_from_bank = self.dice.random() < 0.85
         links = self._links(lines) if is_from_bank and direction == "expense" else ()
@@ -175,7 +175,14 @@ class _Maker:
         self._invoice("garbled reference", self.dice.choice(self.suppliers + self.customers), self._garble)
 
     def no_reference(self) -> None:
-        texts = ("", "Danke", "Kundennummer 4471906", "Überweisung", "Ihre Rechnung vom letzten Monat", "Kd-Nr 20260042 Vertrag 88123")
+        texts = (
+            "",
+            "Danke",
+            "Kundennummer 4471906",
+            "Überweisung",
+            "Ihre Rechnung vom letzten Monat",
+            "Kd-Nr 20260042 Vertrag 88123",
+        )
         self._invoice("no reference", self.dice.choice(self.suppliers + self.customers), lambda _: self.dice.choice(texts))
 
     def foreign_reference(self) -> None:
@@ -215,7 +222,13 @@ class _Maker:
         for month in range(dice.randint(5, 10)):
             day = start + timedelta(days=30 * month + dice.randint(-1, 1))
             number = self._number(party, day)
-            line = self._line(party, cents, day + timedelta(days=lag), number if is_named else "Abo Mandat M-4711", operation_type="direct_debit")
+            line = self._line(
+                party,
+                cents,
+                day + timedelta(days=lag),
+                number if is_named else "Abo Mandat M-4711",
+                operation_type="direct_debit",
+            )
             self._receipt("subscription", party, cents, day, [line], number=number)
 
     def discount(self) -> None:
@@ -230,7 +243,8 @@ class _Maker:
         part = cents // 3
         parts = (part, part, cents - 2 * part)
         lines = [
-            self._line(party, share, day + timedelta(days=30 * n + 3), f"{number} Rate {n + 1}" if is_named else f"Rate {n + 1}") for n, share in enumerate(parts)
+            self._line(party, share, day + timedelta(days=30 * n + 3), f"{number} Rate {n + 1}" if is_named else f"Rate {n + 1}")
+            for n, share in enumerate(parts)
         ]
         self._receipt("instalments", party, cents, day, lines, number=number)
 
@@ -243,7 +257,9 @@ class _Maker:
         text = dice.choice((", ", " ", " + ")).join(numbers) if is_listed else "diverse Rechnungen"
         line = self._line(party, sum(amounts), day + timedelta(days=dice.randint(1, 20)), text)
         for issued, cents, number in zip(days, amounts, numbers, strict=True):
-            self._receipt("collective, listed" if is_listed else "collective, not listed", party, cents, issued, [line], number=number)
+            self._receipt(
+                "collective, listed" if is_listed else "collective, not listed", party, cents, issued, [line], number=number
+            )
 
     def netted_credit_note(self) -> None:
         party, day = self.dice.choice(self.suppliers), self._day()
@@ -264,8 +280,14 @@ class _Maker:
     def card(self) -> None:
         dice = self.dice
         party, day, cents = dice.choice(self.suppliers), self._day(), self._cents(300, 30_000)
-        descriptor = f"{self._bank_name(party.name)[:22].upper()}*{dice.getrandbits(24):06X}" if dice.random() < 0.5 else f"SumUp  *{party.name[:16]}"
-        line = self._line(party, cents, day + timedelta(days=dice.randint(1, 3)), "", counterparty=descriptor, operation_type="card")
+        descriptor = (
+            f"{self._bank_name(party.name)[:22].upper()}*{dice.getrandbits(24):06X}"
+            if dice.random() < 0.5
+            else f"SumUp  *{party.name[:16]}"
+        )
+        line = self._line(
+            party, cents, day + timedelta(days=dice.randint(1, 3)), "", counterparty=descriptor, operation_type="card"
+        )
         self._receipt("card", party, cents, day, [line], due_on=None)
 
     def foreign_currency(self) -> None:
@@ -274,7 +296,13 @@ class _Maker:
         number, is_named = self._number(party, day), dice.random() < 0.5
         paid = round(cents * dice.uniform(0.88, 0.96))
         line = self._line(
-            party, paid, self._paid(day), number if is_named else "", local_amount_cents=cents, local_currency="USD", operation_type="card"
+            party,
+            paid,
+            self._paid(day),
+            number if is_named else "",
+            local_amount_cents=cents,
+            local_currency="USD",
+            operation_type="card",
         )
         self._receipt("foreign currency", party, cents, day, [line], currency="USD", number=number)
 
@@ -288,7 +316,9 @@ class _Maker:
         cents, day = self.dice.choice((1990, 2500, 10_000, 50_000)), self._day()
         for party in self.dice.sample(self.suppliers, 3):
             number = self._number(party, day)
-            line = self._line(party, cents, day + timedelta(days=self.dice.randint(0, 9)), self.dice.choice((number, "Danke", "")))
+            line = self._line(
+                party, cents, day + timedelta(days=self.dice.randint(0, 9)), self.dice.choice((number, "Danke", ""))
+            )
             self._receipt("equal prices", party, cents, day, [line], number=number)
 
     def twins(self) -> None:
@@ -304,7 +334,16 @@ class _Maker:
         number = self._number(party, day)
         line = self._line(party, cents, self._paid(day), self._text(number))
         self._receipt("filed twice", party, cents, day, [line], number=number, is_from_bank=True)
-        self._receipt("filed twice, the copy", party, cents, day, [], number=number, is_from_bank=self.dice.random() < 0.3, linked_transactions=())
+        self._receipt(
+            "filed twice, the copy",
+            party,
+            cents,
+            day,
+            [],
+            number=number,
+            is_from_bank=self.dice.random() < 0.3,
+            linked_transactions=(),
+        )
 
     def without_line(self) -> None:
         self._receipt("no line", self.dice.choice(self.suppliers), self._cents(), self._day(), [])
@@ -316,7 +355,15 @@ class _Maker:
     def intermediary(self) -> None:
         party, day, cents = self.dice.choice(self.suppliers), self._day(), self._cents(500, 40_000)
         text = f"10{self.dice.getrandbits(40)}/. {party.name}, Ihr Einkauf bei {party.name}"
-        line = self._line(party, cents, day + timedelta(days=1), text, counterparty="PayPal Europe S.a.r.l. et Cie S.C.A", iban="LU89751000135104200E", operation_type="direct_debit")
+        line = self._line(
+            party,
+            cents,
+            day + timedelta(days=1),
+            text,
+            counterparty="PayPal Europe S.a.r.l. et Cie S.C.A",
+            iban="LU89751000135104200E",
+            operation_type="direct_debit",
+        )
         self._receipt("intermediary", party, cents, day, [line])
 
     def badly_read(self) -> None:
@@ -342,7 +389,8 @@ class _Maker:
         dice, made = self.dice, self.made
         if self.feed == "csv":
             made.transactions = [
-                replace(line, iban=None, emitted_on=None, operation_type=None, local_amount_cents=None, local_currency=None) for line in made.transactions
+                replace(line, iban=None, emitted_on=None, operation_type=None, local_amount_cents=None, local_currency=None)
+                for line in made.transactions
             ]
         elif self.feed == "poor":
             made.transactions = [replace(line, remittance="") if dice.random() < 0.5 else line for line in made.transactions]
@@ -351,4 +399,7 @@ class _Maker:
             there = {line.id for line in made.transactions}
             # an invoice of which a line is missing has no complete truth any more: nothing may be assigned
             made.labels = {known: lines if set(lines) <= there else () for known, lines in made.labels.items()}
-            made.receipts = [replace(receipt, linked_transactions=tuple(n for n in receipt.linked_transactions if n in there)) for receipt in made.receipts]
+            made.receipts = [
+                replace(receipt, linked_transactions=tuple(n for n in receipt.linked_transactions if n in there))
+                for receipt in made.receipts
+            ]

@@ -74,9 +74,7 @@ def execute_run(ports: Ports, run_id: str) -> str:
     return "done"
 
 
-def _close(
-    ports: Ports, lease: Lease, error: BaseException | None, *, is_waiting: bool, retry_after: float | None = None
-) -> str:
+def _close(ports: Ports, lease: Lease, error: BaseException | None, *, is_waiting: bool, retry_after: float | None = None) -> str:
     """Record a run that did not reach its end: waiting with a date, or needing a person."""
     reason = error.code if isinstance(error, QontoError) and error.code else ("timeout" if error is None else "internal")
     request_id = error.request_id if isinstance(error, QontoError) else ""

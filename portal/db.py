@@ -99,9 +99,7 @@ def refuse_open_transaction() -> None:
 
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
-        return create_engine(
-            url, json_serializer=_to_json, pool_size=10, max_overflow=20, pool_pre_ping=True, connect_args={}
-        )
+        return create_engine(url, json_serializer=_to_json, pool_size=10, max_overflow=20, pool_pre_ping=True, connect_args={})
     engine = create_engine(
         url, json_serializer=_to_json, connect_args={"timeout": 30, "check_same_thread": False}, pool_size=10, max_overflow=30
     )

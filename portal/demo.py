@@ -153,10 +153,5 @@ class _Form(HTMLParser):
             self.fields[self._select] = values.get("value", "")
         elif tag == "input" and name == "scope" and "checked" in values:
             self.scopes.append(values.get("value", ""))
-        elif tag == "input" and kind == "radio" and (name not in self.fields or "checked" in values):
+        elif (tag == "input" and kind == "radio" and (name not in self.fields or "checked" in values)) or (tag == "input" and kind in {"hidden", "text"} and name):
             self.fields[name] = values.get("value", "")
-        elif tag == "input" and kind in {"hidden", "text"} and name:
-            self.fields[name] = values.get("value", "")
-
-
-

@@ -43,7 +43,7 @@ class Shown:
     is_clients_turn: bool = False
 
 
-def shown(*, state: str, review_reason: str | None, document_state: str, has_bank: bool, is_matched_yet: bool) -> Shown:  # noqa: PLR0911 -- one answer a cause
+def shown(*, state: str, review_reason: str | None, document_state: str, has_bank: bool, is_matched_yet: bool) -> Shown:
     """Fold a receipt's states into what its client reads.
 
     `has_bank`: the client's bank connection (or history) is there; `is_matched_yet`: a matching has looked at the receipt.

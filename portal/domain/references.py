@@ -21,14 +21,11 @@ _SOFT = frozenset("-/._#\\–—")
 FREE, SPACE, SOFT, GLUED = "free", "space", "soft", "glued"
 
 INVOICE_WORDS = frozenset(
-    "RE RG R RN RNR RENR RGNR RECH RECHN RECHNR RECHNUNG RECHNUNGEN RECHNUNGSNR RECHNUNGSNUMMER RECHNUNGNR "
-    "INV INVOICE INVNO BELEG BELEGNR BELEGNUMMER FA FACTURE AR ER".split()
+    ["RE", "RG", "R", "RN", "RNR", "RENR", "RGNR", "RECH", "RECHN", "RECHNR", "RECHNUNG", "RECHNUNGEN", "RECHNUNGSNR", "RECHNUNGSNUMMER", "RECHNUNGNR", "INV", "INVOICE", "INVNO", "BELEG", "BELEGNR", "BELEGNUMMER", "FA", "FACTURE", "AR", "ER"]
 )
-_NUMBER_WORDS = frozenset("NR NO N NUM NUMMER NUMBER NRN".split())
+_NUMBER_WORDS = frozenset(["NR", "NO", "N", "NUM", "NUMMER", "NUMBER", "NRN"])
 _OTHER_THINGS = frozenset(
-    "KD KDN KDNR KNR KUNDE KUNDEN KUNDENNR KUNDENNUMMER CUSTOMER ANGEBOT ANGEBOTSNR AUFTRAG AUFTRAGS AUFTRAGSNR AUFTR "
-    "BESTELLUNG BESTELL BESTELLNR ORDER LIEFERSCHEIN LS LIEFERSCHEINNR VERTRAG VERTRAGS VERTRAGSNR VERTRAGSNUMMER VTR VNR "
-    "MANDAT MANDATS MANDATSREF MREF CRED TEL STEUER STEUERNR STNR IBAN BLZ KTO KONTO PROJEKT KARTE ZAEHLER ZÄHLER".split()
+    ["KD", "KDN", "KDNR", "KNR", "KUNDE", "KUNDEN", "KUNDENNR", "KUNDENNUMMER", "CUSTOMER", "ANGEBOT", "ANGEBOTSNR", "AUFTRAG", "AUFTRAGS", "AUFTRAGSNR", "AUFTR", "BESTELLUNG", "BESTELL", "BESTELLNR", "ORDER", "LIEFERSCHEIN", "LS", "LIEFERSCHEINNR", "VERTRAG", "VERTRAGS", "VERTRAGSNR", "VERTRAGSNUMMER", "VTR", "VNR", "MANDAT", "MANDATS", "MANDATSREF", "MREF", "CRED", "TEL", "STEUER", "STEUERNR", "STNR", "IBAN", "BLZ", "KTO", "KONTO", "PROJEKT", "KARTE", "ZAEHLER", "ZÄHLER"]
 )
 _SHORTEST_INDEXED = 3
 _ENOUGH_DIGITS = 6
@@ -138,9 +135,7 @@ class RemittanceText:
     def lookalikes(self) -> frozenset[str]:
         """The squashed windows with digits and of a number's length: to find typing errors in."""
         return frozenset(
-            squashed
-            for _, _, squashed in self.windows()
-            if len(squashed) >= _TYPO_LENGTH and any(map(str.isdigit, squashed))
+            squashed for _, _, squashed in self.windows() if len(squashed) >= _TYPO_LENGTH and any(map(str.isdigit, squashed))
         )
 
     def hit(self, reference: Reference, first: int, after: int) -> Found | None:
@@ -169,9 +164,7 @@ class RemittanceText:
         """All places that hold the number, the longest where they overlap, in the order of the text."""
         keys = set(reference.keys)
         hits = [
-            hit
-            for first, after, squashed in self.windows()
-            if squashed in keys and (hit := self.hit(reference, first, after))
+            hit for first, after, squashed in self.windows() if squashed in keys and (hit := self.hit(reference, first, after))
         ]
         hits.sort(key=lambda hit: (-hit.strength, hit.start - hit.end, hit.start))
         kept: list[Found] = []
@@ -247,7 +240,9 @@ class RemittanceText:
         is_free = self.joints[position] in {FREE, SPACE}
         if is_free and self.joints[position] == SPACE and position == first:
             # "2026 0042" for the number 0042-…: spaces inside a longer run of digits are no end
-            is_free = not (self.atoms[first].isdigit() and self.atoms[first - 1].isdigit() and len(self.atoms[first]) < _ENOUGH_DIGITS)
+            is_free = not (
+                self.atoms[first].isdigit() and self.atoms[first - 1].isdigit() and len(self.atoms[first]) < _ENOUGH_DIGITS
+            )
         is_other_thing = (
             not is_announced and position > 0 and self.joints[position] != FREE and self.atoms[position - 1] in _OTHER_THINGS
         )

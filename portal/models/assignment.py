@@ -47,7 +47,9 @@ class Assignment(HasId, Base):
     client_id: Mapped[str] = mapped_column(Id, ForeignKey("client.id"))
     receipt_id: Mapped[str] = mapped_column(Id, ForeignKey("receipt.id"))
     transaction_id: Mapped[str] = mapped_column(Id, ForeignKey("bank_transaction.id"))
-    amount_cents: Mapped[int] = mapped_column(BigInteger)  #: part of the transaction used, in its currency; a netted credit note gives room back (negative)
+    amount_cents: Mapped[int] = mapped_column(
+        BigInteger
+    )  #: part of the transaction used, in its currency; a netted credit note gives room back (negative)
     decision_id: Mapped[str] = mapped_column(Id)  #: the same for all parts that were decided together
     actor: Mapped[str]  #: user id or system:<job>
     is_automatic: Mapped[bool]

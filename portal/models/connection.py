@@ -37,7 +37,9 @@ class Connection(HasId, Base):
     token_version: Mapped[int] = mapped_column(default=0)  #: counts each stored token set
     refresh_lease: Mapped[str | None]  #: who refreshes right now
     refresh_lease_until: Mapped[datetime | None]
-    refresh_started_at: Mapped[datetime | None]  #: first use of the stored refresh token: the bank's minute of grace runs from here
+    refresh_started_at: Mapped[
+        datetime | None
+    ]  #: first use of the stored refresh token: the bank's minute of grace runs from here
 
     synced_until: Mapped[datetime | None]  #: everything the bank changed before this moment has been applied
     scope_start_on: Mapped[date | None]  #: start of the period that `synced_until` speaks of; an earlier start means a backfill

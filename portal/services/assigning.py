@@ -54,9 +54,17 @@ def assign(
             raise AlreadyAssigned("This transaction is already assigned to another receipt.")
         made.append(
             Assignment(
-                client_id=receipt.client_id, receipt_id=receipt.id, transaction_id=transaction.id,
-                amount_cents=allocation.amount_cents, decision_id=decision_id, actor=current_actor(),
-                is_automatic=is_automatic, score=score, reasons=list(reasons), matcher=matcher, created_at=now,
+                client_id=receipt.client_id,
+                receipt_id=receipt.id,
+                transaction_id=transaction.id,
+                amount_cents=allocation.amount_cents,
+                decision_id=decision_id,
+                actor=current_actor(),
+                is_automatic=is_automatic,
+                score=score,
+                reasons=list(reasons),
+                matcher=matcher,
+                created_at=now,
             )  # fmt: skip
         )
     session.add_all(made)

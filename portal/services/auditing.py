@@ -102,9 +102,7 @@ def current_actor() -> str:
     return _origin.get().actor
 
 
-def record(
-    session: Session, tag: Tag, *, subject: str, at: datetime, client_id: str | None = None, **details: object
-) -> None:
+def record(session: Session, tag: Tag, *, subject: str, at: datetime, client_id: str | None = None, **details: object) -> None:
     """Append one event to the chain of the client, in the caller's transaction."""
     record_all(session, [(tag, subject, details)], at=at, client_id=client_id)
 

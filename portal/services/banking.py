@@ -32,7 +32,7 @@ MATERIAL = ("side", "amount_cents", "currency", "status", "counterparty", "remit
 
 def import_transactions(ports: Ports, lease: Lease) -> None:
     """Execute a run of kind `bank`: accounts first, then the changes of each; then ask for matching."""
-    assert lease.connection_id is not None  # noqa: S101 -- a bank run always has one
+    assert lease.connection_id is not None
     started_at = ports.clock.now()
     with ports.database.write() as session:
         if not connecting.is_usable(session, lease.connection_id):
@@ -68,9 +68,7 @@ def import_transactions(ports: Ports, lease: Lease) -> None:
         ports.queue.push(running.ticket(matching, now=now))
 
 
-def _keep_accounts(
-    session: Session, lease: Lease, rows: tuple[BankAccountRow, ...], now: datetime
-) -> list[BankAccount]:
+def _keep_accounts(session: Session, lease: Lease, rows: tuple[BankAccountRow, ...], now: datetime) -> list[BankAccount]:
     """Upsert by IBAN (ids may change when a client reconnects); accounts that are gone stay, inactive."""
     held = {a.iban or a.qonto_id: a for a in session.scalars(select(BankAccount).where(BankAccount.client_id == lease.client_id))}
     listed = set()

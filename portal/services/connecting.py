@@ -203,9 +203,7 @@ def _take_attempt(ports: Ports, *, user_id: str, state: str) -> ConnectAttempt |
     return None
 
 
-def _refuse(
-    ports: Ports, attempt: ConnectAttempt, ending: Ending, *, reason: str, missing: tuple[str, ...] = ()
-) -> Result:
+def _refuse(ports: Ports, attempt: ConnectAttempt, ending: Ending, *, reason: str, missing: tuple[str, ...] = ()) -> Result:
     with ports.database.write() as session:
         record(
             session, Tag.CONNECT_REFUSED, subject=f"client:{attempt.client_id}", at=ports.clock.now(),
@@ -232,9 +230,7 @@ def _fits(session: Session, client_id: str, organization_id: str | None) -> bool
         return True
     mine = set(
         session.scalars(
-            select(Connection.organization_id).where(
-                Connection.client_id == client_id, Connection.organization_id.is_not(None)
-            )
+            select(Connection.organization_id).where(Connection.client_id == client_id, Connection.organization_id.is_not(None))
         )
     )
     others = session.scalar(
@@ -290,5 +286,3 @@ def _revoke(ports: Ports, token: str) -> None:
         ports.oauth.revoke(token)
     except PortalError as problem:
         log.warning("revocation_failed", code=getattr(problem, "code", ""))
-
-

@@ -14,9 +14,7 @@ from portal.ports import Ports
 from portal.services import assigning, running
 
 
-def assign_candidate(
-    session: Session, receipt: Receipt, *, candidate_id: str, seen_version: int, now: datetime
-) -> None:
+def assign_candidate(session: Session, receipt: Receipt, *, candidate_id: str, seen_version: int, now: datetime) -> None:
     """Assign what a proposal says; Stale when a newer matching has replaced the proposal."""
     query = select(Candidate).where(Candidate.id == candidate_id, Candidate.receipt_id == receipt.id)
     candidate = session.scalar(query)

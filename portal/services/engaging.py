@@ -18,9 +18,7 @@ RETURNS = ("income", "vat", "trade")  #: the returns of a year where nothing els
 def scope(session: Session, client_id: str) -> Scope:
     """The period from which this client's documents are imported."""
     engagements = session.scalars(select(Engagement).where(Engagement.client_id == client_id))
-    return scope_of(
-        EngagementFacts(e.tax_year, tuple(r.completed_on is not None for r in e.returns)) for e in engagements
-    )
+    return scope_of(EngagementFacts(e.tax_year, tuple(r.completed_on is not None for r in e.returns)) for e in engagements)
 
 
 def scopes(session: Session, client_ids: list[str]) -> dict[str, Scope]:

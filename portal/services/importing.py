@@ -123,7 +123,7 @@ class Phase:
 
 def import_documents(ports: Ports, lease: Lease) -> None:
     """Execute a run of kind `documents`: list, decide, fetch, store; then ask for matching and previews."""
-    assert lease.connection_id is not None  # noqa: S101 -- a documents run always has one
+    assert lease.connection_id is not None
     with ports.database.read() as session:
         connection = session.get_one(Connection, lease.connection_id)
         run = session.get_one(Run, lease.run_id)
@@ -338,9 +338,7 @@ class _Import:
             ]
             if waiting:
                 running.advance(session, self.lease, **self.counts.values())
-                running.postpone(
-                    session, self.lease, now=now, timing=self.ports.settings.timing, reason="files_missing"
-                )
+                running.postpone(session, self.lease, now=now, timing=self.ports.settings.timing, reason="files_missing")
             else:
                 running.finish(session, self.lease, now=now, **self.counts.values())
         for run in runs:
@@ -497,9 +495,7 @@ class _Page:
         key = {"connection_id": self.job.connection_id, "client_id": self.job.client_id, "seen_at": self.now}
         statement = insert(SkippedInvoice).values(id=new_id(), **key, **values)
         self.session.execute(
-            statement.on_conflict_do_update(
-                index_elements=["connection_id", "qonto_id"], set_={**values, "seen_at": self.now}
-            )
+            statement.on_conflict_do_update(index_elements=["connection_id", "qonto_id"], set_={**values, "seen_at": self.now})
         )
 
     def _drop_skip(self, qonto_id: str) -> None:

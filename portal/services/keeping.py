@@ -23,4 +23,5 @@ def last_beat(session: Session, name: str) -> datetime | None:
     heart = session.get(Heartbeat, name)
     return heart.at if heart else None
 
+
 SILENT_AFTER = 60  #: seconds without a sign of life until the firm is told

@@ -106,9 +106,7 @@ def _filtered(query: Select[tuple[Receipt, Client]], actor: Actor, filters: Filt
         query = query.where(Receipt.direction == filters.direction)
     for word in filters.words.split()[:5]:
         pattern = "%" + word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-        query = query.where(
-            or_(Receipt.counterparty.ilike(pattern, escape="\\"), Receipt.number.ilike(pattern, escape="\\"))
-        )
+        query = query.where(or_(Receipt.counterparty.ilike(pattern, escape="\\"), Receipt.number.ilike(pattern, escape="\\")))
     return query
 
 
@@ -315,8 +313,6 @@ def overview(session: Session, actor: Actor, *, now: datetime) -> list[ClientRow
     )
     open_counts = {client_id: (count, oldest) for client_id, count, oldest in session.execute(query)}
     scopes = engaging.scopes(session, [client.id for client in clients])
-    rows = [
-        ClientRow(client, cards[client.id], *open_counts.get(client.id, (0, None)), scopes[client.id]) for client in clients
-    ]
+    rows = [ClientRow(client, cards[client.id], *open_counts.get(client.id, (0, None)), scopes[client.id]) for client in clients]
     urgency = {"error": 0, "warn": 1, "wait": 2, "off": 3, "ok": 4}
     return sorted(rows, key=lambda row: min(urgency[card.shown.kind] for card in row.cards.values()))

@@ -9,16 +9,18 @@ from datetime import date, datetime
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
+from portal.db import new_id
 from portal.domain.matching import (
     MATCHER_VERSION,
-    Candidate as CandidateFacts,
     Decision,
     ReceiptFacts,
     ReviewReason,
     TransactionFacts,
     match,
 )  # fmt: skip
-from portal.db import new_id
+from portal.domain.matching import (
+    Candidate as CandidateFacts,
+)
 from portal.errors import AlreadyAssigned, Stale
 from portal.models import Assignment, BankAccount, Candidate, Receipt, Transaction
 from portal.ports import Ports

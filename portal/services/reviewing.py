@@ -149,9 +149,7 @@ def _current(
 
 def cards(session: Session, receipt: Receipt) -> list[CandidateCard]:
     """The receipt's candidates, best first, each with its transactions."""
-    candidates = list(
-        session.scalars(select(Candidate).where(Candidate.receipt_id == receipt.id).order_by(Candidate.rank))
-    )
+    candidates = list(session.scalars(select(Candidate).where(Candidate.receipt_id == receipt.id).order_by(Candidate.rank)))
     wanted = {part["transaction"] for candidate in candidates for part in candidate.allocations}
     found = {
         transaction.id: (transaction, account)

@@ -56,9 +56,7 @@ def request(
     }  # fmt: skip
     insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgres_insert
     if session.execute(insert(Run).values(**values).on_conflict_do_nothing()).rowcount:  # type: ignore[attr-defined]
-        record(
-            session, Tag.RUN_REQUESTED, subject=f"run:{values['id']}", at=now, client_id=client_id, kind=kind, trigger=trigger
-        )
+        record(session, Tag.RUN_REQUESTED, subject=f"run:{values['id']}", at=now, client_id=client_id, kind=kind, trigger=trigger)
         return session.get_one(Run, values["id"])
     if day is not None:
         scheduled = select(Run).where(Run.subject_id == subject, Run.kind == kind, Run.berlin_day == day)
@@ -177,9 +175,7 @@ def postpone(
 
 
 def _end(session: Session, lease: Lease, *, now: datetime, state: str, outcome: str, **changes: Any) -> None:
-    advance(
-        session, lease, state=state, finished_at=now, lease_token=None, lease_until=None, next_attempt_at=None, **changes
-    )
+    advance(session, lease, state=state, finished_at=now, lease_token=None, lease_until=None, next_attempt_at=None, **changes)
     run = session.get_one(Run, lease.run_id, populate_existing=True)
     record(
         session, Tag.RUN_FINISHED, subject=f"run:{run.id}", at=now, client_id=run.client_id, kind=run.kind, outcome=outcome,

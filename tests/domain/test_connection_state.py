@@ -27,7 +27,7 @@ NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
         ("documents", "disconnected", "done", 0, 5, Word.DISCONNECTED, "off", SyncLine.WELL, Button.RECONNECT),
     ],
 )
-def test_card(  # noqa: PLR0913
+def test_card(
     kind: str, consent: str | None, run_state: str | None, failures: int, silent_hours: int | None, word: Word, badge: str,
     line: SyncLine, button: Button,
 ) -> None:  # fmt: skip

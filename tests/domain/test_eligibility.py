@@ -31,7 +31,12 @@ DAY = date(2026, 3, 1)
         pytest.param("brand_new_status", True, False, DAY, SCOPE, SkipReason.NOT_PAID, id="a status we do not know"),
     ],
 )
-def test_decide(  # noqa: PLR0913
-    status: str, is_invoice: bool, is_linked: bool, issued_on: date, scope: Scope, expected: Eligibility | SkipReason  # noqa: FBT001
+def test_decide(
+    status: str,
+    is_invoice: bool,
+    is_linked: bool,
+    issued_on: date,
+    scope: Scope,
+    expected: Eligibility | SkipReason,
 ) -> None:
     assert decide(InvoiceFacts(status, is_invoice, is_linked, issued_on, None), scope) is expected

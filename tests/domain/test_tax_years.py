@@ -40,7 +40,7 @@ def test_scope(engagements: list[tuple[int, tuple[bool, ...]]], start: date | No
         pytest.param(None, None, True, id="no day at all cannot be told to be older"),
     ],
 )
-def test_a_document_belongs_by_issue_or_payment(issued_on: date | None, paid_on: date | None, is_inside: bool) -> None:  # noqa: FBT001
+def test_a_document_belongs_by_issue_or_payment(issued_on: date | None, paid_on: date | None, is_inside: bool) -> None:
     assert Scope((2025, 2026), ()).includes(issued_on, paid_on) is is_inside
 
 

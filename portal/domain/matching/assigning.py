@@ -114,7 +114,9 @@ class _Judge:
         if evidence.is_collective:
             linkers -= set(evidence.group)
         links = self.comparison.index.linked_places(receipt)
-        is_linked_elsewhere = bool(set(links) - {evidence.transaction.place} - (set() if evidence.is_collective else set(evidence.group)))
+        is_linked_elsewhere = bool(
+            set(links) - {evidence.transaction.place} - (set() if evidence.is_collective else set(evidence.group))
+        )
         return (
             receipt.side is None
             or not receipt.cents

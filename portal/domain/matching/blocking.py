@@ -31,7 +31,7 @@ AmountKey = tuple[Side, str, int]
 class OpenReceipt:
     """A receipt with everything derived once. `place`: its rank by id; `side`: of the transaction that would pay it."""
 
-    __slots__ = ("cents", "centre", "currency", "facts", "first_day", "iban", "last_day", "name", "place", "reference", "side")
+    __slots__ = ("centre", "cents", "currency", "facts", "first_day", "iban", "last_day", "name", "place", "reference", "side")
 
     def __init__(self, place: int, facts: ReceiptFacts) -> None:
         """Derive the comparable form of `facts`."""
@@ -129,7 +129,9 @@ class Index:
         countable = sorted((facts for facts in transactions if facts.amount_cents > 0), key=lambda facts: facts.id)
         self.transactions = [BookedTransaction(n, facts) for n, facts in enumerate(countable)]
         self.place_of = {booked.facts.id: booked.place for booked in self.transactions}
-        if len(self.place_of) < len(self.transactions) or len({receipt.facts.id for receipt in self.receipts}) < len(self.receipts):
+        if len(self.place_of) < len(self.transactions) or len({receipt.facts.id for receipt in self.receipts}) < len(
+            self.receipts
+        ):
             message = "a receipt's or transaction's id occurs twice"
             raise ValueError(message)
         self.currencies = sorted({booked.currency for booked in self.transactions})

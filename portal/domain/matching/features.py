@@ -110,7 +110,11 @@ class Comparison:
             linked = set(index.linked_places(receipt))
             for line in linked:
                 self._linked_by.setdefault(line, set()).add(receipt.place)
-            lines = {*index.places_to_compare(receipt), *self._lines_of.get(receipt.place, ()), *self.groups.bundles.get(receipt.place, ())}
+            lines = {
+                *index.places_to_compare(receipt),
+                *self._lines_of.get(receipt.place, ()),
+                *self.groups.bundles.get(receipt.place, ()),
+            }
             row = [self._compare(receipt, index.transactions[line], is_linked=line in linked) for line in sorted(lines)]
             self.rows.append([evidence for evidence in row if is_worth_showing(evidence)])
             for evidence in self.rows[-1]:
@@ -134,7 +138,10 @@ class Comparison:
         receipt, booked = evidence.receipt, evidence.transaction
         if receipt.cents is None or receipt.currency is None:
             return True
-        key, window = (booked.facts.side, receipt.currency, receipt.cents), (booked.day - RECURRENCE_DAYS, booked.day + RECURRENCE_DAYS)
+        key, window = (
+            (booked.facts.side, receipt.currency, receipt.cents),
+            (booked.day - RECURRENCE_DAYS, booked.day + RECURRENCE_DAYS),
+        )
         lines, receipts = self.index.by_amount.get(key), self.index.receipts_by_amount.get(key)
         if lines is None or receipts is None or max(lines.count(*window), receipts.count(*window)) > _MOST_RIVALS:
             return True
@@ -249,7 +256,11 @@ def is_worth_showing(evidence: Evidence) -> bool:
 
 def _measure_days(evidence: Evidence) -> None:
     facts, booked = evidence.receipt.facts, evidence.transaction
-    for name, known in (("days_from_issue", facts.issued_on), ("days_from_due", facts.due_on), ("days_from_payment", facts.paid_on)):
+    for name, known in (
+        ("days_from_issue", facts.issued_on),
+        ("days_from_due", facts.due_on),
+        ("days_from_payment", facts.paid_on),
+    ):
         if known is not None:
             day = known.toordinal()
             # a card is charged days after the purchase: the day that is nearer to the receipt counts

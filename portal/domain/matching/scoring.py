@@ -43,7 +43,18 @@ _NUMBER_TERMS = {
 # at most this far from the date: this weight
 _PAYMENT_STEPS = ((1, 2.0), (3, 1.5), (7, 0.5), (14, -0.3))
 _DUE_STEPS = ((5, 1.0), (14, 0.5), (45, 0.0))
-_ISSUE_STEPS = ((-45, -4.0), (-14, -0.8), (-3, 0.0), (-1, 0.4), (4, 1.2), (15, 0.9), (36, 0.4), (66, 0.0), (100, -0.8), (136, -1.2))
+_ISSUE_STEPS = (
+    (-45, -4.0),
+    (-14, -0.8),
+    (-3, 0.0),
+    (-1, 0.4),
+    (4, 1.2),
+    (15, 0.9),
+    (36, 0.4),
+    (66, 0.0),
+    (100, -0.8),
+    (136, -1.2),
+)
 _PER_DAY = 0.01
 
 Term = tuple[ReasonCode, float]
@@ -62,7 +73,9 @@ def terms(evidence: Evidence) -> list[Term]:
     if name := _name_term(evidence):
         found.append(name)
     if evidence.iban is not None:
-        found.append((ReasonCode.IBAN_EQUAL, 3.5) if evidence.iban else (ReasonCode.IBAN_DIFFERS, -2.5 if pays_to_iban(evidence) else -0.2))
+        found.append(
+            (ReasonCode.IBAN_EQUAL, 3.5) if evidence.iban else (ReasonCode.IBAN_DIFFERS, -2.5 if pays_to_iban(evidence) else -0.2)
+        )
     found += _date_terms(evidence)
     if evidence.is_used:
         found.append((ReasonCode.ALREADY_LINKED, -5.0))
@@ -124,7 +137,7 @@ def explain(comparison: Comparison, evidence: Evidence, covered_until: date | No
 def _difference_weight(evidence: Evidence) -> float:
     cents = evidence.receipt.cents or 1
     share = abs(_paid_cents(evidence) - cents) / cents
-    return -1.5 if share <= 0.05 else -2.5 if share <= 0.25 else -3.0  # noqa: PLR2004
+    return -1.5 if share <= 0.05 else -2.5 if share <= 0.25 else -3.0
 
 
 def _name_term(evidence: Evidence) -> Term | None:
@@ -147,7 +160,10 @@ def _date_terms(evidence: Evidence) -> Iterable[Term]:
         yield ReasonCode.DAYS_FROM_PAYMENT, next((weight for most, weight in _PAYMENT_STEPS if days <= most), -1.5)
     if evidence.days_from_due is not None:
         days = abs(evidence.days_from_due)
-        yield ReasonCode.DAYS_FROM_DUE, next((weight for most, weight in _DUE_STEPS if days <= most), -1.0) - _PER_DAY * min(days, 50)
+        yield (
+            ReasonCode.DAYS_FROM_DUE,
+            next((weight for most, weight in _DUE_STEPS if days <= most), -1.0) - _PER_DAY * min(days, 50),
+        )
     if evidence.days_from_issue is not None:
         days = evidence.days_from_issue
         weight = next((weight for below, weight in _ISSUE_STEPS if days < below), -4.0)

@@ -100,18 +100,12 @@ def upgrade() -> None:
         sa.Column("previous_hash", sa.String(), nullable=False),
         sa.Column("hash", sa.String(), nullable=False),
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["client_id"], ["client.id"], name=op.f("fk_audit_event_client_id")
-        ),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_audit_event_client_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_event")),
-        sa.UniqueConstraint(
-            "chain", "sequence", name=op.f("uq_audit_event_chain_sequence")
-        ),
+        sa.UniqueConstraint("chain", "sequence", name=op.f("uq_audit_event_chain_sequence")),
     )
     with op.batch_alter_table("audit_event", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_audit_event_client_id"), ["client_id"], unique=False
-        )
+        batch_op.create_index(batch_op.f("ix_audit_event_client_id"), ["client_id"], unique=False)
 
     op.create_table(
         "connect_attempt",
@@ -124,12 +118,8 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["client_id"], ["client.id"], name=op.f("fk_connect_attempt_client_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["user_id"], ["user_account.id"], name=op.f("fk_connect_attempt_user_id")
-        ),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_connect_attempt_client_id")),
+        sa.ForeignKeyConstraint(["user_id"], ["user_account.id"], name=op.f("fk_connect_attempt_user_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_connect_attempt")),
         sa.UniqueConstraint("state_hash", name=op.f("uq_connect_attempt_state_hash")),
     )
@@ -158,18 +148,14 @@ def upgrade() -> None:
         sa.Column("last_attempt_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_success_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["client_id"], ["client.id"], name=op.f("fk_connection_client_id")
-        ),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_connection_client_id")),
         sa.ForeignKeyConstraint(
             ["connected_by"],
             ["user_account.id"],
             name=op.f("fk_connection_connected_by"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_connection")),
-        sa.UniqueConstraint(
-            "client_id", "kind", name=op.f("uq_connection_client_id_kind")
-        ),
+        sa.UniqueConstraint("client_id", "kind", name=op.f("uq_connection_client_id_kind")),
     )
     op.create_table(
         "engagement",
@@ -177,13 +163,9 @@ def upgrade() -> None:
         sa.Column("tax_year", sa.Integer(), nullable=False),
         sa.Column("commissioned_on", sa.Date(), nullable=False),
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["client_id"], ["client.id"], name=op.f("fk_engagement_client_id")
-        ),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_engagement_client_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_engagement")),
-        sa.UniqueConstraint(
-            "client_id", "tax_year", name=op.f("uq_engagement_client_id_tax_year")
-        ),
+        sa.UniqueConstraint("client_id", "tax_year", name=op.f("uq_engagement_client_id_tax_year")),
     )
     op.create_table(
         "membership",
@@ -193,21 +175,13 @@ def upgrade() -> None:
         sa.Column("has_financial_accounting", sa.Boolean(), nullable=False),
         sa.Column("may_pay", sa.Boolean(), nullable=False),
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["client_id"], ["client.id"], name=op.f("fk_membership_client_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["user_id"], ["user_account.id"], name=op.f("fk_membership_user_id")
-        ),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_membership_client_id")),
+        sa.ForeignKeyConstraint(["user_id"], ["user_account.id"], name=op.f("fk_membership_user_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_membership")),
-        sa.UniqueConstraint(
-            "user_id", "client_id", name=op.f("uq_membership_user_id_client_id")
-        ),
+        sa.UniqueConstraint("user_id", "client_id", name=op.f("uq_membership_user_id_client_id")),
     )
     with op.batch_alter_table("membership", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_membership_client_id"), ["client_id"], unique=False
-        )
+        batch_op.create_index(batch_op.f("ix_membership_client_id"), ["client_id"], unique=False)
 
     op.create_table(
         "preview",
@@ -223,13 +197,9 @@ def upgrade() -> None:
         sa.Column("words", sa.JSON(), nullable=False),
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["client_id"], ["client.id"], name=op.f("fk_preview_client_id")
-        ),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_preview_client_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_preview")),
-        sa.UniqueConstraint(
-            "client_id", "sha256", name=op.f("uq_preview_client_id_sha256")
-        ),
+        sa.UniqueConstraint("client_id", "sha256", name=op.f("uq_preview_client_id_sha256")),
     )
     op.create_table(
         "user_session",
@@ -239,15 +209,11 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("second_factor_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["user_id"], ["user_account.id"], name=op.f("fk_user_session_user_id")
-        ),
+        sa.ForeignKeyConstraint(["user_id"], ["user_account.id"], name=op.f("fk_user_session_user_id")),
         sa.PrimaryKeyConstraint("id_hash", name=op.f("pk_user_session")),
     )
     with op.batch_alter_table("user_session", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_user_session_user_id"), ["user_id"], unique=False
-        )
+        batch_op.create_index(batch_op.f("ix_user_session_user_id"), ["user_id"], unique=False)
 
     op.create_table(
         "bank_account",
@@ -263,18 +229,14 @@ def upgrade() -> None:
         sa.Column("synced_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("covered_until", sa.Date(), nullable=True),
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["client_id"], ["client.id"], name=op.f("fk_bank_account_client_id")
-        ),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_bank_account_client_id")),
         sa.ForeignKeyConstraint(
             ["connection_id"],
             ["connection.id"],
             name=op.f("fk_bank_account_connection_id"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_bank_account")),
-        sa.UniqueConstraint(
-            "client_id", "iban", name=op.f("uq_bank_account_client_id_iban")
-        ),
+        sa.UniqueConstraint("client_id", "iban", name=op.f("uq_bank_account_client_id_iban")),
         sa.UniqueConstraint(
             "connection_id",
             "qonto_id",
@@ -290,21 +252,13 @@ def upgrade() -> None:
         sa.Column("granted_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["client_id"], ["client.id"], name=op.f("fk_consent_client_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["connection_id"], ["connection.id"], name=op.f("fk_consent_connection_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["granted_by"], ["user_account.id"], name=op.f("fk_consent_granted_by")
-        ),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_consent_client_id")),
+        sa.ForeignKeyConstraint(["connection_id"], ["connection.id"], name=op.f("fk_consent_connection_id")),
+        sa.ForeignKeyConstraint(["granted_by"], ["user_account.id"], name=op.f("fk_consent_granted_by")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_consent")),
     )
     with op.batch_alter_table("consent", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_consent_connection_id"), ["connection_id"], unique=False
-        )
+        batch_op.create_index(batch_op.f("ix_consent_connection_id"), ["connection_id"], unique=False)
 
     op.create_table(
         "receipt",
@@ -339,24 +293,14 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["client_id"], ["client.id"], name=op.f("fk_receipt_client_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["connection_id"], ["connection.id"], name=op.f("fk_receipt_connection_id")
-        ),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_receipt_client_id")),
+        sa.ForeignKeyConstraint(["connection_id"], ["connection.id"], name=op.f("fk_receipt_connection_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_receipt")),
-        sa.UniqueConstraint(
-            "connection_id", "qonto_id", name=op.f("uq_receipt_connection_id_qonto_id")
-        ),
+        sa.UniqueConstraint("connection_id", "qonto_id", name=op.f("uq_receipt_connection_id_qonto_id")),
     )
     with op.batch_alter_table("receipt", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_receipt_client_state", ["client_id", "state"], unique=False
-        )
-        batch_op.create_index(
-            "ix_receipt_number_in_client", ["client_id", "sequence"], unique=True
-        )
+        batch_op.create_index("ix_receipt_client_state", ["client_id", "state"], unique=False)
+        batch_op.create_index("ix_receipt_number_in_client", ["client_id", "sequence"], unique=True)
 
     op.create_table(
         "run",
@@ -387,22 +331,14 @@ def upgrade() -> None:
         sa.Column("skipped", sa.JSON(), nullable=False),
         sa.Column("failed", sa.Integer(), nullable=False),
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["client_id"], ["client.id"], name=op.f("fk_run_client_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["connection_id"], ["connection.id"], name=op.f("fk_run_connection_id")
-        ),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_run_client_id")),
+        sa.ForeignKeyConstraint(["connection_id"], ["connection.id"], name=op.f("fk_run_connection_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_run")),
     )
     with op.batch_alter_table("run", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_run_client_id"), ["client_id"], unique=False
-        )
+        batch_op.create_index(batch_op.f("ix_run_client_id"), ["client_id"], unique=False)
         batch_op.create_index("ix_run_state", ["state"], unique=False)
-        batch_op.create_index(
-            "ix_run_subject_created", ["subject_id", "created_at"], unique=False
-        )
+        batch_op.create_index("ix_run_subject_created", ["subject_id", "created_at"], unique=False)
         batch_op.create_index(
             "uq_run_queued",
             ["subject_id", "kind"],
@@ -417,9 +353,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("state = 'leased'"),
             postgresql_where=sa.text("state = 'leased'"),
         )
-        batch_op.create_index(
-            "uq_run_slot", ["subject_id", "kind", "berlin_day"], unique=True
-        )
+        batch_op.create_index("uq_run_slot", ["subject_id", "kind", "berlin_day"], unique=True)
 
     op.create_table(
         "skipped_invoice",
@@ -434,9 +368,7 @@ def upgrade() -> None:
         sa.Column("qonto_updated_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["client_id"], ["client.id"], name=op.f("fk_skipped_invoice_client_id")
-        ),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_skipped_invoice_client_id")),
         sa.ForeignKeyConstraint(
             ["connection_id"],
             ["connection.id"],
@@ -450,9 +382,7 @@ def upgrade() -> None:
         ),
     )
     with op.batch_alter_table("skipped_invoice", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_skipped_invoice_client_id"), ["client_id"], unique=False
-        )
+        batch_op.create_index(batch_op.f("ix_skipped_invoice_client_id"), ["client_id"], unique=False)
 
     op.create_table(
         "tax_return",
@@ -461,18 +391,14 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("completed_on", sa.Date(), nullable=True),
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["client_id"], ["client.id"], name=op.f("fk_tax_return_client_id")
-        ),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_tax_return_client_id")),
         sa.ForeignKeyConstraint(
             ["engagement_id"],
             ["engagement.id"],
             name=op.f("fk_tax_return_engagement_id"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tax_return")),
-        sa.UniqueConstraint(
-            "engagement_id", "kind", name=op.f("uq_tax_return_engagement_id_kind")
-        ),
+        sa.UniqueConstraint("engagement_id", "kind", name=op.f("uq_tax_return_engagement_id_kind")),
     )
     op.create_table(
         "bank_transaction",
@@ -496,17 +422,13 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
-        sa.CheckConstraint(
-            "amount_cents > 0", name=op.f("ck_bank_transaction_amount_positive")
-        ),
+        sa.CheckConstraint("amount_cents > 0", name=op.f("ck_bank_transaction_amount_positive")),
         sa.ForeignKeyConstraint(
             ["bank_account_id"],
             ["bank_account.id"],
             name=op.f("fk_bank_transaction_bank_account_id"),
         ),
-        sa.ForeignKeyConstraint(
-            ["client_id"], ["client.id"], name=op.f("fk_bank_transaction_client_id")
-        ),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_bank_transaction_client_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_bank_transaction")),
         sa.UniqueConstraint(
             "bank_account_id",
@@ -520,9 +442,7 @@ def upgrade() -> None:
             ["client_id", "booked_on"],
             unique=False,
         )
-        batch_op.create_index(
-            "ix_bank_transaction_client_qonto", ["client_id", "qonto_id"], unique=False
-        )
+        batch_op.create_index("ix_bank_transaction_client_qonto", ["client_id", "qonto_id"], unique=False)
 
     op.create_table(
         "candidate",
@@ -535,21 +455,13 @@ def upgrade() -> None:
         sa.Column("reasons", sa.JSON(), nullable=False),
         sa.Column("matcher", sa.String(), nullable=False),
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["client_id"], ["client.id"], name=op.f("fk_candidate_client_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["receipt_id"], ["receipt.id"], name=op.f("fk_candidate_receipt_id")
-        ),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_candidate_client_id")),
+        sa.ForeignKeyConstraint(["receipt_id"], ["receipt.id"], name=op.f("fk_candidate_receipt_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_candidate")),
     )
     with op.batch_alter_table("candidate", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_candidate_client_id"), ["client_id"], unique=False
-        )
-        batch_op.create_index(
-            batch_op.f("ix_candidate_receipt_id"), ["receipt_id"], unique=False
-        )
+        batch_op.create_index(batch_op.f("ix_candidate_client_id"), ["client_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_candidate_receipt_id"), ["receipt_id"], unique=False)
 
     op.create_table(
         "document",
@@ -564,12 +476,8 @@ def upgrade() -> None:
         sa.Column("is_preferred_view", sa.Boolean(), nullable=False),
         sa.Column("fetched_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["client_id"], ["client.id"], name=op.f("fk_document_client_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["receipt_id"], ["receipt.id"], name=op.f("fk_document_receipt_id")
-        ),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_document_client_id")),
+        sa.ForeignKeyConstraint(["receipt_id"], ["receipt.id"], name=op.f("fk_document_receipt_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_document")),
         sa.UniqueConstraint(
             "receipt_id",
@@ -579,12 +487,8 @@ def upgrade() -> None:
         ),
     )
     with op.batch_alter_table("document", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_document_client_id"), ["client_id"], unique=False
-        )
-        batch_op.create_index(
-            batch_op.f("ix_document_receipt_id"), ["receipt_id"], unique=False
-        )
+        batch_op.create_index(batch_op.f("ix_document_client_id"), ["client_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_document_receipt_id"), ["receipt_id"], unique=False)
 
     op.create_table(
         "assignment",
@@ -602,15 +506,9 @@ def upgrade() -> None:
         sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("withdrawn_by", sa.String(), nullable=True),
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
-        sa.CheckConstraint(
-            "amount_cents <> 0", name=op.f("ck_assignment_amount_not_zero")
-        ),
-        sa.ForeignKeyConstraint(
-            ["client_id"], ["client.id"], name=op.f("fk_assignment_client_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["receipt_id"], ["receipt.id"], name=op.f("fk_assignment_receipt_id")
-        ),
+        sa.CheckConstraint("amount_cents <> 0", name=op.f("ck_assignment_amount_not_zero")),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_assignment_client_id")),
+        sa.ForeignKeyConstraint(["receipt_id"], ["receipt.id"], name=op.f("fk_assignment_receipt_id")),
         sa.ForeignKeyConstraint(
             ["transaction_id"],
             ["bank_transaction.id"],
@@ -619,12 +517,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_assignment")),
     )
     with op.batch_alter_table("assignment", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_assignment_client_created", ["client_id", "created_at"], unique=False
-        )
-        batch_op.create_index(
-            "ix_assignment_transaction", ["transaction_id"], unique=False
-        )
+        batch_op.create_index("ix_assignment_client_created", ["client_id", "created_at"], unique=False)
+        batch_op.create_index("ix_assignment_transaction", ["transaction_id"], unique=False)
         batch_op.create_index(
             "uq_assignment_standing",
             ["receipt_id", "transaction_id"],

@@ -97,9 +97,7 @@ def reopen(receipt_id: str) -> ResponseReturnValue:
 
 def _filters(values: object) -> Filters:
     get = values.get  # type: ignore[attr-defined]
-    return Filters(
-        client_id=get("client", ""), reason=get("reason", ""), sort=get("sort", "oldest"), receipt_id=get("item", "")
-    )
+    return Filters(client_id=get("client", ""), reason=get("reason", ""), sort=get("sort", "oldest"), receipt_id=get("item", ""))
 
 
 def _next(receipt_id: str = "") -> ResponseReturnValue:
