@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
 
 import click
 from flask import Flask, current_app
 from flask.cli import AppGroup
 
 from portal import demo, migrating
+from portal.errors import PortalError
+from portal.models import Role
 from portal.ports import Ports
-from portal.services import auditing, authenticating, running, syncing
+from portal.services import admitting, auditing, authenticating, engaging, running, syncing
 from portal.services.auditing import Origin, acting
 
 
@@ -22,6 +28,8 @@ def register(app: Flask) -> None:
     app.cli.add_command(sync)
     app.cli.add_command(match)
     app.cli.add_command(audit)
+    app.cli.add_command(client)
+    app.cli.add_command(user)
 
 
 def _ports() -> Ports:
@@ -85,6 +93,62 @@ def audit_verify() -> None:
     sys.exit(bool(faults))
 
 
-def _as_operator(ports: Ports):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    """Whoever has the machine's shell."""
-    return acting(Origin("system:cli"), key=ports.settings.secret_key)
+client = AppGroup("client", help="The firm's clients.")
+
+
+@client.command("add")
+@click.argument("number")
+@click.argument("name")
+def client_add(number: str, name: str) -> None:
+    """Take a company into the portal under the firm's own client number."""
+    ports = _ports()
+    with _as_operator(ports), ports.database.write() as session:
+        admitting.add_client(session, number=number, name=name, now=ports.clock.now())
+    click.echo(f"client {number} added")
+
+
+@client.command("commission")
+@click.argument("number")
+@click.argument("tax_year", type=int)
+def client_commission(number: str, tax_year: int) -> None:
+    """Note that the firm is commissioned to do this tax year: documents are imported from its first day on."""
+    ports = _ports()
+    with _as_operator(ports), ports.database.write() as session:
+        found = admitting.client_by_number(session, number)
+        today: date = ports.clock.today()
+        engaging.commission(session, client_id=found.id, tax_year=tax_year, on=today, now=ports.clock.now())
+    click.echo(f"tax year {tax_year} of client {number} commissioned")
+
+
+user = AppGroup("user", help="People who sign in.")
+
+
+@user.command("add")
+@click.argument("email")
+@click.argument("name")
+@click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
+@click.option("--client", "numbers", multiple=True, help="Number of a client this person may see; may be repeated.")
+@click.option("--language", type=click.Choice(["de", "en"]), default="de")
+def user_add(email: str, name: str, role: str, numbers: tuple[str, ...], language: str) -> None:
+    """Add a person; prints a password once, to be changed under Profile settings."""
+    ports = _ports()
+    password = secrets.token_urlsafe(18)
+    with _as_operator(ports), ports.database.write() as session:
+        now = ports.clock.now()
+        person = authenticating.create_user(
+            session, email=email, name=name, role=Role(role), password=password, language=language, now=now
+        )
+        for number in numbers:
+            found = admitting.client_by_number(session, number)
+            admitting.grant(session, user=person, client=found, kind="client" if role == Role.CLIENT else "staff", now=now)
+    click.echo(f"{ports.settings.public_url}/sign-in\n{email}  password {password}")
+
+
+@contextmanager
+def _as_operator(ports: Ports) -> Iterator[None]:
+    """Whoever has the machine's shell; what goes wrong is one sentence, not a stack trace."""
+    with acting(Origin("system:cli"), key=ports.settings.secret_key):
+        try:
+            yield
+        except PortalError as error:
+            raise click.ClickException(error.message) from error

@@ -25,12 +25,103 @@ _NO_WORD = re.compile(r"[\W_]+")
 _SPELLED_UMLAUT = re.compile(r"(?<=[aou])e|(?<=s)s")
 _DOTTED_FORMS = re.compile(r"\b(?:g m b h|m b h|e k|e kfm|e v|e g|s a r l|s a s|s r l|s p a|b v|n v|sp z o o|d o o|s a)\b")
 _LEGAL_FORMS = frozenset(
-    ["gmbh", "mbh", "ggmbh", "ag", "kg", "kgaa", "ohg", "ug", "haftungsbeschraenkt", "gbr", "gesbr", "ek", "ekfm", "ekfr", "ev", "eg", "se", "stiftung", "partg", "partgmbb", "mbb", "co", "cie", "company", "ltd", "limited", "llc", "llp", "inc", "corp", "plc", "sarl", "sas", "sasu", "sa", "sca", "srl", "spa", "bv", "nv", "oy", "oyj", "ab", "aps", "sro", "doo", "zoo", "inh", "inhaber", "und", "and", "et", "u"]
+    [
+        "gmbh",
+        "mbh",
+        "ggmbh",
+        "ag",
+        "kg",
+        "kgaa",
+        "ohg",
+        "ug",
+        "haftungsbeschraenkt",
+        "gbr",
+        "gesbr",
+        "ek",
+        "ekfm",
+        "ekfr",
+        "ev",
+        "eg",
+        "se",
+        "stiftung",
+        "partg",
+        "partgmbb",
+        "mbb",
+        "co",
+        "cie",
+        "company",
+        "ltd",
+        "limited",
+        "llc",
+        "llp",
+        "inc",
+        "corp",
+        "plc",
+        "sarl",
+        "sas",
+        "sasu",
+        "sa",
+        "sca",
+        "srl",
+        "spa",
+        "bv",
+        "nv",
+        "oy",
+        "oyj",
+        "ab",
+        "aps",
+        "sro",
+        "doo",
+        "zoo",
+        "inh",
+        "inhaber",
+        "und",
+        "and",
+        "et",
+        "u",
+    ]
 )
-_NOISE = frozenset(["www", "http", "https", "com", "de", "eu", "net", "org", "mktp", "mktplc", "marketplace", "germany", "deutschland", "europe", "emea"])
+_NOISE = frozenset(
+    [
+        "www",
+        "http",
+        "https",
+        "com",
+        "de",
+        "eu",
+        "net",
+        "org",
+        "mktp",
+        "mktplc",
+        "marketplace",
+        "germany",
+        "deutschland",
+        "europe",
+        "emea",
+    ]
+)
 _LONG_FORMS = {"amzn": "amazon", "gebr": "gebrueder", "dt": "deutsche", "dtsch": "deutsche", "bhf": "bahnhof"}
 _PROCESSORS = frozenset(
-    ["paypal", "pp", "sumup", "zettle", "izettle", "klarna", "stripe", "sq", "square", "mollie", "adyen", "lsp", "crv", "nyx", "worldline", "payone", "sp", "gumroad"]
+    [
+        "paypal",
+        "pp",
+        "sumup",
+        "zettle",
+        "izettle",
+        "klarna",
+        "stripe",
+        "sq",
+        "square",
+        "mollie",
+        "adyen",
+        "lsp",
+        "crv",
+        "nyx",
+        "worldline",
+        "payone",
+        "sp",
+        "gumroad",
+    ]
 )
 _MANY_DIGITS = re.compile(r"\d.*\d.*\d")
 _SHORTEST_CUT = 10
@@ -102,7 +193,7 @@ def is_in_text(name: Name, words: frozenset[str]) -> bool:
 
 
 def _without_processor(written: str) -> str:
-    """ "PAYPAL *MUSTERSHOP" → MUSTERSHOP, "AMZN Mktp DE*2K4TT1" → AMZN Mktp DE."""
+    """For example "PAYPAL *MUSTERSHOP" → MUSTERSHOP, "AMZN Mktp DE*2K4TT1" → AMZN Mktp DE."""
     before, star, after = written.partition("*")
     if not star:
         return written

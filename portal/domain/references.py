@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
+from itertools import pairwise
 
 from rapidfuzz.distance import OSA
 
@@ -21,11 +22,83 @@ _SOFT = frozenset("-/._#\\–—")
 FREE, SPACE, SOFT, GLUED = "free", "space", "soft", "glued"
 
 INVOICE_WORDS = frozenset(
-    ["RE", "RG", "R", "RN", "RNR", "RENR", "RGNR", "RECH", "RECHN", "RECHNR", "RECHNUNG", "RECHNUNGEN", "RECHNUNGSNR", "RECHNUNGSNUMMER", "RECHNUNGNR", "INV", "INVOICE", "INVNO", "BELEG", "BELEGNR", "BELEGNUMMER", "FA", "FACTURE", "AR", "ER"]
+    [
+        "RE",
+        "RG",
+        "R",
+        "RN",
+        "RNR",
+        "RENR",
+        "RGNR",
+        "RECH",
+        "RECHN",
+        "RECHNR",
+        "RECHNUNG",
+        "RECHNUNGEN",
+        "RECHNUNGSNR",
+        "RECHNUNGSNUMMER",
+        "RECHNUNGNR",
+        "INV",
+        "INVOICE",
+        "INVNO",
+        "BELEG",
+        "BELEGNR",
+        "BELEGNUMMER",
+        "FA",
+        "FACTURE",
+        "AR",
+        "ER",
+    ]
 )
 _NUMBER_WORDS = frozenset(["NR", "NO", "N", "NUM", "NUMMER", "NUMBER", "NRN"])
 _OTHER_THINGS = frozenset(
-    ["KD", "KDN", "KDNR", "KNR", "KUNDE", "KUNDEN", "KUNDENNR", "KUNDENNUMMER", "CUSTOMER", "ANGEBOT", "ANGEBOTSNR", "AUFTRAG", "AUFTRAGS", "AUFTRAGSNR", "AUFTR", "BESTELLUNG", "BESTELL", "BESTELLNR", "ORDER", "LIEFERSCHEIN", "LS", "LIEFERSCHEINNR", "VERTRAG", "VERTRAGS", "VERTRAGSNR", "VERTRAGSNUMMER", "VTR", "VNR", "MANDAT", "MANDATS", "MANDATSREF", "MREF", "CRED", "TEL", "STEUER", "STEUERNR", "STNR", "IBAN", "BLZ", "KTO", "KONTO", "PROJEKT", "KARTE", "ZAEHLER", "ZÄHLER"]
+    [
+        "KD",
+        "KDN",
+        "KDNR",
+        "KNR",
+        "KUNDE",
+        "KUNDEN",
+        "KUNDENNR",
+        "KUNDENNUMMER",
+        "CUSTOMER",
+        "ANGEBOT",
+        "ANGEBOTSNR",
+        "AUFTRAG",
+        "AUFTRAGS",
+        "AUFTRAGSNR",
+        "AUFTR",
+        "BESTELLUNG",
+        "BESTELL",
+        "BESTELLNR",
+        "ORDER",
+        "LIEFERSCHEIN",
+        "LS",
+        "LIEFERSCHEINNR",
+        "VERTRAG",
+        "VERTRAGS",
+        "VERTRAGSNR",
+        "VERTRAGSNUMMER",
+        "VTR",
+        "VNR",
+        "MANDAT",
+        "MANDATS",
+        "MANDATSREF",
+        "MREF",
+        "CRED",
+        "TEL",
+        "STEUER",
+        "STEUERNR",
+        "STNR",
+        "IBAN",
+        "BLZ",
+        "KTO",
+        "KONTO",
+        "PROJEKT",
+        "KARTE",
+        "ZAEHLER",
+        "ZÄHLER",
+    ]
 )
 _SHORTEST_INDEXED = 3
 _ENOUGH_DIGITS = 6
@@ -107,7 +180,7 @@ class RemittanceText:
         spans = [match.span() for match in _ATOM.finditer(written)]
         self.spans = spans
         self.atoms = [written[start:end].upper() for start, end in spans]
-        inner = [self._joint(written[left[1] : right[0]]) for left, right in zip(spans, spans[1:], strict=False)]
+        inner = [self._joint(written[left[1] : right[0]]) for left, right in pairwise(spans)]
         self.joints = [FREE, *inner, FREE]
 
     @staticmethod

@@ -65,7 +65,7 @@ def assign(
                 reasons=list(reasons),
                 matcher=matcher,
                 created_at=now,
-            )  # fmt: skip
+            )
         )
     session.add_all(made)
     receipt.state, receipt.review_reason, receipt.in_review_since = "assigned", None, None

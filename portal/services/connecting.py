@@ -70,7 +70,7 @@ def begin(ports: Ports, session: Session, *, user_id: str, client: Client, kind:
     return ports.oauth.authorization(state=state, verifier=verifier, scopes=SCOPES[kind])
 
 
-def complete(ports: Ports, *, actor: Actor, state: str, code: str, error: str) -> Result:
+def complete(ports: Ports, *, actor: Actor, state: str, code: str, error: str) -> Result:  # noqa: PLR0911 -- one ending each
     """The way back: check the state, exchange the code, verify the consent by a real call, then store it and start the import.
 
     The old consent of a reconnecting client stays untouched until the new one is verified. Never raises for what the

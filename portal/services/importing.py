@@ -109,7 +109,9 @@ class Batch:
 class Lister(Protocol):
     """One of the gateway's list methods."""
 
-    def __call__(self, connection_id: str, *, updated_from: datetime | None, page: int) -> Page[Any]: ...
+    def __call__(self, connection_id: str, *, updated_from: datetime | None, page: int) -> Page[Any]:
+        """One page of the list."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

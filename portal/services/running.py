@@ -66,9 +66,8 @@ def request(
         select(Run).where(Run.subject_id == subject, Run.kind == kind, Run.state.in_(("due", "waiting")))
     ).one()
     queued.state, queued.next_attempt_at = "due", None
-    if day is not None and queued.berlin_day is None:
-        queued.berlin_day = day  # the queued run serves as this day's
-        queued.failures = 0
+    if day is not None:  # the queued run serves as this day's, also one that has been failing since an earlier day
+        queued.berlin_day, queued.failures = day, 0
     return queued
 
 

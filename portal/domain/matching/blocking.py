@@ -1,4 +1,4 @@
-"""Which receipts and transactions are compared at all: by amount, by number in the text, by bank link, by IBAN and rare name word.
+"""Which receipts and transactions are compared at all: by amount, number in the text, bank link, IBAN and rare name word.
 
 Each way is capped by nearness in time, so that one dense client (ten thousand equal tickets) grows with n and not with n².
 Everything inside works on records sorted by id: the order of the input cannot matter.

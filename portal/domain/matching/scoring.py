@@ -85,7 +85,7 @@ def terms(evidence: Evidence) -> list[Term]:
 
 
 def weigh(comparison: Comparison) -> None:
-    """Set `weight` (log-odds) and `score` (probability) of every pair. A rival for either side takes its share of the probability."""
+    """Set `weight` (log-odds) and `score` (probability) of every pair. A rival for either side takes its share."""
     for row in comparison.rows:
         for evidence in row:
             weight = fsum(weight for _, weight in terms(evidence)) + _PRIOR

@@ -1,0 +1,45 @@
+"""Admitting clients to the portal, and people to clients."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal.db import new_id
+from portal.errors import Conflict, NotFound
+from portal.models import Client, Membership, User
+from portal.services.auditing import Tag, record
+
+
+def add_client(session: Session, *, number: str, name: str, now: datetime) -> Client:
+    """Take a company into the portal. Errors: Conflict when the firm uses this client number already."""
+    if session.scalar(select(Client.id).where(Client.number == number)):
+        raise Conflict("There is already a client with this number.")
+    client = Client(id=new_id(), number=number, name=name, created_at=now)
+    session.add(client)
+    session.flush()
+    record(session, Tag.CLIENT_CREATED, subject=f"client:{client.id}", at=now, client_id=client.id, number=number)
+    return client
+
+
+def client_by_number(session: Session, number: str) -> Client:
+    """The client of the firm's own number, for an operator at the command line. Errors: NotFound."""
+    client = session.scalar(select(Client).where(Client.number == number))
+    if client is None:
+        raise NotFound("There is no client with this number.")
+    return client
+
+
+def grant(session: Session, *, user: User, client: Client, kind: str, now: datetime) -> Membership:
+    """Let a user see a client, as its own (`client`) or as the firm's (`staff`); asking again changes nothing."""
+    held = session.scalar(select(Membership).where(Membership.user_id == user.id, Membership.client_id == client.id))
+    if held is not None:
+        return held
+    membership = Membership(
+        id=new_id(), user_id=user.id, client_id=client.id, kind=kind, has_financial_accounting=True, may_pay=False
+    )
+    session.add(membership)
+    record(session, Tag.MEMBERSHIP_GRANTED, subject=f"client:{client.id}", at=now, client_id=client.id, user=user.id, kind=kind)
+    return membership
