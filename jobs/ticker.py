@@ -15,7 +15,7 @@ import structlog
 from redis.exceptions import RedisError
 from rq import Queue as RqQueue
 from rq.registry import StartedJobRegistry
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 
 from portal import build_ports
 from portal.log import configure
@@ -97,7 +97,7 @@ def tick(ports: Ports, count: int) -> None:
             if count % duty.every == 0:
                 try:
                     duty.what(ports)
-                except (OperationalError, RedisError, OSError) as error:
+                except (SQLAlchemyError, RedisError, OSError) as error:
                     log.warning("duty_failed", duty=duty.what.__name__, error=type(error).__name__)
 
 

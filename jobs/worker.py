@@ -7,6 +7,7 @@ import sys
 from redis import Redis
 from rq import Queue, Worker
 
+import jobs.runs  # noqa: F401 -- loaded once here, inherited by each work horse
 from portal.log import configure
 from portal.queue import QUEUES
 from portal.settings import BadSetting, Settings

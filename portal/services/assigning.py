@@ -17,7 +17,7 @@ from portal.db import new_id
 from portal.domain.matching import Allocation, ReviewReason
 from portal.errors import AlreadyAssigned, NotFound, Rejected, Stale
 from portal.models import Assignment, Candidate, Receipt, Transaction
-from portal.services.auditing import Tag, current_actor, record
+from portal.services.auditing import Tag, current_actor, queue_up, record
 
 
 class SetAsideReason(StrEnum):
@@ -50,6 +50,8 @@ def assign(
         transaction = session.get(Transaction, allocation.transaction, with_for_update=_locks(session))
         if transaction is None or transaction.client_id != receipt.client_id:
             raise NotFound
+        if transaction.status != "booked":
+            raise AlreadyAssigned("The bank has taken this transaction back.")
         if allocation.amount_cents == 0 or allocation.amount_cents > open_cents(session, transaction):
             raise AlreadyAssigned("This transaction is already assigned to another receipt.")
         made.append(
@@ -150,7 +152,8 @@ def _to_review(receipt: Receipt, reason: ReviewReason, now: datetime) -> None:
 
 
 def _take(session: Session, receipt: Receipt, seen_version: int) -> None:
-    """Lock the receipt's row and make sure that it is still what the person saw."""
+    """Make sure that the receipt is still what the person saw, and that nobody else changes it meanwhile."""
+    queue_up(session, receipt.client_id)
     session.refresh(receipt, with_for_update=_locks(session))
     if receipt.version != seen_version:
         raise Stale("Somebody changed this receipt in the meantime. Please look at it again.")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 
 from sqlalchemy import select, update
@@ -115,8 +115,7 @@ def record_all(
         return
     origin, key = _origin.get(), _key.get()
     chain = client_id or INSTALLATION
-    head = _locked_head(session, chain)
-    sequence, previous = head
+    sequence, previous = _locked_head(session, chain)
     rows = []
     for tag, subject, details in events:
         if set(details) != tag.keys:
@@ -142,13 +141,22 @@ def record_all(
     )
 
 
+def queue_up(session: Session, client_id: str) -> None:
+    """Wait until nobody else changes this client's books: called before the first row of a larger change is touched.
+
+    Every change ends with an event, so all writers of a client meet at the head of its chain; meeting there first means that
+    none of them holds rows that another is waiting for.
+    """
+    _locked_head(session, client_id)
+
+
 def canonical(
     *, chain: str, sequence: int, at: datetime, tag: str, actor: str, subject: str, details: object, request_id: str,
     address: str,
 ) -> str:  # fmt: skip
     """The one spelling of an event that its hash is made of."""
     return json.dumps(
-        [chain, sequence, at.isoformat(), tag, actor, subject, details, request_id, address],
+        [chain, sequence, at.astimezone(UTC).isoformat(), tag, actor, subject, details, request_id, address],
         ensure_ascii=False, sort_keys=True, separators=(",", ":"),
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ from portal.qonto.client import Page, all_pages
 from portal.qonto.schema import BankAccount as BankAccountRow
 from portal.qonto.schema import Transaction as TransactionRow
 from portal.services import assigning, connecting, running
-from portal.services.auditing import Tag, record
+from portal.services.auditing import Tag, queue_up, record
 from portal.services.running import Lease
 
 log = structlog.get_logger()
@@ -40,21 +41,24 @@ def import_transactions(ports: Ports, lease: Lease) -> None:
             return
         running.advance(session, lease)
         connecting.note_attempt(session, lease.connection_id, now=started_at)
-        run_started_at = session.get_one(Run, lease.run_id).started_at or started_at
+        run = session.get_one(Run, lease.run_id)
+        run_started_at, cursor = run.started_at or started_at, dict(run.cursor)
     organization = ports.qonto.organization(lease.connection_id)
     with ports.database.read() as session:
         known = session.get_one(Connection, lease.connection_id).organization_id
     if known and known != organization.id:
         connecting.refuse_organization(ports, lease.connection_id)
     with ports.database.write() as session:
-        connecting.learn_organization(session, lease.connection_id, organization.id, name=organization.name, now=started_at)
+        connecting.learn_organization(session, lease.connection_id, organization.id, name=organization.name)
         accounts = _keep_accounts(session, lease, organization.bank_accounts, started_at)
         running.advance(session, lease)
-    counts = {"total": 0, "seen": 0, "new": 0, "updated": 0, "unchanged": 0, "failed": 0}
-    skipped: dict[str, int] = {}
+    progress = _Progress.of(cursor)
     for account in accounts:
-        if not _import_account(ports, lease, account, counts, skipped, started_at=started_at, run_started_at=run_started_at):
+        if account.id not in progress.done and not _import_account(
+            ports, lease, account, progress, started_at=started_at, run_started_at=run_started_at
+        ):
             return
+    counts, skipped = progress.counts, progress.skipped
     now = ports.clock.now()
     with ports.database.write() as session:
         connecting.note_success(session, lease.connection_id, now=now, synced_until=started_at, scope_start_on=None)
@@ -66,6 +70,23 @@ def import_transactions(ports: Ports, lease: Lease) -> None:
         running.finish(session, lease, now=now, skipped=skipped, **counts)
     if matching is not None:
         ports.queue.push(running.ticket(matching, now=now))
+
+
+@dataclass(slots=True)
+class _Progress:
+    """Counts of the run, and the accounts that an earlier start has finished already."""
+
+    counts: dict[str, int]
+    skipped: dict[str, int]
+    done: list[str]
+
+    @classmethod
+    def of(cls, cursor: dict[str, Any]) -> _Progress:
+        nothing = dict.fromkeys(("total", "seen", "new", "updated", "unchanged", "failed"), 0)
+        return cls({**nothing, **cursor.get("counts", {})}, dict(cursor.get("skipped", {})), list(cursor.get("done", [])))
+
+    def as_cursor(self) -> dict[str, Any]:
+        return {"counts": self.counts, "skipped": self.skipped, "done": self.done}
 
 
 def _keep_accounts(session: Session, lease: Lease, rows: tuple[BankAccountRow, ...], now: datetime) -> list[BankAccount]:
@@ -92,10 +113,10 @@ def _keep_accounts(session: Session, lease: Lease, rows: tuple[BankAccountRow, .
 
 
 def _import_account(
-    ports: Ports, lease: Lease, account: BankAccount, counts: dict[str, int], skipped: dict[str, int], *,
-    started_at: datetime, run_started_at: datetime,
-) -> bool:  # fmt: skip
+    ports: Ports, lease: Lease, account: BankAccount, progress: _Progress, *, started_at: datetime, run_started_at: datetime
+) -> bool:
     """All changed transactions of one account, page by page. False: the connection ended meanwhile."""
+    counts, skipped = progress.counts, progress.skipped
     since = account.synced_until - OVERLAP if account.synced_until else None
     start = datetime.combine(account.start_on, datetime.min.time(), tzinfo=started_at.tzinfo) - timedelta(days=1)
 
@@ -113,13 +134,15 @@ def _import_account(
             if not connecting.is_usable(session, lease.connection_id or ""):
                 running.finish(session, lease, now=now, reason="disconnected", **counts)
                 return False
+            queue_up(session, lease.client_id)
             _apply_page(session, account, page, counts, skipped, now=now, run_started_at=run_started_at)
             running.advance(session, lease, skipped=skipped, **counts)
+    progress.done.append(account.id)
     with ports.database.write() as session:
         kept = session.get_one(BankAccount, account.id)
         kept.synced_until = started_at
         kept.covered_until = berlin_day(started_at) - timedelta(days=1)
-        running.advance(session, lease)
+        running.advance(session, lease, cursor=progress.as_cursor())
     return True
 
 

@@ -101,7 +101,7 @@ def complete(ports: Ports, *, actor: Actor, state: str, code: str, error: str) -
         _discard(ports, tokens)
         return _refuse(ports, attempt, Ending.BANK_AWAY, reason=getattr(problem, "code", ""))
     with ports.database.write() as session:
-        if not _fits(session, client_id, organization[0]):
+        if not is_fitting(session, client_id, organization[0]):
             result = None
         else:
             result = _store(ports, session, attempt, tokens, organization, user_id=actor.user_id)
@@ -122,9 +122,7 @@ def disconnect(ports: Ports, *, actor: Actor, connection_id: str) -> None:
             raise Rejected("This connection is already disconnected.")
         token = token_keeping.wipe(session, connection, keyring=ports.keyring)
         connection.state, connection.reason = "disconnected", ""
-        session.execute(
-            update(Consent).where(Consent.connection_id == connection.id, Consent.revoked_at.is_(None)).values(revoked_at=now)
-        )
+        _end_consents(session, connection.id, now)
         session.execute(
             update(Run)
             .where(Run.connection_id == connection.id, Run.state.in_(("due", "waiting")))
@@ -159,11 +157,8 @@ def note_success(
         connection.scope_start_on = scope_start_on
 
 
-def learn_organization(
-    session: Session, connection_id: str, organization_id: str, *, now: datetime, name: str | None = None
-) -> None:
+def learn_organization(session: Session, connection_id: str, organization_id: str, *, name: str | None = None) -> None:
     """The first rows or the organisation call tell which organisation the consent belongs to."""
-    del now
     connection = session.get_one(Connection, connection_id)
     connection.organization_id = organization_id
     connection.organization_name = name or connection.organization_name
@@ -176,6 +171,7 @@ def refuse_organization(ports: Ports, connection_id: str) -> NoReturn:
         connection = session.get_one(Connection, connection_id)
         token = token_keeping.wipe(session, connection, keyring=ports.keyring)
         connection.state, connection.reason = "action_needed", "other_organization"
+        _end_consents(session, connection.id, now)
         record(
             session, Tag.CONNECTION_BROKEN, subject=f"connection:{connection.id}", at=now, client_id=connection.client_id,
             kind=connection.kind, reason="other_organization",
@@ -224,7 +220,7 @@ def _verified_organization(ports: Ports, kind: str, tokens: TokenSet) -> tuple[s
     return None, None
 
 
-def _fits(session: Session, client_id: str, organization_id: str | None) -> bool:
+def is_fitting(session: Session, client_id: str, organization_id: str | None) -> bool:
     """One organisation per client, one client per organisation."""
     if organization_id is None:
         return True
@@ -260,6 +256,7 @@ def _store(
     connection.consent_expires_at = now + CONSENT_LIFE
     connection.organization_id = organization[0] or connection.organization_id
     connection.organization_name = organization[1] or connection.organization_name
+    _end_consents(session, connection.id, now)  # a reconnecting client's older one
     session.add(
         Consent(
             id=new_id(), client_id=connection.client_id, connection_id=connection.id, scopes=connection.scopes,
@@ -274,6 +271,12 @@ def _store(
         session, client_id=connection.client_id, connection_id=connection.id, kind=connection.kind, trigger="connect", now=now
     )
     return Result(Ending.CONNECTED, connection.kind, connection.client_id, run_id=run.id)
+
+
+def _end_consents(session: Session, connection_id: str, now: datetime) -> None:
+    session.execute(
+        update(Consent).where(Consent.connection_id == connection_id, Consent.revoked_at.is_(None)).values(revoked_at=now)
+    )
 
 
 def _discard(ports: Ports, tokens: TokenSet) -> None:

@@ -27,11 +27,11 @@ from portal.domain.eligibility import Eligibility, SkipReason, decide
 from portal.domain.tax_years import Scope
 from portal.errors import ConsentEnded, QontoError, StorageError, Unavailable
 from portal.media import Media, safe_file_name, sniff
-from portal.models import Client, Connection, Document, Preview, Receipt, Run, SkippedInvoice
+from portal.models import Connection, Document, Preview, Receipt, Run, SkippedInvoice
 from portal.ports import Ports
 from portal.qonto.client import Page, all_pages
 from portal.services import assigning, connecting, engaging, running
-from portal.services.auditing import Tag, record_all
+from portal.services.auditing import Tag, queue_up, record_all
 from portal.services.receipts_from_bank import (
     MATERIAL,
     InvoiceRow,
@@ -45,7 +45,6 @@ log = structlog.get_logger()
 
 THREADS = 8
 OVERLAP = timedelta(days=3)  #: rows may turn up late with an older `updated_at` (F32)
-HAND_OVER_AFTER = timedelta(seconds=700)  #: well before RQ's time limit
 FILE_TRIES = 3  #: then the file no longer holds the run up; it is tried once a day
 FILES_AT_ONCE = 200
 
@@ -103,7 +102,6 @@ class Batch:
     unreadable: list[tuple[str | None, str]]
     decisions: dict[str, Eligibility | SkipReason]
     files: dict[str, list[Future[Stored | NotHad]]]
-    total: int
 
 
 class Lister(Protocol):
@@ -148,6 +146,7 @@ class _Import:
         self.since = self._window_start(connection)
         self.counts = Counts.of(self.cursor.get("counts", {}))
         self.organization_id = connection.organization_id
+        self.has_arrivals = False  #: files that came later than their rows
         self.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="file")
 
     def is_stopped(self) -> bool:
@@ -189,23 +188,24 @@ class _Import:
         """Apply every page of one kind. False: handed over or stopped."""
         seen: set[str] = set()
         previous: Batch | None = None
-        for batch in self._batches(phase, seen):
-            if previous is not None and not self._commit(previous):
-                return False
-            previous = batch
-            if self.ports.clock.now() - self.started_at > HAND_OVER_AFTER:
-                self._commit(batch)
-                with self.ports.database.write() as session:
-                    running.hand_over(session, self.lease, now=self.ports.clock.now(), cursor=self.cursor)
-                return False
-        if previous is None:
-            return True
-        if not self._commit(previous):
-            return False
-        if len(seen) < previous.total:
-            log.warning("count_mismatch", phase=phase.name, seen=len(seen), announced=previous.total)
-            raise Unavailable("count_mismatch")
-        return True
+        try:
+            for batch in self._batches(phase, seen):
+                if previous is not None and not self._commit(previous):
+                    return False
+                previous = batch
+                if self.ports.clock.now() - self.started_at > running.HAND_OVER_AFTER:
+                    self._hand_over(batch)
+                    return False
+        except Unavailable:  # what came until now is kept
+            if previous is not None:
+                self._commit(previous)
+            raise
+        return previous is None or self._commit(previous)
+
+    def _hand_over(self, last: Batch) -> None:
+        if self._commit(last):
+            with self.ports.database.write() as session:
+                running.hand_over(session, self.lease, now=self.ports.clock.now(), cursor=self.cursor)
 
     def _batches(self, phase: Phase, seen: set[str]) -> Iterator[Batch]:
         def fetch(page: int) -> Page[Any]:
@@ -215,18 +215,17 @@ class _Import:
             rows = [phase.read(row) for row in page.rows]
             fresh = list({row.qonto_id: row for row in rows if row.qonto_id not in seen}.values())
             seen.update(row.qonto_id for row in rows)
-            seen.update(qonto_id for qonto_id, _ in page.unreadable if qonto_id)
             if page.page == 1:
                 self.counts.total += page.total_count
             self._check_organization(rows)
-            yield self._start(fresh, list(page.unreadable), page.total_count)
+            yield self._start(fresh, list(page.unreadable))
 
-    def _start(self, rows: list[InvoiceRow], unreadable: list[tuple[str | None, str]], total: int) -> Batch:
+    def _start(self, rows: list[InvoiceRow], unreadable: list[tuple[str | None, str]]) -> Batch:
         """Decide each row and begin to fetch the files it needs."""
         with self.ports.database.read() as session:
             known = _known(session, self.connection_id, [row.qonto_id for row in rows])
             stored = _stored_attachments(session, [receipt.id for receipt in known.values()])
-        batch = Batch(rows, unreadable, {}, {}, total)
+        batch = Batch(rows, unreadable, {}, {})
         for row in rows:
             decision = batch.decisions[row.qonto_id] = decide(row.facts, self.scope)
             receipt = known.get(row.qonto_id)
@@ -260,9 +259,14 @@ class _Import:
         """Another organisation's rows are never committed (F13); the first rows tell which organisation this is."""
         found = {row.organization_id for row in rows if row.organization_id}
         if self.organization_id is None and len(found) == 1:
-            self.organization_id = found.pop()
+            learned = found.pop()
             with self.ports.database.write() as session:
-                connecting.learn_organization(session, self.connection_id, self.organization_id, now=self.ports.clock.now())
+                is_fitting = connecting.is_fitting(session, self.client_id, learned)
+                if is_fitting:
+                    connecting.learn_organization(session, self.connection_id, learned)
+            if not is_fitting:
+                connecting.refuse_organization(self.ports, self.connection_id)
+            self.organization_id = learned
         elif found - {self.organization_id}:
             connecting.refuse_organization(self.ports, self.connection_id)
 
@@ -276,8 +280,7 @@ class _Import:
             if not connecting.is_usable(session, self.connection_id):
                 running.finish(session, self.lease, now=now, reason="disconnected", **self.counts.values())
                 return False
-            if not self.ports.database.is_sqlite:
-                session.get(Client, self.client_id, with_for_update=True)  # receipts are numbered per client
+            queue_up(session, self.client_id)  # receipts are numbered per client
             page = _Page(session, self, now, [row.qonto_id for row in batch.rows])
             for row in batch.rows:
                 page.apply(row, batch.decisions[row.qonto_id], files.get(row.qonto_id, []))
@@ -313,9 +316,11 @@ class _Import:
             results = {receipt_id: [future.result() for future in found] for receipt_id, found in futures.items()}
             now = self.ports.clock.now()
             with self.ports.database.write() as session:
+                queue_up(session, self.client_id)
                 page = _Page(session, self, now, [])
                 for receipt_id, found in results.items():
-                    page.attach(session.get_one(Receipt, receipt_id), found, preferred_view=None)
+                    if page.attach(session.get_one(Receipt, receipt_id), found):
+                        self.has_arrivals = True
                 page.write()
                 running.advance(session, self.lease, **self.counts.values())
         with self.ports.database.read() as session:
@@ -336,7 +341,7 @@ class _Import:
             runs = [
                 running.request(session, client_id=self.client_id, kind=kind, trigger="change", now=now)
                 for kind in ("matching", "previews")
-                if self.counts.new or self.counts.updated
+                if self.counts.new or self.counts.updated or self.has_arrivals
             ]
             if waiting:
                 running.advance(session, self.lease, **self.counts.values())
@@ -375,10 +380,10 @@ class _Page:
                 return
             receipt = self._new(row, decision)
             self.counts.new += 1
-            self.attach(receipt, files, preferred_view=row.preferred_view)
+            self.attach(receipt, files)
             return
         changed = self._update(receipt, row, decision)
-        changed |= self.attach(receipt, files, preferred_view=row.preferred_view)
+        changed |= self.attach(receipt, files)
         # a start after a crash sees its own rows again: they were new or updated by this run
         if receipt.created_at >= self.job.run_started_at:
             self.counts.new += 1
@@ -387,9 +392,10 @@ class _Page:
         else:
             self.counts.unchanged += 1
 
-    def attach(self, receipt: Receipt, files: list[Stored | NotHad], *, preferred_view: str | None) -> bool:
+    def attach(self, receipt: Receipt, files: list[Stored | NotHad]) -> bool:
         """Add the documents that arrived, note what is missing. True when a document is new."""
         held = list(self.session.scalars(select(Document).where(Document.receipt_id == receipt.id)))
+        preferred_view = next(iter(receipt.attachments[1:]), None)  # the readable twin of an XML e-invoice
         is_new = False
         for file in files:
             if isinstance(file, NotHad):

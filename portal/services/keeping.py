@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from portal.models import Heartbeat
@@ -11,11 +13,9 @@ from portal.models import Heartbeat
 
 def beat(session: Session, name: str, *, now: datetime) -> None:
     """Note that a process is alive."""
-    heart = session.get(Heartbeat, name)
-    if heart is None:
-        session.add(Heartbeat(name=name, at=now))
-    else:
-        heart.at = now
+    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgres_insert
+    statement = insert(Heartbeat).values(name=name, at=now)
+    session.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"at": now}))
 
 
 def last_beat(session: Session, name: str) -> datetime | None:

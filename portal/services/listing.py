@@ -96,7 +96,7 @@ def counts(session: Session, actor: Actor, client_id: str = "") -> dict[str, int
     return {state: found.get(state, 0) for state in ("assigned", "in_review", "set_aside")} | {"imported": sum(found.values())}
 
 
-def _filtered(query: Select[tuple[Receipt, Client]], actor: Actor, filters: Filters) -> Select[tuple[Receipt, Client]]:
+def _filtered(query: Select[Receipt, Client], actor: Actor, filters: Filters) -> Select[Receipt, Client]:
     query = query.where(Receipt.client_id.in_(finding.visible_clients(actor).with_only_columns(Client.id)))
     if filters.client_id:
         query = query.where(Receipt.client_id == filters.client_id)
@@ -169,6 +169,12 @@ class ConnectionCard:
     counted: Run | None  #: the newest finished one, whose counts are told
     next_run_at: datetime | None
     skipped: dict[str, int]  #: reason → invoices that are not imported right now
+    accounts: Sequence[BankAccount]  #: what the consent opens (of a bank connection)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a run goes on, so that the card is worth looking at again."""
+        return self.shown.sync is connection_state.SyncLine.RUNNING
 
 
 def connection_cards(session: Session, clients: Sequence[Client], *, now: datetime) -> list[ConnectionCard]:
@@ -185,6 +191,9 @@ def connection_cards(session: Session, clients: Sequence[Client], *, now: dateti
     )
     for connection_id, reason, count in session.execute(query):
         skipped[connection_id][reason] = count
+    accounts: dict[str, list[BankAccount]] = defaultdict(list)
+    for account in session.scalars(select(BankAccount).where(BankAccount.connection_id.in_(subjects)).order_by(BankAccount.name)):
+        accounts[account.connection_id].append(account)
     cards = []
     for client in clients:
         for kind in KINDS:
@@ -194,7 +203,7 @@ def connection_cards(session: Session, clients: Sequence[Client], *, now: dateti
                 ConnectionCard(
                     client, kind, connection, _shown(kind, connection, run, now), run,
                     counted.get(connection.id) if connection else None, _next_run(connection, run, now),
-                    skipped[connection.id] if connection else {},
+                    skipped[connection.id] if connection else {}, accounts[connection.id] if connection else [],
                 )
             )  # fmt: skip
     return cards

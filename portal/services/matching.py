@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -9,6 +10,7 @@ from datetime import date, datetime
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
+from portal.clock import berlin_day
 from portal.db import new_id
 from portal.domain.matching import (
     MATCHER_VERSION,
@@ -25,6 +27,7 @@ from portal.errors import AlreadyAssigned, Stale
 from portal.models import Assignment, BankAccount, Candidate, Receipt, Transaction
 from portal.ports import Ports
 from portal.services import assigning, running
+from portal.services.auditing import queue_up
 from portal.services.running import Lease
 
 CHUNK = 200  #: receipts a commit; other writers get their turn in between
@@ -42,13 +45,17 @@ def match_client(ports: Ports, lease: Lease) -> None:
         declined = _declined(session, lease.client_id)
         covered = _covered_until(session, lease.client_id)
     decisions = match(facts, transactions, declined=declined, covered_until=covered)
+    decisions.sort(key=_gives_room, reverse=True)  # a netted credit note makes the room that the invoices beside it need
     counts = {"total": len(decisions), "seen": 0, "new": 0, "updated": 0, "unchanged": 0}
     for start in range(0, len(decisions), CHUNK):
         chunk = decisions[start : start + CHUNK]
         with ports.database.write() as session:
             now = ports.clock.now()
+            queue_up(session, lease.client_id)
+            held = _candidates(session, [decision.receipt for decision in chunk])
+            receipts = _receipts(session, versions, [decision.receipt for decision in chunk])
             for decision in chunk:
-                outcome = _apply(session, decision, versions[decision.receipt], now)
+                outcome = _apply(session, decision, receipts.get(decision.receipt), held[decision.receipt], now)
                 counts[outcome] += 1
             counts["seen"] += len(chunk)
             running.advance(session, lease, **counts)
@@ -56,10 +63,13 @@ def match_client(ports: Ports, lease: Lease) -> None:
         running.finish(session, lease, now=ports.clock.now(), **counts)
 
 
-def _apply(session: Session, decision: Decision, version: int, now: datetime) -> str:
-    """One decision. Whatever a person did since we looked stands."""
-    receipt = session.get(Receipt, decision.receipt)
-    if receipt is None or receipt.version != version or receipt.state != "in_review":
+def _gives_room(decision: Decision) -> bool:
+    return any(allocation.amount_cents < 0 for allocation in decision.allocations)
+
+
+def _apply(session: Session, decision: Decision, receipt: Receipt | None, held: list[Candidate], now: datetime) -> str:
+    """One decision. `receipt`: None when it changed since we looked, `held`: its candidates until now."""
+    if receipt is None:
         return "unchanged"
     is_held = receipt.review_reason in HELD_REASONS or receipt.document_state != "complete"
     if decision.status == "assigned" and not is_held:
@@ -67,7 +77,7 @@ def _apply(session: Session, decision: Decision, version: int, now: datetime) ->
         try:
             with session.begin_nested():
                 assigning.assign(
-                    session, receipt=receipt, allocations=decision.allocations, seen_version=version, now=now,
+                    session, receipt=receipt, allocations=decision.allocations, seen_version=receipt.version, now=now,
                     is_automatic=True, score=best.score if best else None,
                     reasons=[reason.as_json() for reason in best.reasons] if best else [], matcher=MATCHER_VERSION,
                 )  # fmt: skip
@@ -76,24 +86,45 @@ def _apply(session: Session, decision: Decision, version: int, now: datetime) ->
         else:
             session.execute(delete(Candidate).where(Candidate.receipt_id == receipt.id))
             return "new"
-    session.execute(delete(Candidate).where(Candidate.receipt_id == receipt.id))
-    session.add_all(_rows(receipt, decision.candidates))
-    reason = decision.reason or ReviewReason.COUNTERPARTY_UNCLEAR
-    if receipt.review_reason not in HELD_REASONS:
-        receipt.review_reason = reason.value
-    return "updated"
+    is_changed = _propose(session, receipt, held, decision.candidates)
+    reason = (decision.reason or ReviewReason.COUNTERPARTY_UNCLEAR).value
+    if receipt.review_reason not in HELD_REASONS and receipt.review_reason != reason:
+        receipt.review_reason, is_changed = reason, True
+    return "updated" if is_changed else "unchanged"
 
 
-def _rows(receipt: Receipt, candidates: Iterable[CandidateFacts]) -> list[Candidate]:
-    return [
-        Candidate(
-            id=new_id(), client_id=receipt.client_id, receipt_id=receipt.id, rank=rank, score=candidate.score,
-            grade=candidate.grade,
-            allocations=[{"transaction": a.transaction, "amount_cents": a.amount_cents} for a in candidate.allocations],
-            reasons=[reason.as_json() for reason in candidate.reasons], matcher=MATCHER_VERSION,
-        )
-        for rank, candidate in enumerate(candidates, start=1)
-    ]  # fmt: skip
+def _propose(session: Session, receipt: Receipt, held: list[Candidate], found: Iterable[CandidateFacts]) -> bool:
+    """Bring the receipt's candidates to what was found; tells whether that changed any.
+
+    One that is proposed again keeps its row: the page that a person is looking at names it.
+    """
+    known = {json.dumps(candidate.allocations, sort_keys=True): candidate for candidate in held}
+    is_changed = False
+    for rank, facts in enumerate(found, start=1):
+        allocations = [{"transaction": a.transaction, "amount_cents": a.amount_cents} for a in facts.allocations]
+        candidate = known.pop(json.dumps(allocations, sort_keys=True), None)
+        if candidate is None:
+            candidate = Candidate(id=new_id(), client_id=receipt.client_id, receipt_id=receipt.id, allocations=allocations)
+            session.add(candidate)
+        candidate.rank, candidate.score, candidate.grade = rank, facts.score, facts.grade
+        candidate.reasons, candidate.matcher = [reason.as_json() for reason in facts.reasons], MATCHER_VERSION
+        is_changed |= session.is_modified(candidate)
+    for candidate in known.values():
+        session.delete(candidate)
+    return is_changed or bool(known)
+
+
+def _receipts(session: Session, versions: dict[str, int], receipt_ids: list[str]) -> dict[str, Receipt]:
+    """The receipts that are still as we saw them: whatever a person did meanwhile stands."""
+    query = select(Receipt).where(Receipt.id.in_(receipt_ids), Receipt.state == "in_review")
+    return {receipt.id: receipt for receipt in session.scalars(query) if receipt.version == versions[receipt.id]}
+
+
+def _candidates(session: Session, receipt_ids: Iterable[str]) -> dict[str, list[Candidate]]:
+    found: dict[str, list[Candidate]] = defaultdict(list)
+    for candidate in session.scalars(select(Candidate).where(Candidate.receipt_id.in_(list(receipt_ids)))):
+        found[candidate.receipt_id].append(candidate)
+    return found
 
 
 def receipt_facts(session: Session, client_id: str, receipts: Iterable[Receipt]) -> list[ReceiptFacts]:
@@ -135,7 +166,7 @@ def as_facts(transaction: Transaction, open_cents: int) -> TransactionFacts:
         id=transaction.id, account=transaction.bank_account_id, side="credit" if transaction.side == "credit" else "debit",
         amount_cents=transaction.amount_cents, open_cents=open_cents, currency=transaction.currency,
         local_amount_cents=transaction.local_amount_cents, local_currency=transaction.local_currency,
-        booked_on=transaction.booked_on, emitted_on=transaction.emitted_at.date() if transaction.emitted_at else None,
+        booked_on=transaction.booked_on, emitted_on=berlin_day(transaction.emitted_at) if transaction.emitted_at else None,
         counterparty=transaction.counterparty, iban=transaction.counterparty_iban, remittance=transaction.remittance or "",
         operation_type=transaction.operation_type,
     )  # fmt: skip

@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from portal.domain.receipt_state import Shown
 from portal.models import Assignment, AuditEvent, BankAccount, Client, Document, Preview, Receipt, Transaction
-from portal.services import finding, listing, reviewing
+from portal.services import finding, highlighting, listing, naming, reviewing
 from portal.services.finding import Actor
+from portal.services.highlighting import Highlight
 from portal.services.listing import ConnectionCard, Filters, Page, ReceiptRow
 
 
@@ -35,8 +36,9 @@ class ReceiptPage:
     shown: Shown
     documents: Sequence[Document]
     preview: Preview | None
+    highlights: Sequence[Highlight]
     assigned: Sequence[tuple[Assignment, Transaction, BankAccount]]
-    history: Sequence[AuditEvent]
+    history: Sequence[tuple[AuditEvent, str]]  #: with the name of who did it
 
 
 def index(session: Session, actor: Actor, filters: Filters, *, now: datetime) -> ReceiptsPage:
@@ -58,15 +60,20 @@ def one(session: Session, actor: Actor, receipt_id: str) -> ReceiptPage:
         .join(BankAccount, BankAccount.id == Transaction.bank_account_id)
         .where(Assignment.receipt_id == receipt.id, Assignment.withdrawn_at.is_(None))
     ).all()
-    history = session.scalars(
-        select(AuditEvent)
-        .where(
-            AuditEvent.client_id == receipt.client_id,
-            (AuditEvent.subject == f"receipt:{receipt.id}") | (AuditEvent.details["receipt"].as_string() == receipt.id),
+    history = list(
+        session.scalars(
+            select(AuditEvent)
+            .where(
+                AuditEvent.client_id == receipt.client_id,
+                (AuditEvent.subject == f"receipt:{receipt.id}") | (AuditEvent.details["receipt"].as_string() == receipt.id),
+            )
+            .order_by(AuditEvent.sequence)
         )
-        .order_by(AuditEvent.sequence)
     )
+    people = naming.names(session, (event.actor for event in history))
+    preview = reviewing.preview_of(session, documents)
     return ReceiptPage(
         receipt, session.get_one(Client, receipt.client_id), listing.show_one(session, receipt), documents,
-        reviewing.preview_of(session, documents), [tuple(row) for row in assigned], list(history),
+        preview, highlighting.highlights(receipt, preview), [(row[0], row[1], row[2]) for row in assigned],
+        [(event, people[event.actor]) for event in history],
     )  # fmt: skip

@@ -29,8 +29,7 @@ class InvoiceRow:
     paid_on: date | None
     iban: str | None
     linked_transactions: tuple[str, ...]
-    attachments: tuple[str, ...]  #: the original first
-    preferred_view: str | None  #: the attachment to look at where it is not the original (XML e-invoices)
+    attachments: tuple[str, ...]  #: the original, then the version to look at where it is another file (XML e-invoices)
     updated_at: datetime | None
 
     @property
@@ -59,14 +58,11 @@ def from_supplier_invoice(row: SupplierInvoice) -> InvoiceRow:
     amount = row.amount_cents
     if amount is not None and row.is_credit_note:
         amount = -abs(amount)
-    attachments = row.attachment_ids
-    shown = row.display_attachment_id
     return InvoiceRow(
         qonto_id=row.id, organization_id=row.organization_id, kind="credit_note" if row.is_credit_note else "supplier_invoice",
         direction="expense", status=row.status, is_invoice=row.is_invoice, number=row.number, counterparty=row.counterparty,
         amount_cents=amount, currency=row.currency, issued_on=row.issued_on, due_on=row.due_on, paid_on=row.paid_on,
-        iban=row.iban, linked_transactions=row.linked_transactions, attachments=attachments,
-        preferred_view=shown if shown and attachments and shown != attachments[0] else None, updated_at=row.updated_at,
+        iban=row.iban, linked_transactions=row.linked_transactions, attachments=row.attachment_ids, updated_at=row.updated_at,
     )  # fmt: skip
 
 
@@ -77,7 +73,7 @@ def from_client_invoice(row: ClientInvoice) -> InvoiceRow:
         is_invoice=True, number=row.number, counterparty=row.counterparty, amount_cents=row.amount_cents,
         currency=row.currency, issued_on=row.issued_on, due_on=row.due_on,
         paid_on=berlin_day(row.paid_at) if row.paid_at else None, iban=None, linked_transactions=(),
-        attachments=(row.attachment_id,) if row.attachment_id else (), preferred_view=None, updated_at=row.updated_at,
+        attachments=(row.attachment_id,) if row.attachment_id else (), updated_at=row.updated_at,
     )  # fmt: skip
 
 
@@ -88,5 +84,5 @@ def from_credit_note(row: CreditNote) -> InvoiceRow:
         is_invoice=True, number=row.number, counterparty=row.counterparty,
         amount_cents=-abs(row.amount_cents) if row.amount_cents is not None else None, currency=row.currency,
         issued_on=row.issued_on, due_on=None, paid_on=None, iban=None, linked_transactions=(),
-        attachments=(row.attachment_id,) if row.attachment_id else (), preferred_view=None, updated_at=row.updated_at,
+        attachments=(row.attachment_id,) if row.attachment_id else (), updated_at=row.updated_at,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, exists, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
@@ -27,6 +27,7 @@ from portal.services.auditing import Tag, current_actor, record
 from portal.settings import Timing
 
 SCHEDULED_KINDS = ("documents", "bank")
+HAND_OVER_AFTER = timedelta(seconds=700)  #: well before RQ's time limit
 WINDOW_START_HOUR, WINDOW_HOURS = 2, 3  #: daily runs start between 02:00 and 05:00 in Berlin
 
 
@@ -55,16 +56,17 @@ def request(
         "trigger": trigger, "berlin_day": day, "requested_by": current_actor(), "state": "due", "created_at": now,
     }  # fmt: skip
     insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgres_insert
-    if session.execute(insert(Run).values(**values).on_conflict_do_nothing()).rowcount:  # type: ignore[attr-defined]
-        record(session, Tag.RUN_REQUESTED, subject=f"run:{values['id']}", at=now, client_id=client_id, kind=kind, trigger=trigger)
-        return session.get_one(Run, values["id"])
-    if day is not None:
-        scheduled = select(Run).where(Run.subject_id == subject, Run.kind == kind, Run.berlin_day == day)
-        if found := session.scalar(scheduled):
+    same = select(Run).where(Run.subject_id == subject, Run.kind == kind).with_for_update()
+    queued = None
+    while queued is None:  # a worker may take the queued run between our insert and our look: then there is room again
+        if made := session.scalar(insert(Run).values(**values).on_conflict_do_nothing().returning(Run.id)):
+            record(session, Tag.RUN_REQUESTED, subject=f"run:{made}", at=now, client_id=client_id, kind=kind, trigger=trigger)
+            return session.get_one(Run, made)
+        if day is not None and (found := session.scalar(same.where(Run.berlin_day == day))):
             return found
-    queued = session.scalars(
-        select(Run).where(Run.subject_id == subject, Run.kind == kind, Run.state.in_(("due", "waiting")))
-    ).one()
+        queued = session.scalar(same.where(Run.state.in_(("due", "waiting"))))
+    if queued.state == "waiting":  # whoever asks now wants to see what is new: it lists again from the start
+        queued.cursor = {}
     queued.state, queued.next_attempt_at = "due", None
     if day is not None:  # the queued run serves as this day's, also one that has been failing since an earlier day
         queued.berlin_day, queued.failures = day, 0
@@ -83,12 +85,6 @@ def ticket(run: Run, *, now: datetime) -> Ticket:
 def claim(database: Database, run_id: str, *, now: datetime, timing: Timing) -> Lease | None:
     """Take the run if it is due (or its lease has lapsed) and no other run of its subject is being executed."""
     token = secrets.token_hex(16)
-    other = aliased(Run)
-    is_due = and_(Run.state.in_(("due", "waiting")), or_(Run.next_attempt_at.is_(None), Run.next_attempt_at <= now))
-    has_lapsed = and_(Run.state == "leased", Run.lease_until < now)
-    is_busy = exists().where(
-        other.subject_id == Run.subject_id, other.kind == Run.kind, other.state == "leased", other.id != Run.id
-    )
     try:
         with database.write() as session:
             run = session.get(Run, run_id, with_for_update=not database.is_sqlite)
@@ -97,7 +93,7 @@ def claim(database: Database, run_id: str, *, now: datetime, timing: Timing) -> 
             recoveries = run.recoveries + (run.state == "leased")
             taken = session.execute(
                 update(Run)
-                .where(Run.id == run_id, or_(is_due, has_lapsed), ~is_busy)
+                .where(Run.id == run_id, _is_startable(now))
                 .values(
                     state="leased", lease_token=token, lease_until=now + timedelta(seconds=timing.lease),
                     started_at=run.started_at or now, recoveries=recoveries, next_attempt_at=None,
@@ -143,9 +139,13 @@ def needs_person(session: Session, lease: Lease, *, now: datetime, reason: str, 
 
 
 def hand_over(session: Session, lease: Lease, *, now: datetime, cursor: dict[str, Any]) -> None:
-    """Let go of the run before the time limit: another start goes on from the cursor."""
-    del now
+    """Let go of the run before the time limit: its next start (or the run queued meanwhile) goes on from the cursor."""
     cursor = {**cursor, "handovers": int(cursor.get("handovers", 0)) + 1}
+    if successor := session.scalar(_queued(lease)):
+        started_at = session.get_one(Run, lease.run_id).started_at
+        session.execute(update(Run).where(Run.id == successor).values(cursor=cursor, started_at=started_at))
+        _end(session, lease, now=now, state="done", reason="superseded", outcome="superseded")
+        return
     advance(session, lease, state="due", lease_token=None, lease_until=None, cursor=cursor)
 
 
@@ -160,8 +160,7 @@ def postpone(
         at = now + timedelta(seconds=max(timing.retry_steps[failures - 1], retry_after or 0))
     else:
         at = slot(run.subject_id, berlin_day(now) + timedelta(days=1))
-    queued = select(Run.id).where(Run.subject_id == run.subject_id, Run.kind == run.kind, Run.state.in_(("due", "waiting")))
-    if successor := session.scalar(queued):
+    if successor := session.scalar(_queued(lease)):
         session.execute(
             update(Run).where(Run.id == successor).values(state="waiting", next_attempt_at=at, failures=failures, reason=reason)
         )
@@ -219,6 +218,21 @@ def _connected_today(connection: Connection, today: date) -> bool:
 
 def startable(session: Session, *, now: datetime, limit: int = 500) -> list[Run]:
     """Runs that a worker should have: due, their waiting time over, or their lease lapsed."""
+    return list(session.scalars(select(Run).where(_is_startable(now)).order_by(Run.created_at).limit(limit)))
+
+
+def _is_startable(now: datetime) -> ColumnElement[bool]:
+    """Due, waited long enough, or left by a dead worker; and no other run of its subject is being executed."""
+    other = aliased(Run)
     is_due = and_(Run.state.in_(("due", "waiting")), or_(Run.next_attempt_at.is_(None), Run.next_attempt_at <= now))
     has_lapsed = and_(Run.state == "leased", Run.lease_until < now)
-    return list(session.scalars(select(Run).where(or_(is_due, has_lapsed)).order_by(Run.created_at).limit(limit)))
+    is_busy = exists().where(
+        other.subject_id == Run.subject_id, other.kind == Run.kind, other.state == "leased", other.id != Run.id
+    )
+    return and_(or_(is_due, has_lapsed), ~is_busy)
+
+
+def _queued(lease: Lease) -> Select[str]:
+    """The run that was asked for while this one was being executed."""
+    subject = lease.connection_id or lease.client_id
+    return select(Run.id).where(Run.subject_id == subject, Run.kind == lease.kind, Run.state.in_(("due", "waiting")))

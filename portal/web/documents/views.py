@@ -6,7 +6,7 @@ from flask import Blueprint, Response, render_template
 from flask.typing import ResponseReturnValue
 
 from portal.errors import NotFound
-from portal.services import documenting
+from portal.services import documenting, highlighting
 from portal.web.access import actor, ports, signed_in
 
 blueprint = Blueprint("documents", __name__)
@@ -43,4 +43,5 @@ def preview(document_id: str) -> ResponseReturnValue:
     """The preview alone, polled while it is being made."""
     with ports().database.read() as session:
         document, found = documenting.previewed(session, actor(), document_id)
-    return render_template("documents/_preview.html", document=document, preview=found)
+        marks = highlighting.of_document(session, document, found)
+    return render_template("documents/_preview.html", document=document, preview=found, highlights=marks)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -95,14 +97,15 @@ def reopen(receipt_id: str) -> ResponseReturnValue:
     return _next(receipt_id)
 
 
-def _filters(values: object) -> Filters:
-    get = values.get  # type: ignore[attr-defined]
-    return Filters(client_id=get("client", ""), reason=get("reason", ""), sort=get("sort", "oldest"), receipt_id=get("item", ""))
+def _filters(values: Mapping[str, str], *, reason: str = "reason") -> Filters:
+    get = values.get
+    return Filters(client_id=get("client", ""), reason=get(reason, ""), sort=get("sort", "oldest"), receipt_id=get("item", ""))
 
 
 def _next(receipt_id: str = "") -> ResponseReturnValue:
-    """After a decision: the next receipt of the same queue (or the named one), as a fragment or by redirect."""
-    filters = _filters(request.form)
+    """After a decision: the named receipt, else the one the form says to go on with; as a fragment or by redirect."""
+    filters = _filters(request.form, reason="queue_reason")  # `reason` is why a receipt is set aside
+    receipt_id = receipt_id or filters.receipt_id
     if is_fragment_request():
         return _desk(Filters(filters.client_id, filters.reason, filters.sort, receipt_id))
     given = {"client": filters.client_id, "reason": filters.reason, "sort": filters.sort, "item": receipt_id}

@@ -1,0 +1,73 @@
+"""Finding records through the actor: what somebody may not see looks exactly like what does not exist."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from portal.errors import NotFound
+from portal.models import Client, Connection, Document, Membership, Receipt, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The person who asks, as far as visibility is concerned."""
+
+    user_id: str
+    role: Role
+
+
+_OfClient = TypeVar("_OfClient", Connection, Receipt, Document)
+
+
+def visible_clients(actor: Actor) -> Select[Client]:
+    """A query for the clients that the actor may see: all for an admin, the assigned ones for staff, his own for a client."""
+    query = select(Client)
+    if actor.role is Role.ADMIN:
+        return query
+    kind = "staff" if actor.role is Role.STAFF else "client"
+    mine = select(Membership.client_id).where(Membership.user_id == actor.user_id, Membership.kind == kind)
+    return query.where(Client.id.in_(mine))
+
+
+def client(session: Session, actor: Actor, client_id: str) -> Client:
+    """A client the actor may see; NotFound for any other text."""
+    found = session.scalar(visible_clients(actor).where(Client.id == _checked(client_id)))
+    if found is None:
+        raise NotFound
+    return found
+
+
+def connection(session: Session, actor: Actor, connection_id: str) -> Connection:
+    """A connection of a client the actor may see."""
+    return _of_client(session, actor, Connection, connection_id)
+
+
+def receipt(session: Session, actor: Actor, receipt_id: str) -> Receipt:
+    """A receipt of a client the actor may see."""
+    return _of_client(session, actor, Receipt, receipt_id)
+
+
+def document(session: Session, actor: Actor, document_id: str) -> Document:
+    """A document of a client the actor may see."""
+    return _of_client(session, actor, Document, document_id)
+
+
+def _of_client(session: Session, actor: Actor, model: type[_OfClient], row_id: str) -> _OfClient:
+    clients = visible_clients(actor).with_only_columns(Client.id)
+    found = session.scalar(select(model).where(model.id == _checked(row_id), model.client_id.in_(clients)))
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _checked(row_id: str) -> str:
+    """Ids also come from queries and forms, where anything can stand; PostgreSQL raises for what is not a UUID."""
+    try:
+        return str(uuid.UUID(row_id))
+    except ValueError:
+        raise NotFound from None

@@ -1,0 +1,80 @@
+"""What a view of the simulator works with: the world, the call, who calls, and how answers are written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, cast
+
+from flask import Response, current_app, g, request
+
+from portal.simulator.calls import Call
+from portal.simulator.errors import missing_scope, not_found, unauthorized
+from portal.simulator.grants import Connection
+from portal.simulator.names import Row
+from portal.simulator.state import Organization, World
+
+P = ParamSpec("P")
+DROP = "qonto_simulator.drop"  #: set in the WSGI environment: the line is cut without an answer
+
+
+def world() -> World:
+    """The simulated bank of this app."""
+    return cast("World", current_app.extensions["simulator"])
+
+
+def call() -> Call:
+    """This request, as faults and log see it."""
+    return cast("Call", g.call)
+
+
+def connection() -> Connection:
+    """Whose token this is; after `needs`."""
+    return cast("Connection", g.connection)
+
+
+def organization() -> Organization:
+    """Whose rows the token may see; after `needs`."""
+    return cast("Organization", g.organization)
+
+
+def bearer() -> str | None:
+    """The token of the Authorization header."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def reply(body: Row | list[Any], status: int = 200) -> Response:
+    """JSON as the API writes it."""
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return Response(text, status, content_type="application/json; charset=utf-8")
+
+
+def needs(*scopes: str) -> Callable[[Callable[P, Response]], Callable[P, Response]]:
+    """A working token with one of these scopes; looked at before anything else of the request."""
+
+    def decorate(view: Callable[P, Response]) -> Callable[P, Response]:
+        @wraps(view)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> Response:
+            here, now, token = call(), world().clock.now(), bearer()
+            if here.fault("401_expired") is not None and token:
+                world().grants.expire(token, now)
+            found = world().grants.connection(token, now)
+            if found is None or here.fault("401_always") is not None:
+                raise unauthorized()
+            if not set(scopes) & set(found.scopes) or here.fault("403_scope") is not None:
+                raise missing_scope(scopes[0])
+            g.connection, g.organization = found, world().organization(found.organization_id)
+            return view(*args, **kwargs)
+
+        return checked
+
+    return decorate
+
+
+def known(row: Row | None) -> Row:
+    """The row, or 404."""
+    if row is None:
+        raise not_found()
+    return row

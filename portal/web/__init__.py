@@ -1,0 +1,1 @@
+"""The web: one folder per feature; views parse, call one service, and answer."""

@@ -1,0 +1,88 @@
+"""The Flask application: settings, extensions, blueprints, in the order in which they must see a request."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from flask import Flask, request, session
+from flask_babel import Babel
+from flask_limiter import Limiter
+from flask_login import current_user
+from flask_wtf import CSRFProtect
+
+from portal.ports import Ports
+from portal.services.authenticating import LANGUAGES
+from portal.settings import LOOPBACK
+from portal.web import access, edge, filters, handlers, htmx, sessions
+from portal.web.admin.views import blueprint as admin
+from portal.web.auth.views import blueprint as auth
+from portal.web.clients.views import blueprint as clients
+from portal.web.connections.views import blueprint as connections
+from portal.web.documents.views import blueprint as documents
+from portal.web.finances.views import blueprint as finances
+from portal.web.health.views import blueprint as health
+from portal.web.help.views import blueprint as help_pages
+from portal.web.profile.views import blueprint as profile
+from portal.web.receipts.views import blueprint as receipts
+from portal.web.review.views import blueprint as review
+
+BLUEPRINTS = (auth, profile, receipts, connections, finances, review, documents, clients, admin, help_pages, health)
+LARGEST_UPLOAD = 25 * 1024 * 1024
+COARSE_LIMIT = "600 per minute"  #: of changes and of strangers' requests, per address and web process
+
+
+def create(ports: Ports) -> Flask:
+    """Wire the web over these ports."""
+    settings = ports.settings
+    app = Flask("portal", template_folder="../templates", static_folder="../static")
+    app.extensions["ports"] = ports
+    public = urlsplit(settings.public_url)
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        SERVER_NAME=public.netloc,
+        PREFERRED_URL_SCHEME=public.scheme,
+        MAX_CONTENT_LENGTH=LARGEST_UPLOAD,
+        SESSION_COOKIE_NAME=sessions.COOKIE,
+        WTF_CSRF_TIME_LIMIT=None,  # a token lasts as long as its session
+        WTF_CSRF_SSL_STRICT=False,  # `edge` looks at Origin and Sec-Fetch-Site instead of the Referer
+        BABEL_DEFAULT_LOCALE="de",
+        BABEL_DEFAULT_TIMEZONE="Europe/Berlin",
+        RATELIMIT_STORAGE_URI="memory://",
+        RATELIMIT_HEADERS_ENABLED=False,
+    )
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    if public.hostname not in LOOPBACK:
+        app.wsgi_app = edge.BehindProxy(app.wsgi_app)  # type: ignore[method-assign]
+    sessions.register(app, ports)
+    edge.register(app, settings)
+    access.register(app)
+    _limiter(app)
+    CSRFProtect(app)
+    Babel(app, locale_selector=chosen_language)
+    htmx.register(app)
+    filters.register(app)
+    handlers.register(app)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    access.refuse_unmarked(app)
+    return app
+
+
+def chosen_language() -> str:
+    """The person's, else what this browser chose before signing in, else what it prefers, else German."""
+    if current_user and current_user.is_authenticated:
+        return str(current_user.language)
+    if session.get("language") in LANGUAGES:
+        return str(session["language"])
+    return request.accept_languages.best_match(LANGUAGES) or "de"
+
+
+def _limiter(app: Flask) -> None:
+    """Against floods only; guessing is counted in the database (`services/throttling.py`)."""
+    limiter = Limiter(edge.address, app=app, default_limits=[COARSE_LIMIT])
+
+    @limiter.request_filter
+    def _is_exempt() -> bool:
+        if request.endpoint in {"static", "health.healthz"}:
+            return True
+        return request.method in {"GET", "HEAD"} and bool(current_user and current_user.is_authenticated)

@@ -1,0 +1,163 @@
+"""Money, dates and sizes as people read them: in the reader's language, days and times in Berlin."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from babel import Locale
+from babel.dates import format_date, format_time
+from babel.numbers import format_currency, format_decimal, format_percent
+from flask import Flask, current_app
+from flask_babel import get_locale, ngettext
+from flask_babel import gettext as _
+from werkzeug.local import LocalProxy
+
+from portal.clock import BERLIN, aware, berlin_day
+from portal.settings import Settings
+
+MINUS = "\N{MINUS SIGN}"
+NO_BREAK = "\N{NO-BREAK SPACE}"
+NOTHING = "\N{EN DASH}"  #: what stands where a value is unknown
+NEVER_SURE = 0.999  #: a share below one never reads "100 %"
+
+
+def register(app: Flask) -> None:
+    """Give templates, imported macros included, the filters and what every page needs to know."""
+    for written in (money, number, percent, size, day, short_day, month, moment, recent, clock_time, ago, iban, iso):
+        app.add_template_filter(written)
+    app.jinja_env.globals.update(
+        settings=LocalProxy(_settings), is_simulator=LocalProxy(lambda: _settings().is_simulator), now=_now, language=language
+    )
+
+
+def language() -> str:
+    """The language of the page, for its `lang`."""
+    return _locale().language
+
+
+def money(cents: int | None, currency: str | None = "EUR") -> str:
+    """−1.234,50 €. Units: cents of `currency`; an unknown currency leaves the bare number."""
+    if cents is None:
+        return NOTHING
+    amount = Decimal(cents) / 100
+    if currency:
+        return format_currency(amount, currency, locale=_locale()).replace("-", MINUS)
+    return format_decimal(amount, format="#,##0.00", locale=_locale()).replace("-", MINUS)
+
+
+def number(value: float | None) -> str:
+    """1.243."""
+    return NOTHING if value is None else format_decimal(value, locale=_locale()).replace("-", MINUS)
+
+
+def percent(share: float | None) -> str:
+    """89 %. Range: 0-1, rounded down, so that only certainty reads as certain."""
+    if share is None:
+        return NOTHING
+    return format_percent(int(min(share, 1 if share >= 1 else NEVER_SURE) * 100) / 100, locale=_locale())
+
+
+def size(count: int | None) -> str:
+    """214 kB, 3,1 MB. Units: bytes, thousands of them."""
+    if count is None:
+        return NOTHING
+    if count < 1_000_000:
+        return f"{number(max(1, round(count / 1000)))}{NO_BREAK}kB"
+    return f"{number(round(count / 1_000_000, 1))}{NO_BREAK}MB"
+
+
+def day(value: date | datetime | None) -> str:
+    """13.11.2026 or 13 Nov 2026."""
+    return _formatted(value, de="dd.MM.yyyy", other="d MMM y")
+
+
+def short_day(value: date | datetime | None) -> str:
+    """12.11. or 12 Nov, where the year is plain."""
+    return _formatted(value, de="dd.MM.", other="d MMM")
+
+
+def month(value: date | datetime | None) -> str:
+    """November 2026."""
+    return _formatted(value, de="LLLL y", other="LLLL y")
+
+
+def clock_time(value: datetime | None) -> str:
+    """02:14."""
+    return NOTHING if value is None else format_time(_in_berlin(value), "HH:mm", locale=_locale())
+
+
+def moment(value: datetime | None) -> str:
+    """13.11.2026, 02:14."""
+    return NOTHING if value is None else f"{day(value)}, {clock_time(value)}"
+
+
+def recent(value: datetime | None) -> str:
+    """today, 02:14; the day itself unless it is yesterday, today or tomorrow."""
+    if value is None:
+        return NOTHING
+    match (berlin_day(_aware(value)) - berlin_day(_now())).days:
+        case 0:
+            return _("today, %(time)s", time=clock_time(value))
+        case 1:
+            return _("tomorrow, %(time)s", time=clock_time(value))
+        case -1:
+            return _("yesterday, %(time)s", time=clock_time(value))
+        case _days:
+            return moment(value)
+
+
+def ago(value: date | datetime | None) -> str:
+    """6 days, or today: how many Berlin days lie between then and now."""
+    if value is None:
+        return NOTHING
+    then = berlin_day(_aware(value)) if isinstance(value, datetime) else value
+    days = max(0, (berlin_day(_now()) - then).days)
+    return ngettext("%(num)d day", "%(num)d days", days) if days else _("today")
+
+
+def iban(value: str | None) -> str:
+    """DE65 2905 0000 1072 4417 30, groups that stay together on a line."""
+    plain = (value or "").replace(" ", "")
+    return " ".join(plain[start : start + 4] for start in range(0, len(plain), 4)) or NOTHING
+
+
+def iso(value: date | datetime | str | None) -> str:
+    """What `<time datetime>` wants; a text of the database is one already."""
+    if isinstance(value, datetime):
+        return _aware(value).isoformat(timespec="seconds")
+    return value.isoformat() if isinstance(value, date) else value or ""
+
+
+def _formatted(value: date | datetime | str | None, *, de: str, other: str) -> str:
+    if not value:
+        return NOTHING
+    if isinstance(value, str):  # a reason's date comes out of JSON
+        value = date.fromisoformat(value)
+    shown = _in_berlin(value).date() if isinstance(value, datetime) else value
+    return format_date(shown, de if _locale().language == "de" else other, locale=_locale())
+
+
+def _in_berlin(value: datetime) -> datetime:
+    return _aware(value).astimezone(BERLIN)
+
+
+def _aware(value: datetime) -> datetime:
+    return aware(value) or value
+
+
+def _locale() -> Locale:
+    return get_locale() or Locale("de")
+
+
+def _ports() -> Any:
+    return current_app.extensions["ports"]
+
+
+def _settings() -> Settings:
+    return _ports().settings  # type: ignore[no-any-return]
+
+
+def _now() -> datetime:
+    return _ports().clock.now()  # type: ignore[no-any-return]

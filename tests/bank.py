@@ -1,0 +1,107 @@
+"""The Qonto simulator in this process: the bank that `ports` of a test talk to, with its control door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, urljoin, urlsplit
+
+import httpx2
+
+from portal import demo
+from portal.clock import Clock, FixedClock
+from portal.crypto import KeyRing
+from portal.db import Database
+from portal.qonto.client import Qonto
+from portal.qonto.oauth import OAuth
+from portal.services.budgeting import new_budget
+from portal.services.token_keeping import TokenKeeper
+from portal.settings import Settings
+from portal.simulator import create_simulator
+
+
+class Bank:
+    """The simulator as a WSGI application. Its story ends today; `move` takes both clocks on."""
+
+    def __init__(self, url: str, clock: FixedClock) -> None:
+        self.url, self._clock = url, clock
+        self.app = create_simulator(client_redirects=["http://127.0.0.1:5050/connections/qonto/callback"])
+        self.transport = httpx2.WSGITransport(app=self.app)
+        self._http = httpx2.Client(transport=self.transport, base_url=url)
+
+    def gateway(self, settings: Settings, database: Database, clock: Clock, keyring: KeyRing) -> tuple[OAuth, Qonto]:
+        """The product's own doors to the bank, opened onto this application."""
+        oauth = OAuth(settings, transport=self.transport)
+        keeper = TokenKeeper(database, keyring, oauth, clock, settings)
+        return oauth, Qonto(settings, keeper, new_budget(settings, database), transport=self.transport)
+
+    # --- the control door --------------------------------------------------------------------------------------
+
+    def ask(self, path: str) -> Any:
+        """GET of the control door."""
+        answer = self._http.get(f"/_control/{path}")
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def tell(self, path: str, **body: Any) -> Any:
+        """POST to the control door."""
+        answer = self._http.post(f"/_control/{path}", json=body)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def organizations(self) -> list[dict[str, Any]]:
+        """The organisations of the story."""
+        return list(self.ask("organizations")["organizations"])
+
+    def log(self, since: int = 0) -> list[dict[str, Any]]:
+        """The calls that came in, oldest first."""
+        return list(self.ask(f"log?since={since}")["entries"])
+
+    def calls_of(self, work: Callable[[], Any]) -> list[dict[str, Any]]:
+        """The calls that come in while something is done."""
+        since = self.ask("log")["next"]
+        work()
+        return self.log(since)
+
+    def fault(self, name: str, *, times: int | None = None, match: dict[str, Any] | None = None, **args: Any) -> Any:
+        """Arm a fault."""
+        return self.tell("faults", fault=name, times=times, match=match or {}, args=args)
+
+    def heal(self) -> None:
+        """Disarm every fault."""
+        assert self._http.delete("/_control/faults").is_success
+
+    def put_invoice(self, organization: str | None = None, file: dict[str, Any] | None = None, **values: Any) -> dict[str, Any]:
+        """Add a supplier invoice or (with a known `id`) change it; the whole row comes back."""
+        body: dict[str, Any] = {"organization": organization, "supplier_invoice": values}
+        if file:
+            body["file"] = file
+        row: dict[str, Any] = self.tell("supplier_invoices", **body)["supplier_invoice"]
+        return row
+
+    def put_transaction(self, organization: str | None = None, **values: Any) -> dict[str, Any]:
+        """Add a transaction or (with a known `id`) change it."""
+        row: dict[str, Any] = self.tell("transactions", organization=organization, transaction=values)["transaction"]
+        return row
+
+    def move(self, **kwargs: float) -> None:
+        """Let time pass, here and at the bank."""
+        before = self._clock.now()
+        self._clock.move(**kwargs)
+        self.tell("clock", advance_seconds=(self._clock.now() - before).total_seconds())
+
+    # --- the person in front of the consent page ---------------------------------------------------------------
+
+    def decide(self, address: str, *, organization: str | None = None, decision: str = "allow", without: str = "") -> dict[str, str]:
+        """Open the consent page, untick the scopes `without`, press a button: the query that the browser comes back with."""
+        browser = httpx2.Client(transport=self.transport, follow_redirects=False)
+        page = browser.get(address)
+        assert page.status_code == httpx2.codes.OK, page.text[:500]
+        form = demo._Form(page.text)
+        fields = {**form.fields, "decision": decision}
+        if organization:
+            fields["organization_id"] = organization
+        scopes = [scope for scope in form.scopes if scope not in without.split()]
+        answer = browser.post(urljoin(str(page.url), form.action), data={**fields, "scope": scopes})
+        location = urlsplit(answer.headers["location"])
+        return {name: values[0] for name, values in parse_qs(location.query).items()}

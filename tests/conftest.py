@@ -1,0 +1,219 @@
+"""What tests stand on: a fresh database each (SQLite and PostgreSQL), real ports beside it, and a network of loopback only.
+
+Fixtures: `database` → `ports` → `world` (a firm with two clients of identical content), `statements` (counts SQL),
+`simulator` (the Qonto simulator that `ports` talk to, in this process), `valkey_url` (a private server).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+
+from portal import migrating
+from portal.clock import FixedClock
+from portal.db import Database
+from portal.services.auditing import Origin, acting
+from portal.settings import Settings
+from tests import servers
+
+if TYPE_CHECKING:
+    from portal.ports import Ports
+    from tests.bank import Bank
+    from tests.factories import World
+
+SIMULATOR_URL = "http://127.0.0.1:5051"  #: nothing listens there: the simulator answers in this process
+
+# --- the network ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _loopback_only() -> Iterator[None]:
+    """Connecting to anything but this machine is an error of the test."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in {socket.AF_INET, socket.AF_INET6} and not _is_loopback(address[0]):
+            raise AssertionError(f"a test wanted to reach {address[0]}")
+        connect(self, address)
+
+    socket.socket.connect = guarded  # type: ignore[method-assign]
+    yield
+    socket.socket.connect = connect  # type: ignore[method-assign]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+# --- databases -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated file to copy."""
+    path = tmp_path_factory.mktemp("template") / "template.db"
+    database = Database(f"sqlite:///{path}")
+    migrating.upgrade(database)
+    database.engine.dispose()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL server for the session."""
+    with servers.postgres() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url: str) -> Iterator[str]:
+    """The name of a migrated database to copy."""
+    name = f"template_{secrets.token_hex(4)}"
+    _administer(postgres_url, f'CREATE DATABASE "{name}"')
+    database = Database(_address_of(postgres_url, name))
+    migrating.upgrade(database)
+    database.engine.dispose()
+    yield name
+    _administer(postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _administer(url: str, statement: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement)  # type: ignore[call-overload]
+
+
+def _address_of(url: str, name: str) -> str:
+    return make_url(url).set(drivername="postgresql+psycopg", database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A fresh database with the newest schema; every test that asks for it runs on both kinds."""
+    make = _sqlite if request.param == "sqlite" else _postgres
+    with make(request, tmp_path) as made:
+        yield made
+        made.engine.dispose()
+
+
+@contextmanager
+def _sqlite(request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
+    path = folder / "belegfluss.db"
+    shutil.copy(request.getfixturevalue("sqlite_template"), path)
+    yield Database(f"sqlite:///{path}")
+
+
+@contextmanager
+def _postgres(request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
+    del folder
+    template = request.getfixturevalue("postgres_template")
+    url = request.getfixturevalue("postgres_url")
+    name = f"test_{secrets.token_hex(6)}"
+    _administer(url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    try:
+        yield Database(_address_of(url, name))
+    finally:
+        _administer(url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def statements() -> Callable[[Database], AbstractContextManager[list[str]]]:
+    """`with statements(database) as seen:` collects the SQL statements of the block (not the BEGINs)."""
+
+    @contextmanager
+    def collecting(database: Database) -> Iterator[list[str]]:
+        seen: list[str] = []
+
+        def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            if not statement.startswith(("BEGIN", "SAVEPOINT", "RELEASE")):
+                seen.append(statement)
+
+        event.listen(database.engine, "before_cursor_execute", note)
+        try:
+            yield seen
+        finally:
+            event.remove(database.engine, "before_cursor_execute", note)
+
+    return collecting
+
+
+# --- ports ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    """A clock that stands at this moment: the simulator's story ends today."""
+    return FixedClock(datetime.now(UTC).replace(microsecond=0))
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database: Database) -> Settings:
+    """Settings of a test installation whose bank is the simulator."""
+    return Settings(
+        public_url="http://127.0.0.1:5050",
+        data_dir=tmp_path,
+        database_url=database.engine.url.render_as_string(hide_password=False),
+        redis_url="",
+        documents_url=f"file://{tmp_path / 'documents'}",
+        mail_url=f"file://{tmp_path / 'mail'}",
+        secret_key=secrets.token_urlsafe(48),
+        token_keys=(secrets.token_urlsafe(32),),
+        qonto_api_url=SIMULATOR_URL,
+        qonto_oauth_url=SIMULATOR_URL,
+        qonto_file_origins=(SIMULATOR_URL.replace("127.0.0.1", "localhost"),),
+        qonto_client_id="belegfluss",
+        qonto_client_secret="simulator-secret",
+    )
+
+
+@pytest.fixture
+def bank(clock: FixedClock) -> Bank:
+    """The Qonto simulator, in this process, with its story of today."""
+    from tests.bank import Bank
+
+    return Bank(SIMULATOR_URL, clock)
+
+
+@pytest.fixture
+def ports(settings: Settings, database: Database, clock: FixedClock, bank: Bank) -> Ports:
+    """Everything real but two doors: the bank is the simulator, Redis is away."""
+    from tests.factories import make_ports
+
+    return make_ports(settings, database, clock, bank)
+
+
+@pytest.fixture
+def world(database: Database, settings: Settings, clock: FixedClock) -> World:
+    """A firm with an admin, two staff members and two clients whose content is identical."""
+    from tests.factories import make_world
+
+    with acting(Origin("system:test"), key=settings.secret_key):
+        return make_world(database, settings, now=clock.now())
+
+
+@pytest.fixture
+def acts(settings: Settings) -> Iterator[None]:
+    """The test itself changes rows: its audit events are `system:test`'s."""
+    with acting(Origin("system:test", request_id="test"), key=settings.secret_key):
+        yield
+
+
+@pytest.fixture(scope="session")
+def valkey_url() -> Iterator[str]:
+    """A private Valkey for the session."""
+    with servers.valkey() as url:
+        yield url

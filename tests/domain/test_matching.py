@@ -1,0 +1,351 @@
+"""The matcher: what it assigns alone, what it leaves to a person and why, and what holds for any facts at all."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.matching import tally
+from bench.matching_set import FEEDS, make_client
+from portal.domain.matching import (
+    Decision,
+    Reason,
+    ReasonCode,
+    ReceiptFacts,
+    ReviewReason,
+    TransactionFacts,
+    found_spans,
+    match,
+    paying_side,
+)
+
+ISSUED = date(2026, 11, 2)
+IBAN, OTHER_IBAN = "DE86000000000000000001", "DE59000000000000000002"
+
+
+def receipt(id: str = "r1", **values: object) -> ReceiptFacts:  # noqa: A002 -- the fact's own name
+    """A supplier's invoice of 119.00 EUR with a number."""
+    facts = {
+        "direction": "expense", "number": "RE-2026-1042", "counterparty": "Holzhandel Weber GmbH", "amount_cents": 11900,
+        "currency": "EUR", "issued_on": ISSUED, "due_on": ISSUED + timedelta(days=14), "is_from_bank": True, **values,
+    }  # fmt: skip
+    return ReceiptFacts(id=id, **facts)  # type: ignore[arg-type]
+
+
+def booked(id: str = "t1", **values: object) -> TransactionFacts:  # noqa: A002 -- as above
+    """The transfer that pays it, nine days later, naming it."""
+    facts: dict[str, object] = {
+        "side": "debit", "amount_cents": 11900, "currency": "EUR", "booked_on": ISSUED + timedelta(days=9),
+        "counterparty": "HOLZHANDEL WEBER", "remittance": "Rechnung RE-2026-1042", **values,
+    }  # fmt: skip
+    facts.setdefault("open_cents", facts["amount_cents"])
+    return TransactionFacts(id=id, **facts)  # type: ignore[arg-type]
+
+
+def decide(receipts: list[ReceiptFacts], lines: list[TransactionFacts], **values: object) -> dict[str, Decision]:
+    return {decision.receipt: decision for decision in match(receipts, lines, **values)}  # type: ignore[arg-type]
+
+
+def one(made: ReceiptFacts, *lines: TransactionFacts, **values: object) -> Decision:
+    return decide([made], list(lines), **values)[made.id]
+
+
+# --- what one pair says --------------------------------------------------------------------------------------------
+
+ASSIGNED = {
+    "number and amount": (receipt(), booked()),
+    "number without its prefix": (receipt(number="RE-20261042"), booked(remittance="20261042")),
+    "number written with other separators": (receipt(), booked(remittance="RE 2026/1042")),
+    "number in the middle of a text": (receipt(), booked(remittance="Kd 4711, RE-2026-1042 vom 02.11.")),
+    "number, another name": (receipt(), booked(counterparty="PAYPAL EUROPE")),
+    "linked by the bank": (receipt(linked_transactions=("t1",)), booked(remittance="")),
+    "iban and name, no number written": (receipt(iban=IBAN), booked(remittance="Danke", iban=IBAN)),
+    "iban in groups and small letters": (
+        receipt(iban="de86 0000 0000 0000 0000 01"),
+        booked(remittance="", iban=IBAN, booked_on=ISSUED + timedelta(days=14)),
+    ),
+    "a customer pays": (
+        receipt(direction="income", number="AR-2026-77"),
+        booked(side="credit", remittance="AR-2026-77"),
+    ),
+    "a customer pays from another account": (
+        receipt(direction="income", number="AR-2026-77", iban=IBAN),
+        booked(side="credit", remittance="AR-2026-77", iban=OTHER_IBAN),
+    ),
+    "a supplier's credit note comes back": (receipt(amount_cents=-11900), booked(side="credit")),
+    "the original currency is equal": (
+        receipt(currency="USD"),
+        booked(amount_cents=10950, local_amount_cents=11900, local_currency="USD"),
+    ),
+}
+
+REVIEWED = {
+    "no transaction": (receipt(), booked(amount_cents=50, remittance="", counterparty="Bäckerei"), ReviewReason.NO_TRANSACTION_YET),
+    "a cent less": (receipt(), booked(amount_cents=11899), ReviewReason.AMOUNT_DIFFERS),
+    "a cent more": (receipt(), booked(amount_cents=11901), ReviewReason.AMOUNT_DIFFERS),
+    "with discount": (receipt(), booked(amount_cents=11662), ReviewReason.AMOUNT_DIFFERS),
+    "no amount": (receipt(amount_cents=None), booked(), ReviewReason.AMOUNT_MISSING),
+    "no date": (receipt(issued_on=None, due_on=None), booked(), ReviewReason.DATE_MISSING),
+    "only the amount fits": (
+        receipt(number=None, counterparty=None), booked(remittance="", counterparty=None), ReviewReason.COUNTERPARTY_UNCLEAR,
+    ),
+    "amount and name only": (receipt(), booked(remittance=""), ReviewReason.COUNTERPARTY_UNCLEAR),
+    "money goes to another iban": (receipt(iban=IBAN), booked(iban=OTHER_IBAN), ReviewReason.COUNTERPARTY_UNCLEAR),
+    "the wrong side": (receipt(), booked(side="credit"), ReviewReason.NO_TRANSACTION_YET),
+    "the credit note's wrong side": (receipt(amount_cents=-11900), booked(), ReviewReason.NO_TRANSACTION_YET),
+    "direction unknown": (receipt(direction=None), booked(), ReviewReason.COUNTERPARTY_UNCLEAR),
+    "used up": (receipt(), booked(open_cents=0), ReviewReason.ALREADY_LINKED),
+    "below zero open": (receipt(), booked(open_cents=-500), ReviewReason.ALREADY_LINKED),
+    "number as a part of a longer one": (receipt(), booked(remittance="RE-2026-10421"), ReviewReason.COUNTERPARTY_UNCLEAR),
+    "number of another invoice": (receipt(), booked(remittance="Rechnung RE-2026-1043"), ReviewReason.COUNTERPARTY_UNCLEAR),
+    "a year is no number": (receipt(number="2026"), booked(remittance="Miete 2026", counterparty="X"), ReviewReason.COUNTERPARTY_UNCLEAR),
+    "years later": (receipt(), booked(booked_on=ISSUED + timedelta(days=400)), ReviewReason.COUNTERPARTY_UNCLEAR),
+    "another currency": (receipt(currency="USD"), booked(), ReviewReason.AMOUNT_DIFFERS),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ASSIGNED)
+def test_it_assigns_alone(name: str) -> None:
+    made, line = ASSIGNED[name]
+    decision = one(made, line)
+    assert (decision.status, decision.reason) == ("assigned", None), decision
+    assert [part.transaction for part in decision.allocations] == ["t1"]
+    assert decision.allocations == decision.candidates[0].allocations
+    assert decision.candidates[0].reasons[0].is_for
+
+
+@pytest.mark.parametrize("name", REVIEWED)
+def test_it_leaves_to_a_person(name: str) -> None:
+    made, line, reason = REVIEWED[name]
+    decision = one(made, line)
+    assert (decision.status, decision.allocations, decision.reason) == ("review", (), reason), decision
+
+
+# --- vetoes and ambiguity ------------------------------------------------------------------------------------------
+
+
+def test_two_equal_transactions_stay_in_review() -> None:
+    decision = one(receipt(), booked("t1"), booked("t2"))
+    assert (decision.status, decision.reason) == ("review", ReviewReason.SEVERAL_EQUAL)
+    assert len(decision.candidates) == 2
+
+
+def test_two_equal_receipts_stay_in_review() -> None:
+    decisions = decide(
+        [receipt("r1", number=None, iban=IBAN), receipt("r2", number=None, iban=IBAN)], [booked(remittance="", iban=IBAN)]
+    )
+    assert {decision.status for decision in decisions.values()} == {"review"}
+
+
+def test_a_series_with_iban_but_without_numbers_stays_in_review() -> None:
+    """Twelve equal months: nothing tells which payment is which."""
+    receipts = [
+        receipt(f"r{n}", number=None, iban=IBAN, issued_on=ISSUED + timedelta(days=30 * n), due_on=None) for n in range(4)
+    ]
+    lines = [booked(f"t{n}", remittance="Miete", iban=IBAN, booked_on=ISSUED + timedelta(days=30 * n + 2)) for n in range(4)]
+    assert {decision.status for decision in decide(receipts, lines).values()} == {"review"}
+
+
+def test_numbers_tell_a_series_apart() -> None:
+    receipts = [
+        receipt(f"r{n}", number=f"AB-2026-{100 + n}", issued_on=ISSUED + timedelta(days=30 * n), due_on=None) for n in range(4)
+    ]
+    lines = [booked(f"t{n}", remittance=f"AB-2026-{100 + n}", booked_on=ISSUED + timedelta(days=30 * n + 2)) for n in range(4)]
+    found = decide(receipts, lines)
+    assert {key: decision.allocations[0].transaction for key, decision in found.items()} == {f"r{n}": f"t{n}" for n in range(4)}
+
+
+def test_a_declined_pair_is_never_made_again() -> None:
+    decision = one(receipt(), booked(), declined={("r1", "t1")})
+    assert decision.status == "review"
+    assert ReasonCode.DECLINED in {reason.code for candidate in decision.candidates for reason in candidate.reasons}
+
+
+def test_the_banks_link_to_another_transaction_stops_it() -> None:
+    assert one(receipt(linked_transactions=("t2",)), booked("t1"), booked("t2", amount_cents=5, remittance="")).status == "review"
+
+
+def test_a_transaction_linked_to_another_receipt_is_not_taken() -> None:
+    decisions = decide(
+        [receipt("r1"), receipt("r2", number="ZZ-9", counterparty="Andere AG", linked_transactions=("t1",))], [booked()]
+    )
+    assert decisions["r1"].status == "review"
+
+
+def test_an_invoice_filed_twice_is_suspected() -> None:
+    decisions = decide([receipt("r1"), receipt("r2")], [booked()])
+    assert {decision.reason for decision in decisions.values()} == {ReviewReason.DUPLICATE_SUSPECTED}
+
+
+def test_an_upload_needs_its_number() -> None:
+    assert one(receipt(is_from_bank=False, iban=IBAN), booked(remittance="", iban=IBAN)).status == "review"
+    assert one(receipt(is_from_bank=False), booked()).status == "assigned"
+
+
+def test_after_the_covered_day_only_a_number_or_link_counts() -> None:
+    day = ISSUED + timedelta(days=8)
+    assert one(receipt(iban=IBAN), booked(remittance="", iban=IBAN), covered_until=day).status == "review"
+    assert one(receipt(), booked(), covered_until=day).status == "assigned"
+
+
+# --- sets ----------------------------------------------------------------------------------------------------------
+
+
+def _three() -> list[ReceiptFacts]:
+    return [receipt(f"r{n}", number=f"RE-2026-10{n}1", amount_cents=1000 * n) for n in (1, 2, 3)]
+
+
+def test_a_collective_payment_is_shared_to_the_cent() -> None:
+    line = booked(amount_cents=6000, remittance="RE-2026-1011, RE-2026-1021, RE-2026-1031")
+    found = decide(_three(), [line])
+    assert [(d.status, d.allocations[0].amount_cents) for d in found.values()] == [("assigned", 1000 * n) for n in (1, 2, 3)]
+
+
+def test_a_collective_payment_that_does_not_add_up_is_left() -> None:
+    line = booked(amount_cents=6001, remittance="RE-2026-1011, RE-2026-1021, RE-2026-1031")
+    assert {d.status for d in decide(_three(), [line]).values()} == {"review"}
+
+
+def test_a_netted_credit_note_gives_room() -> None:
+    receipts = [
+        receipt("r1", amount_cents=12000, number="RE-2026-1011"),
+        receipt("r2", amount_cents=-2000, number="GS-2026-1021"),
+    ]
+    found = decide(receipts, [booked(amount_cents=10000, remittance="RE-2026-1011 abzgl. GS-2026-1021")])
+    assert {key: d.allocations[0].amount_cents for key, d in found.items()} == {"r1": 12000, "r2": -2000}
+
+
+def test_instalments_that_name_the_invoice_are_bundled() -> None:
+    lines = [
+        booked(f"t{n}", amount_cents=cents, booked_on=ISSUED + timedelta(days=20 * n), remittance=f"RE-2026-1042 Rate {n}")
+        for n, cents in ((1, 5000), (2, 6900))
+    ]
+    decision = one(receipt(), *lines)
+    assert [(part.transaction, part.amount_cents) for part in decision.allocations] == [("t1", 5000), ("t2", 6900)]
+
+
+def test_instalments_that_do_not_add_up_are_left() -> None:
+    lines = [booked(f"t{n}", amount_cents=5000, remittance=f"RE-2026-1042 Rate {n}") for n in (1, 2)]
+    assert one(receipt(), *lines).status == "review"
+
+
+def test_the_rest_of_a_used_transaction() -> None:
+    decision = one(receipt(), booked(amount_cents=20000, open_cents=11900))
+    assert decision.status == "assigned"
+    assert decision.allocations[0].amount_cents == 11900
+
+
+# --- reasons -------------------------------------------------------------------------------------------------------
+
+
+def test_reasons_survive_being_stored() -> None:
+    for made, line, *_ in (*ASSIGNED.values(), *REVIEWED.values()):
+        for candidate in one(made, line).candidates:
+            for reason in candidate.reasons:
+                assert Reason.from_json(reason.as_json()) == reason
+
+
+def test_the_number_is_found_in_the_text() -> None:
+    line = booked(remittance="Kd. 4711 RE 2026-1042 danke")
+    assert [line.remittance[start:end] for start, end in found_spans(receipt(), line)] == ["RE 2026-1042"]
+    assert found_spans(receipt(number=None), line) == ()
+
+
+@pytest.mark.parametrize(
+    ("direction", "cents", "side"),
+    [("expense", 1, "debit"), ("expense", -1, "credit"), ("income", 1, "credit"), ("income", -1, "debit"), (None, 1, None)],
+)
+def test_the_side_that_pays(direction: str | None, cents: int, side: str | None) -> None:
+    assert paying_side(receipt(direction=direction, amount_cents=cents)) == side
+
+
+def test_an_id_that_occurs_twice_is_an_error() -> None:
+    with pytest.raises(ValueError, match="twice"):
+        match([receipt(), receipt()], [])
+    with pytest.raises(ValueError, match="twice"):
+        match([], [booked(), booked()])
+
+
+# --- whatever the facts --------------------------------------------------------------------------------------------
+
+_days = st.integers(-40, 160).map(lambda days: ISSUED + timedelta(days=days))
+_cents = st.sampled_from([0, 1, 100, 5000, 6900, 11662, 11900, 11901, 20000, 10**12])
+_numbers = st.sampled_from([None, "", "1", "2026", "RE-2026-1042", "RE-2026-1043", "AB1042", "١٢٣", "RE/42", "--"])
+_names = st.sampled_from([None, "", "Holzhandel Weber GmbH", "HOLZHANDEL WEBER", "Weber", "GmbH", "😀", "Elektro Süß e.K."])
+_texts = st.sampled_from(
+    ["", "RE-2026-1042", "RE-2026-1042 RE-2026-1043", "Danke", "RE 2026 1042 / 1043", "\x00\u202e=cmd()", "1042" * 50]
+)
+_ibans = st.sampled_from([None, "", IBAN, OTHER_IBAN])
+_currencies = st.sampled_from(["EUR", "USD", "eur "])
+
+
+@st.composite
+def _books(draw: st.DrawFn) -> tuple[list[ReceiptFacts], list[TransactionFacts]]:
+    lines = [
+        TransactionFacts(
+            id=f"t{n}", side=draw(st.sampled_from(["debit", "credit"])), amount_cents=(cents := draw(_cents)),
+            open_cents=draw(st.sampled_from([cents, cents, 0, cents // 2, -1])), currency=draw(_currencies), booked_on=draw(_days),
+            counterparty=draw(_names), iban=draw(_ibans), remittance=draw(_texts), emitted_on=draw(st.none() | _days),
+            local_amount_cents=draw(st.none() | _cents), local_currency=draw(st.none() | _currencies),
+        )
+        for n in range(draw(st.integers(0, 6)))
+    ]  # fmt: skip
+    ids = [line.id for line in lines] or ["none"]
+    receipts = [
+        ReceiptFacts(
+            id=f"r{n}", direction=draw(st.sampled_from(["expense", "expense", "income", None])), number=draw(_numbers),
+            counterparty=draw(_names), amount_cents=draw(st.none() | _cents | _cents.map(lambda cents: -cents)),
+            currency=draw(st.none() | _currencies), issued_on=draw(st.none() | _days), due_on=draw(st.none() | _days),
+            paid_on=draw(st.none() | _days), iban=draw(_ibans), is_from_bank=draw(st.booleans()),
+            linked_transactions=tuple(draw(st.lists(st.sampled_from(ids), max_size=2))),
+        )
+        for n in range(draw(st.integers(0, 6)))
+    ]  # fmt: skip
+    return receipts, lines
+
+
+@given(_books(), st.randoms(use_true_random=False))
+@settings(max_examples=300, deadline=None)
+def test_conservation_and_determinism(books: tuple[list[ReceiptFacts], list[TransactionFacts]], dice: random.Random) -> None:
+    """One decision a receipt, in their order; nothing beyond what is open; nothing unknown; the order of the facts is nothing."""
+    receipts, lines = books
+    decisions = match(receipts, lines)
+    assert [decision.receipt for decision in decisions] == [made.id for made in receipts]
+    used: Counter[str] = Counter()
+    for decision in decisions:
+        assert (decision.status == "assigned") == bool(decision.allocations) == (decision.reason is None)
+        assert all(0 <= candidate.score <= 1 for candidate in decision.candidates)
+        assert len(decision.candidates) <= 5
+        for part in decision.allocations:
+            used[part.transaction] += part.amount_cents
+    room = {line.id: line.open_cents for line in lines}
+    assert all(cents <= room[line] for line, cents in used.items()), (used, room)
+    shuffled = [*receipts]
+    dice.shuffle(shuffled)
+    others = [*lines]
+    dice.shuffle(others)
+    assert {decision.receipt: decision for decision in match(shuffled, others)} == {d.receipt: d for d in decisions}
+
+
+@pytest.mark.parametrize("feed", FEEDS)
+def test_it_is_right_whenever_it_decides_alone(feed: str) -> None:
+    """A small part of `./dev bench matching`: not one wrong assignment, and no receipt without a decision."""
+    clients = [make_client(100 + n, feed=feed, stories=120) for n in range(2)]
+    found = tally(clients)[""]
+    assert found.wrong == []
+    assert found.assigned > found.receipts // 4
+
+
+def test_nothing_crosses_clients() -> None:
+    one_client, other = make_client(1, stories=40), make_client(2, stories=40)
+    known = {line.id for line in one_client.transactions}
+    for decision in match(one_client.receipts, one_client.transactions):
+        assert {part.transaction for candidate in decision.candidates for part in candidate.allocations} <= known
+    strange = [replace(made, id=f"x-{made.id}") for made in other.receipts]
+    assert all(decision.status == "review" for decision in match(strange, []))

@@ -1,0 +1,66 @@
+"""Names as invoices and banks write them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portal.domain.names import CLEARLY_SAME, SIMILAR, fold, is_in_text, loosen, parse_name, similarity
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Müller GmbH & Co. KG", "MUELLER"),
+        ("Müller GmbH", "Muller G.m.b.H."),
+        ("Holzhandel Weber GmbH", "HOLZHANDEL WEBE"),
+        ("Größle Sanitär e.K.", "Groessle Sanitaer"),
+        ("Weber Holzhandel", "Holzhandel Weber"),
+        ("Musterversand AG", "PAYPAL *MUSTERVERSAND"),
+        ("Amazon EU S.à r.l.", "AMZN Mktp DE*2K4TT1"),
+    ],
+)
+def test_the_same_party(one: str, other: str) -> None:
+    assert similarity(parse_name(one), parse_name(other)) >= CLEARLY_SAME
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Holzhandel Weber GmbH", "Elektro Süß GmbH"),
+        ("Deutsche Telekom AG", "Deutsche Post AG"),
+        ("Bäckerei Brandt", "Tischlerei Brandt"),
+        ("A GmbH", "B GmbH"),
+        ("", "Weber"),
+        ("Weber", ""),
+    ],
+)
+def test_other_parties(one: str, other: str) -> None:
+    assert similarity(parse_name(one), parse_name(other)) < SIMILAR
+
+
+@pytest.mark.parametrize(("text", "folded"), [("Größe & Söhne", "groesse soehne"), ("ÉCOLE", "ecole"), ("", ""), ("--", "")])
+def test_folding(text: str, folded: str) -> None:
+    assert fold(text) == folded
+
+
+def test_a_name_of_nothing_but_noise_keeps_its_words() -> None:
+    assert parse_name("Co KG")
+    assert not parse_name("")
+    assert not parse_name(None)
+
+
+def test_a_name_in_a_text() -> None:
+    words = frozenset(loosen(word) for word in fold("Ihr Einkauf bei Müller Versand").split())
+    assert is_in_text(parse_name("Mueller Versand GmbH"), words)
+    assert not is_in_text(parse_name("AB"), words)
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_similarity_is_symmetric_and_bounded(one: str, other: str) -> None:
+    left, right = parse_name(one), parse_name(other)
+    assert similarity(left, right) == similarity(right, left)
+    assert 0 <= similarity(left, right) <= 1
+    if left:
+        assert similarity(left, left) == 1

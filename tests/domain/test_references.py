@@ -1,0 +1,95 @@
+"""Invoice numbers in remittance information: a hit is a whole token or it is none."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portal.domain.references import RemittanceText, Strength, parse_reference
+
+WHOLE, SHORT, PART = Strength.WHOLE, Strength.SHORT, Strength.PART
+
+
+@pytest.mark.parametrize(
+    ("number", "text", "strength"),
+    [
+        ("RE-2026-1042", "RE-2026-1042", WHOLE),
+        ("RE-2026-1042", "re 2026 1042", WHOLE),
+        ("RE-2026-1042", "RE20261042", WHOLE),
+        ("RE-2026-1042", "Rechnung-Nr. 2026-1042", WHOLE),
+        ("RE-2026-1042", "Zahlung 2026/1042 danke", WHOLE),
+        ("RE-2026-1042", "RE-2026-1042/Kd 77", WHOLE),
+        ("RE-2026-1042", "SVWZ+RE-2026-1042", WHOLE),
+        ("RE-2026-1042", "RE-2026-10421", None),
+        ("RE-2026-1042", "1RE-2026-1042", PART),
+        ("RE-2026-1042", "RE-2026-1042-7", PART),
+        ("RE-2026-1042", "Kundennr. 2026-1042", None),
+        ("RE-2026-1042", "RE-2026-1043", None),
+        ("1042", "Rechnung 1042", WHOLE),
+        ("1042", "1042", SHORT),
+        ("1042", "Auftrag 1042", None),
+        ("2026", "Rechnung 2026", SHORT),
+        ("12112026", "12.11.2026", SHORT),
+        ("42", "Rechnung 42", None),
+        ("", "anything", None),
+        ("ABC", "ABC", None),
+    ],
+)
+def test_finding(number: str, text: str, strength: Strength | None) -> None:
+    reference = parse_reference(number)
+    found = RemittanceText(text).find(reference) if reference else ()
+    assert (max((hit.strength for hit in found), default=None)) == strength
+
+
+@pytest.mark.parametrize(
+    ("number", "text", "expected"),
+    [
+        ("RE-2026-1042", "RE-2026-1402", True),  # two digits swapped
+        ("RE-2026-1042", "RE-2026-104", True),  # one missing
+        ("RE-2026-1042", "RE-2026-10442", True),  # one doubled
+        ("RE-2026-1042", "RE-2026-1043", False),  # another invoice
+        ("RE-2026-1042", "Danke", False),
+    ],
+)
+def test_typing_errors(number: str, text: str, expected: bool) -> None:
+    reference = parse_reference(number)
+    assert reference is not None
+    assert RemittanceText(text).has_typo_of(reference) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("RE-2026-1043", "RE20261043"),
+        ("Rechnung 778899", "778899"),
+        ("RE-2026-1042", None),
+        ("Kundennr. 778899", None),
+        ("vom 12.11.2026", None),
+        ("", None),
+    ],
+)
+def test_the_number_of_another_invoice(text: str, expected: str | None) -> None:
+    reference = parse_reference("RE-2026-1042")
+    assert reference is not None
+    parsed = RemittanceText(text)
+    assert parsed.other_number(reference, parsed.find(reference)) == expected
+
+
+@given(st.text(max_size=20), st.text(max_size=80))
+def test_any_text_can_be_searched(number: str, text: str) -> None:
+    reference = parse_reference(number)
+    parsed = RemittanceText(text)
+    if reference is None:
+        return
+    for hit in parsed.find(reference):
+        assert 0 <= hit.start < hit.end <= len(text)
+    parsed.has_typo_of(reference)
+    parsed.other_number(reference, ())
+
+
+@given(st.from_regex(r"[A-Z]{2}-20[0-9]{2}-[0-9]{4,6}", fullmatch=True))
+def test_a_number_alone_is_always_found_whole(number: str) -> None:
+    reference = parse_reference(number)
+    assert reference is not None
+    assert [hit.strength for hit in RemittanceText(number).find(reference)] == [WHOLE]
