@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
         [Queue(argv[0], connection=redis, serializer="json")],
         connection=redis,
         serializer="json",
-        default_worker_ttl=WORKER_TTL_SECONDS,
+        worker_ttl=WORKER_TTL_SECONDS,
         job_monitoring_interval=MONITORING_SECONDS,
         maintenance_interval=MAINTENANCE_SECONDS,
     )

@@ -335,7 +335,7 @@ def _pings(port: int, password: str) -> bool:
 
 def python(*arguments: str) -> list[str]:
     """This environment's Python with our packages."""
-    return [sys.executable, "-B", *arguments]
+    return [sys.executable, *arguments]
 
 
 def start_all(house: House, port: int, simulator_port: int) -> list[str]:
@@ -370,7 +370,6 @@ def environment_for(data_dir: Path, port: int, simulator_port: int, *, is_alone:
     return {
         **ours,
         "PYTHONPATH": str(ROOT),
-        "PYTHONDONTWRITEBYTECODE": "1",
         "DATA_DIR": str(data_dir),
         "PUBLIC_URL": f"http://127.0.0.1:{port}",
         "QONTO_API_URL": bank,

@@ -78,7 +78,7 @@ def render(content: bytes, media: Media, *, width: int, pages: int) -> Made:
 def _run(source: IO[bytes], sink: IO[bytes]) -> int:
     """The program's exit status; it and whatever it started are gone afterwards."""
     program = subprocess.Popen(  # noqa: S603 -- our own program, fixed arguments
-        [sys.executable, "-I", "-S", "-B", str(PROGRAM)],
+        [sys.executable, "-I", "-S", str(PROGRAM)],
         stdin=source, stdout=sink, stderr=subprocess.DEVNULL, env={}, cwd="/", process_group=0,
     )  # fmt: skip
     try:

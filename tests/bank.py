@@ -35,6 +35,13 @@ class Bank:
         keeper = TokenKeeper(database, keyring, oauth, clock, settings)
         return oauth, Qonto(settings, keeper, new_budget(settings, database), transport=self.transport)
 
+    def call(self, address: str, *, token: str = "") -> httpx2.Response:
+        """Ask the bank itself, past the product."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        answer = self._http.get(address, headers=headers)
+        assert answer.is_success, answer.text
+        return answer
+
     # --- the control door --------------------------------------------------------------------------------------
 
     def ask(self, path: str) -> Any:

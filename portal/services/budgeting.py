@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 CALLS, REFUSALS = "calls", "answers_401"
 BATCH = 20
-BATCH_LIFE = 0.5  #: seconds; turns that were not used by then are lost, or a burst could come after the burst
+BATCH_LIFE = timedelta(seconds=0.5)  #: turns that were not used by then are lost, or a burst could come after the burst
 REFUSALS_AT_ONCE, REFUSALS_PER_HOUR = 50, 50  #: at most 100 answers 401 in any hour; the bank throttles after 200
 NAP = 1.0  #: after a longer wait somebody may have met a 429 meanwhile
 
@@ -50,16 +50,16 @@ class SharedBudget:
         self._database, self._rate, self._burst = database, rate, burst
         self._clock, self._sleep = clock or Clock(), sleep
         self._lock = threading.Lock()
-        self._turns, self._turns_end = 0, 0.0
+        self._turns, self._turns_end = 0, self._clock.now()
 
     def take(self, *, patience: float) -> None:
         """Wait for a turn; see `Budget`."""
         with self._lock:
-            if self._turns and time.monotonic() < self._turns_end:
+            if self._turns and self._clock.now() < self._turns_end:
                 self._turns -= 1
                 return
             wait, turns = self._book(patience)
-            self._turns, self._turns_end = turns - 1, time.monotonic() + BATCH_LIFE
+            self._turns, self._turns_end = turns - 1, self._clock.now() + BATCH_LIFE
         while wait > 0:
             self._sleep(wait)
             wait = self._rest_of_pause() if wait > NAP else 0.0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Select, and_, case, func, select
 from sqlalchemy.orm import Session
 
 from portal.clock import BERLIN
@@ -37,7 +37,7 @@ class Filters:
 
     client_id: str = ""
     reason: str = ""
-    sort: str = "oldest"  #: oldest, newest, amount
+    sort: str = "ready"  #: ready (what has candidates, then oldest), oldest, newest, amount
     receipt_id: str = ""
 
 
@@ -174,10 +174,12 @@ def _queue(client_ids: list[str], filters: Filters) -> Select[Receipt, Client]:
     )
     if filters.reason:
         query = query.where(Receipt.review_reason == filters.reason)
+    is_waiting = case((Receipt.review_reason == "no_transaction_yet", 1), else_=0)  # nothing can be decided there yet
     order = {
         "newest": (Receipt.in_review_since.desc(), Receipt.sequence.desc()),
         "amount": (func.abs(Receipt.amount_cents).desc().nulls_last(), Receipt.sequence),
-    }.get(filters.sort, (Receipt.in_review_since, Receipt.sequence))
+        "oldest": (Receipt.in_review_since, Receipt.sequence),
+    }.get(filters.sort, (is_waiting, Receipt.in_review_since, Receipt.sequence))
     return query.order_by(*order, Receipt.id)
 
 

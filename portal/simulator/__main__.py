@@ -15,10 +15,14 @@ from portal.simulator.server import LOOPBACK, listen
 
 def main() -> int:
     """Serve until told to stop. Refuses to start beside production settings."""
-    parser = argparse.ArgumentParser(prog="simulator", description="A stand-in for Qonto, for demos and tests. It moves no money.")
+    parser = argparse.ArgumentParser(
+        prog="simulator", description="A stand-in for Qonto, for demos and tests. It moves no money."
+    )
     parser.add_argument("--port", type=int, default=5051, help="0 picks a free one (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="which story is told (default: %(default)s)")
-    parser.add_argument("--client-redirect", action="append", default=[], metavar="URI", help="where the built-in app may be sent")
+    parser.add_argument(
+        "--client-redirect", action="append", default=[], metavar="URI", help="where the built-in app may be sent"
+    )
     parser.add_argument("--files-base", metavar="ORIGIN", help="origin of file addresses (default: http://localhost:<port>)")
     options = parser.parse_args()
     for name in ("PUBLIC_URL", "QONTO_API_URL", "QONTO_OAUTH_URL"):

@@ -20,7 +20,7 @@ from portal.simulator.faults_wire import HTML, Dropped, bend, changed_ids, excha
 from portal.simulator.grants import App
 from portal.simulator.state import World
 
-CLIENT_ID, CLIENT_SECRET = "belegfluss", "simulator-secret"  # noqa: S105 -- printed in the contract: it opens nothing
+CLIENT_ID, CLIENT_SECRET = "belegfluss", "simulator-secret"
 
 
 def create_simulator(
@@ -91,7 +91,9 @@ def _receive() -> Response | None:
             refusal = _gate(here) or _limited(here)
             if refusal is None:
                 g.call.faults = here.faults.struck(g.call, request.args.get("page"))
-                wait = hang_seconds(g.call) + (here.settings["latency_ms"] / 1000 if not request.path.startswith("/oauth2/") else 0)
+                wait = hang_seconds(g.call) + (
+                    here.settings["latency_ms"] / 1000 if not request.path.startswith("/oauth2/") else 0
+                )
     if wait:
         time.sleep(wait)
     here.lock.acquire()
@@ -190,12 +192,10 @@ def _send(answer: Response) -> Response:
 def _protected(answer: Response) -> Response:
     """Pages may load nothing but their own style sheet and send their form to the bank or back to the app."""
     if answer.mimetype == "text/html":
-        target = g.get("form_target", "")
         answer.headers["Content-Security-Policy"] = (
-            f"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self' {target}; frame-ancestors 'none'; base-uri 'none'"
+            "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
+            f"form-action 'self' {g.get('form_target', '')}"
         )
         answer.headers["Cache-Control"] = "no-store"
     answer.headers["X-Content-Type-Options"] = "nosniff"
     return answer
-
-

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from portal.simulator.clock import stamp
 from portal.simulator.customers import Customer, Trade, sell
 from portal.simulator.names import Row, iban
-from portal.simulator.papers import Party
+from portal.simulator.papers import Line, Paper, Party
 from portal.simulator.state import Organization
 from portal.simulator.suppliers import Supplier, buy, give_back, open_invoice
 from portal.simulator.telling import Teller
@@ -15,84 +15,246 @@ from portal.simulator.telling import Teller
 COMPANY = Party("Tischlerei Brandt & Söhne GmbH", "Werkhof 7", "22765", "Hamburg", "DE000000107", "", "buero@brandt.example")
 
 HOLZ = Supplier(
-    "Holzhandel Petersen KG", "Sägewerkstraße 4", "22880", "Wedel", "HP-{year}-{n:04d}",
-    (("Eiche massiv, 27 mm, je m²", 6890, 9400), ("Multiplex Birke 18 mm, je Platte", 5450, 7900), ("Lieferung frei Werkstatt", 8500, 8500)),
-    (4, 19), kind="zugferd",
-)  # fmt: skip
+    "Holzhandel Petersen KG",
+    "Sägewerkstraße 4",
+    "22880",
+    "Wedel",
+    "HP-{year}-{n:04d}",
+    (
+        ("Eiche massiv, 27 mm, je m²", 6890, 9400),
+        ("Multiplex Birke 18 mm, je Platte", 5450, 7900),
+        ("Lieferung frei Werkstatt", 8500, 8500),
+    ),
+    (4, 19),
+    kind="zugferd",
+)
 BESCHLAEGE = Supplier(
-    "Beschläge Nord GmbH", "Hafenring 21", "20457", "Hamburg", "BN{yy}{month:02d}{n:04d}",
-    (("Topfbänder mit Dämpfung, 50 Stück", 9250, 12900), ("Auszüge 500 mm, Paar", 2190, 3890), ("Möbelgriffe Edelstahl", 1490, 4450)),
-    (8,), text="bare",
-)  # fmt: skip
+    "Beschläge Nord GmbH",
+    "Hafenring 21",
+    "20457",
+    "Hamburg",
+    "BN{yy}{month:02d}{n:04d}",
+    (
+        ("Topfbänder mit Dämpfung, 50 Stück", 9250, 12900),
+        ("Auszüge 500 mm, Paar", 2190, 3890),
+        ("Möbelgriffe Edelstahl", 1490, 4450),
+    ),
+    (8,),
+    text="bare",
+)
 LACK = Supplier(
-    "Lackfabrik Stein & Co. KG", "Am Färbergraben 3", "21335", "Lüneburg", "LS-{n:04d}-{yy}",
+    "Lackfabrik Stein & Co. KG",
+    "Am Färbergraben 3",
+    "21335",
+    "Lüneburg",
+    "LS-{n:04d}-{yy}",
     (("Hartwachsöl 10 l", 18900, 22400), ("Klarlack matt 5 l", 9900, 13800), ("Schleifmittel-Set", 4500, 7500)),
-    (11,), every=2, text="spaced", discount_percent=2, lag=(5, 8),
-)  # fmt: skip
+    (11,),
+    every=2,
+    text="spaced",
+    discount_percent=2,
+    lag=(5, 8),
+)
 STROM = Supplier(
-    "Stadtwerke Elbtal GmbH", "Kraftwerkstraße 1", "22767", "Hamburg", "SW-{year}{month:02d}",
-    (("Strom und Wärme, Abschlag", 34622, 34622),), (2,), how="direct_debit", text="month", lag=(7, 7),
-)  # fmt: skip
+    "Stadtwerke Elbtal GmbH",
+    "Kraftwerkstraße 1",
+    "22767",
+    "Hamburg",
+    "SW-{year}{month:02d}",
+    (("Strom und Wärme, Abschlag", 34622, 34622),),
+    (2,),
+    how="direct_debit",
+    text="month",
+    lag=(7, 7),
+)
 TELEFON = Supplier(
-    "Nordfunk Telekom GmbH", "Sendeturm 12", "24103", "Kiel", "NT{year}{month:02d}-{n:04d}",
-    (("Festnetz und Internet Geschäftskunden", 5038, 5038),), (6,), how="direct_debit", lag=(8, 8),
-)  # fmt: skip
+    "Nordfunk Telekom GmbH",
+    "Sendeturm 12",
+    "24103",
+    "Kiel",
+    "NT{year}{month:02d}-{n:04d}",
+    (("Festnetz und Internet Geschäftskunden", 5038, 5038),),
+    (6,),
+    how="direct_debit",
+    lag=(8, 8),
+)
 SOFTWARE = Supplier(
-    "Wolkenbüro Software GmbH", "Rechenzentrum 5", "60314", "Frankfurt am Main", "WB-{year}-{month:02d}-{n:04d}",
-    (("Zeiterfassung, 6 Plätze, monatlich", 2933, 2933),), (14,), how="card", text="none", descriptor="WOLKENBUERO*ABO",
-)  # fmt: skip
+    "Wolkenbüro Software GmbH",
+    "Rechenzentrum 5",
+    "60314",
+    "Frankfurt am Main",
+    "WB-{year}-{month:02d}-{n:04d}",
+    (("Zeiterfassung, 6 Plätze, monatlich", 2933, 2933),),
+    (14,),
+    how="card",
+    text="none",
+    descriptor="WOLKENBUERO*ABO",
+)
 TANKEN = Supplier(
-    "Tankhof Altona", "Stresemannallee 140", "22769", "Hamburg", "{day:02d}{month:02d}-{n:04d}",
-    (("Diesel", 4100, 9800),), (9, 23), how="card", kind="jpg", text="none", descriptor="TANKHOF ALTONA HAMBURG", category="CARD_RECEIPT",
-)  # fmt: skip
+    "Tankhof Altona",
+    "Stresemannallee 140",
+    "22769",
+    "Hamburg",
+    "{day:02d}{month:02d}-{n:04d}",
+    (("Diesel", 4100, 9800),),
+    (9, 23),
+    how="card",
+    kind="jpg",
+    text="none",
+    descriptor="TANKHOF ALTONA HAMBURG",
+    category="CARD_RECEIPT",
+)
 WERKZEUG = Supplier(
-    "Werkzeug Hartmann e. K.", "Amboßweg 8", "21079", "Hamburg", "WH {n:04d}",
+    "Werkzeug Hartmann e. K.",
+    "Amboßweg 8",
+    "21079",
+    "Hamburg",
+    "WH {n:04d}",
     (("Forstnerbohrer-Satz", 3990, 6990), ("Zwingen, 4 Stück", 5200, 8800)),
-    (17,), every=2, how="card", kind="png", text="none", descriptor="ZAHLFIX *WERKZEUGHARTM", category="EXPENSE_RECEIPT",
-)  # fmt: skip
+    (17,),
+    every=2,
+    how="card",
+    kind="png",
+    text="none",
+    descriptor="ZAHLFIX *WERKZEUGHARTM",
+    category="EXPENSE_RECEIPT",
+)
 SAEGEBLATT = Supplier(
-    "Blades & Bits Inc.", "410 Mill Road", "04101", "Portland", "INV-{n:04d}-{yy}",
+    "Blades & Bits Inc.",
+    "410 Mill Road",
+    "04101",
+    "Portland",
+    "INV-{n:04d}-{yy}",
     (("Router bit set", 8900, 15900), ("Saw blade 80T", 6900, 9900)),
-    (12,), every=3, phase=1, how="card", text="none", currency="USD", percent=0, descriptor="BLADESANDBITS.EXAMPLE", country="US",
-)  # fmt: skip
+    (12,),
+    every=3,
+    phase=1,
+    how="card",
+    text="none",
+    currency="USD",
+    percent=0,
+    descriptor="BLADESANDBITS.EXAMPLE",
+    country="US",
+)
 SPEDITION = Supplier(
-    "Spedition Lüders GmbH", "Am Güterbahnhof 30", "21073", "Hamburg", "SL{n:04d}/{yy}",
-    (("Transport Möbelteile", 12500, 24500),), (7, 18), every=2, is_collective=True,
-)  # fmt: skip
+    "Spedition Lüders GmbH",
+    "Am Güterbahnhof 30",
+    "21073",
+    "Hamburg",
+    "SL{n:04d}/{yy}",
+    (("Transport Möbelteile", 12500, 24500),),
+    (7, 18),
+    every=2,
+    is_collective=True,
+)
 STEUER = Supplier(
-    "Kanzlei Elbtor Steuerberatung", "Elbtorstraße 1", "20459", "Hamburg", "KE-{year}-{n:04d}",
-    (("Finanzbuchführung, Quartal", 78000, 92000),), (16,), every=3, kind="zugferd", text="exact",
-)  # fmt: skip
+    "Kanzlei Elbtor Steuerberatung",
+    "Elbtorstraße 1",
+    "20459",
+    "Hamburg",
+    "KE-{year}-{n:04d}",
+    (("Finanzbuchführung, Quartal", 78000, 92000),),
+    (16,),
+    every=3,
+    kind="zugferd",
+    text="exact",
+)
 VERSICHERUNG = Supplier(
-    "Hanse Versicherung AG", "Ballindamm 90", "20095", "Hamburg", "HV-{n:04d}-{year}",
-    (("Betriebshaftpflicht, Quartalsbeitrag", 31250, 31250),), (3,), every=3, phase=2, how="direct_debit", text="customer", percent=0,
+    "Hanse Versicherung AG",
+    "Ballindamm 90",
+    "20095",
+    "Hamburg",
+    "HV-{n:04d}-{year}",
+    (("Betriebshaftpflicht, Quartalsbeitrag", 31250, 31250),),
+    (3,),
+    every=3,
+    phase=2,
+    how="direct_debit",
+    text="customer",
+    percent=0,
     category="OTHER_FINANCIAL_DOCUMENT",
-)  # fmt: skip
+)
 ENTSORGUNG = Supplier(
-    "Entsorgung Nord AöR", "Bullerdeich 19", "20537", "Hamburg", "{year}-EN-{n:04d}",
-    (("Container Holzreste, Abholung", 16800, 19800),), (21,), every=2, phase=1, kind="xrechnung", text="exact",
-)  # fmt: skip
+    "Entsorgung Nord AöR",
+    "Bullerdeich 19",
+    "20537",
+    "Hamburg",
+    "{year}-EN-{n:04d}",
+    (("Container Holzreste, Abholung", 16800, 19800),),
+    (21,),
+    every=2,
+    phase=1,
+    kind="xrechnung",
+    text="exact",
+)
 GLAS = Supplier(
-    "Glas Meyer OHG", "Scherbenweg 2", "22113", "Hamburg", "GM-{n:04d}",
-    (("Einlegeböden Klarglas 8 mm, 4 Stück", 15600, 15600),), (9, 11), every=4, phase=1, text="none", lag=(6, 7),
-)  # fmt: skip
+    "Glas Meyer OHG",
+    "Scherbenweg 2",
+    "22113",
+    "Hamburg",
+    "GM-{n:04d}",
+    (("Einlegeböden Klarglas 8 mm, 4 Stück", 15600, 15600),),
+    (9, 11),
+    every=4,
+    phase=1,
+    text="none",
+    lag=(6, 7),
+)
 REINIGUNG = Supplier(
-    "Gebäudereinigung Blank GmbH", "Kehrwieder 6", "20457", "Hamburg", "GB{yy}{month:02d}-{n:04d}",
-    (("Reinigung der Ausstellung", 20000, 20000),), (20,), every=2, text="none", lag=(5, 5),
-)  # fmt: skip
+    "Gebäudereinigung Blank GmbH",
+    "Kehrwieder 6",
+    "20457",
+    "Hamburg",
+    "GB{yy}{month:02d}-{n:04d}",
+    (("Reinigung der Ausstellung", 20000, 20000),),
+    (20,),
+    every=2,
+    text="none",
+    lag=(5, 5),
+)
 HAUSMEISTER = Supplier(
-    "Hausmeisterservice Krause", "Gartenstraße 44", "22525", "Hamburg", "HK {n:04d}",
-    (("Hausmeisterdienst, zwei Monate", 20000, 20000),), (20,), every=2, text="none", lag=(5, 5),
-)  # fmt: skip
+    "Hausmeisterservice Krause",
+    "Gartenstraße 44",
+    "22525",
+    "Hamburg",
+    "HK {n:04d}",
+    (("Hausmeisterdienst, zwei Monate", 20000, 20000),),
+    (20,),
+    every=2,
+    text="none",
+    lag=(5, 5),
+)
 PAPIER = Supplier(
-    "Papier & Toner Versand", "Logistikpark 9", "33689", "Bielefeld", "PT{n:04d}{yy}",
-    (("Kopierpapier A4, 10 Pakete", 3990, 4990), ("Toner schwarz", 7490, 9990)), (13,), every=3, how="cash",
-)  # fmt: skip
+    "Papier & Toner Versand",
+    "Logistikpark 9",
+    "33689",
+    "Bielefeld",
+    "PT{n:04d}{yy}",
+    (("Kopierpapier A4, 10 Pakete", 3990, 4990), ("Toner schwarz", 7490, 9990)),
+    (13,),
+    every=3,
+    how="cash",
+)
 
 SUPPLIERS = (
-    HOLZ, BESCHLAEGE, LACK, STROM, TELEFON, SOFTWARE, TANKEN, WERKZEUG, SAEGEBLATT, SPEDITION, STEUER, VERSICHERUNG, ENTSORGUNG,
-    GLAS, REINIGUNG, HAUSMEISTER, PAPIER,
-)  # fmt: skip
+    HOLZ,
+    BESCHLAEGE,
+    LACK,
+    STROM,
+    TELEFON,
+    SOFTWARE,
+    TANKEN,
+    WERKZEUG,
+    SAEGEBLATT,
+    SPEDITION,
+    STEUER,
+    VERSICHERUNG,
+    ENTSORGUNG,
+    GLAS,
+    REINIGUNG,
+    HAUSMEISTER,
+    PAPIER,
+)
 TRADE = Trade(
     (
         Customer("Café Morgenrot GmbH", "Osterstraße 12", "20259", "Hamburg"),
@@ -105,12 +267,16 @@ TRADE = Trade(
         Customer("Gemeinde Wedelstein", "Rathausplatz 1", "22880", "Wedelstein"),
     ),
     (
-        ("Einbauschrank Eiche, geölt", 185000, 420000), ("Küchenzeile nach Maß", 480000, 890000), ("Tresen mit Ablage", 260000, 510000),
-        ("Innentür mit Zarge", 62000, 98000), ("Montage vor Ort, Stunden", 36000, 96000), ("Esstisch Nussbaum", 150000, 240000),
+        ("Einbauschrank Eiche, geölt", 185000, 420000),
+        ("Küchenzeile nach Maß", 480000, 890000),
+        ("Tresen mit Ablage", 260000, 510000),
+        ("Innentür mit Zarge", 62000, 98000),
+        ("Montage vor Ort, Stunden", 36000, 96000),
+        ("Esstisch Nussbaum", 150000, 240000),
     ),
     (5, 13, 24),
     "RE",
-)  # fmt: skip
+)
 
 
 def tell(seed: int, today: date) -> Teller:
@@ -192,7 +358,7 @@ def _routine(teller: Teller, main: str, taxes: str, wages: str, outside: str) ->
 
 
 def _oddities(teller: Teller, main: str) -> None:
-    """Kinds of movements that are rare, and those that came to nothing. The day of the story they lie on follows the calendar."""
+    """Kinds of movements that are rare, and those that came to nothing."""
     months = [month for month in teller.months() if teller.start.date() < month and month.replace(day=28) < teller.today]
     rare = (
         ("credit", 84000, "Scheckeinreichung Kita Sonnenhof", "cheque", "completed"),
@@ -216,7 +382,9 @@ def _oddities(teller: Teller, main: str) -> None:
     bare = next(month for month in months if month.month % 2 == 0)
     for day, status in ((12, "declined"), (13, "reversed")):  # there is one of each whatever the months bring
         key = f"always/{status}/{bare:%Y-%m}"
-        teller.movement(key, main, teller.moment(bare.replace(day=day), key), "debit", 6490, "PROBEABO FACHZEITSCHRIFT", "card", status=status)
+        teller.movement(
+            key, main, teller.moment(bare.replace(day=day), key), "debit", 6490, "PROBEABO FACHZEITSCHRIFT", "card", status=status
+        )
     for number, month in enumerate(months[-4:]):  # a purchase with the receipt and two more pictures of it
         key = f"several/{month:%Y-%m}"
         files = _pictures(teller, key, number, month.replace(day=20))
@@ -227,19 +395,16 @@ def _oddities(teller: Teller, main: str) -> None:
 
 
 def _pictures(teller: Teller, key: str, number: int, day: date) -> list[str]:
-    from portal.simulator.papers import Line, Paper  # noqa: PLC0415 -- only here
-
     line = Line("Handkreissäge, Zubehör", 1, (15470 + 1190 * number) * 100 // 119)
     paper = Paper("Beleg", f"WH {4100 + number}", WERKZEUG.party(teller), COMPANY, day, None, (line,))
-    return [teller.file(paper, kind, stamp(teller.moment(day, key)), key, kind) for kind in ("jpg", "png", "pdf")[: 2 + number % 2]]
+    return [
+        teller.file(paper, kind, stamp(teller.moment(day, key)), key, kind) for kind in ("jpg", "png", "pdf")[: 2 + number % 2]
+    ]
 
 
 def _still_open(teller: Teller) -> None:
     """Invoices in every state before payment, and those that will never be paid."""
-    unread: Row = {name: None for name in (
-        "supplier_id", "supplier_name", "issuer_name", "invoice_number", "iban", "vat_number", "total_amount", "payable_amount",
-        "total_amount_excluding_taxes", "total_tax_amount", "issue_date", "due_date", "analyzed_at",
-    )}  # fmt: skip
+    unread: Row = dict.fromkeys(("supplier_id", "supplier_name", "issuer_name", "invoice_number", "iban", "vat_number", "total_amount", "payable_amount", "total_amount_excluding_taxes", "total_tax_amount", "issue_date", "due_date", "analyzed_at"))  # fmt: skip
     open_invoice(teller, BESCHLAEGE, "to_review", 2, {**unread, "taxes": [], "file_name": "scan_0012.pdf"})
     open_invoice(teller, LACK, "to_review", 3, {"supplier_name": None})
     open_invoice(teller, HOLZ, "to_approve", 4)

@@ -16,7 +16,7 @@ from portal.simulator.context import reply, world
 from portal.simulator.errors import DoorError
 from portal.simulator.files import Attachment
 from portal.simulator.grants import SCOPES, App
-from portal.simulator.names import Row
+from portal.simulator.names import Row, cents_of
 from portal.simulator.papers import Line, Paper, Party, render
 from portal.simulator.state import Organization
 
@@ -64,7 +64,9 @@ def organizations() -> Response:
     told = []
     for known in world().organizations:
         transactions = known.rows("transactions")
-        counts: Row = {name: len(known.rows(name)) for name in ("supplier_invoices", "client_invoices", "credit_notes", "beneficiaries")}
+        counts: Row = {
+            name: len(known.rows(name)) for name in ("supplier_invoices", "client_invoices", "credit_notes", "beneficiaries")
+        }
         counts["transactions"] = {status: sum(row["status"] == status for row in transactions) for status in STATUSES}
         fields = ("id", "name", "iban", "main", "status", "is_external_account")
         told.append(
@@ -244,7 +246,7 @@ def _keep(known: Organization, name: str, kind: str, make: Callable[[], bytes]) 
 
 def _paper(known: Organization, row: Row) -> bytes:
     """A plain invoice with what the row says, for rows that come without a file."""
-    cents = rows.cents_of(row.get("total_amount")) or 0
+    cents = cents_of(row.get("total_amount")) or 0
     now = world().clock.now().date()
     seller = Party(row.get("supplier_name") or known.legal_name, "Musterweg 1", "20095", "Hamburg", iban=row.get("iban") or "")
     buyer = Party(known.legal_name, "Musterweg 2", "20095", "Hamburg")
@@ -267,9 +269,11 @@ def _store(table: str, name: str, build: Callable[[str, Row], Row]) -> Response:
             del given["file_name"]
     now = stamp(world().clock.now())
     row = build(row_id, given) if before is None else {**before, "updated_at": now, **given}
-    if row["attachment_id"] is None and table == "supplier_invoices":
-        made = _keep(known, row["file_name"], "application/pdf", lambda: _paper(known, row))
-        row["attachment_id"] = row["display_attachment_id"] = made.id
+    if row.get("attachment_id") is None and table != "client_invoices":  # only those may be without
+        made = _keep(known, row.get("file_name", f"{table}.pdf"), "application/pdf", lambda: _paper(known, row))
+        row["attachment_id"] = made.id
+        if table == "supplier_invoices":
+            row["display_attachment_id"] = made.id
     known.tables[table][row_id] = row
     _hide(known, row_id, body)
     return reply({name: row}, 201 if before is None else 200)
@@ -301,9 +305,7 @@ def put_client_invoice() -> Response:
 def put_credit_note() -> Response:
     """Put in or change a credit note."""
     known, now = _organization(_body()), world().clock.now()
-    return _store(
-        "credit_notes", "credit_note", lambda i, given: rows.credit_note(i, known.id, now, {"attachment_id": None, **given})
-    )
+    return _store("credit_notes", "credit_note", lambda i, given: rows.credit_note(i, known.id, now, given))
 
 
 @blueprint.post("/transactions")
@@ -327,7 +329,10 @@ def put_transaction() -> Response:
     row = rows.transaction(row_id, now, given)
     if row["status"] == "completed":
         row["settled_at"] = row["settled_at"] or stamp(now)
-        moment_of(row["settled_at"])
+        try:
+            moment_of(row["settled_at"])
+        except (TypeError, ValueError):
+            raise DoorError(400, "settled_at is no timestamp with an offset") from None
     elif row["status"] != "reversed":
         row["settled_at"] = None
     known.put_transaction(row)

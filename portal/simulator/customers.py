@@ -93,7 +93,8 @@ def _invoice(teller: Teller, trade: Trade, account_id: str, issued_on: date, num
             **_given(teller, customer, paper), "number": number, "status": "unpaid",
             "attachment_id": teller.file(paper, "pdf", stamp(created), number, name=f"Rechnung_{number}"),
             "finalized_at": stamp(created + timedelta(minutes=2)), "amount_paid": money(0),
-            "performance_start_date": str(issued_on - timedelta(days=9)), "performance_end_date": str(issued_on - timedelta(days=1)),
+            "performance_start_date": str(issued_on - timedelta(days=9)),
+            "performance_end_date": str(issued_on - timedelta(days=1)),
         },
     )  # fmt: skip
     teller.tables["client_invoices"][row_id] = row
@@ -105,7 +106,9 @@ def _invoice(teller: Teller, trade: Trade, account_id: str, issued_on: date, num
     for n, part in enumerate(parts):
         lag = chance.randint(5, 24) + 21 * n
         cents = paper.total_cents // part if n == 0 else paper.total_cents - paid
-        text = chance.choice((f"Rechnung {number}", f"RE {number.replace('-', ' ')}", number, f"{number} vom {issued_on:%d.%m.}", None))
+        text = chance.choice(
+            (f"Rechnung {number}", f"RE {number.replace('-', ' ')}", number, f"{number} vom {issued_on:%d.%m.}", None)
+        )
         came = teller.movement(
             f"{number}/{n}", account_id, teller.moment(issued_on + timedelta(days=lag), number, n), "credit", cents,
             customer.name, "income", reference=text, party_iban=iban(teller.seed, teller.key, customer.name),
@@ -131,7 +134,11 @@ def _cancel(teller: Teller, customer: Customer, paper: Paper, row: Row) -> None:
         tuple(Line(line.text, line.quantity, -line.unit_cents) for line in paper.lines), paper.vat_percent,
     )  # fmt: skip
     row_id = teller.uid("credit_note", number)
-    given = {name: value for name, value in _given(teller, customer, paper).items() if name not in {"payment_methods", "due_date", "organization"}}
+    given = {
+        name: value
+        for name, value in _given(teller, customer, paper).items()
+        if name not in {"payment_methods", "due_date", "organization"}
+    }
     teller.tables["credit_notes"][row_id] = rows.credit_note(
         row_id,
         teller.id,

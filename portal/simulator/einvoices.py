@@ -19,7 +19,10 @@ def cii(paper: Paper) -> bytes:
     """CrossIndustryInvoice, profile EN 16931."""
 
     def party(tag: str, who: Party) -> str:
-        vat = f'<ram:SpecifiedTaxRegistration><ram:ID schemeID="VA">{escape(who.vat_number)}</ram:ID></ram:SpecifiedTaxRegistration>'
+        vat = (
+            f'<ram:SpecifiedTaxRegistration><ram:ID schemeID="VA">{escape(who.vat_number)}</ram:ID>'
+            "</ram:SpecifiedTaxRegistration>"
+        )
         return (
             f"<ram:{tag}><ram:Name>{escape(who.name)}</ram:Name><ram:PostalTradeAddress>"
             f"<ram:PostcodeCode>{who.zip_code}</ram:PostcodeCode><ram:LineOne>{escape(who.street)}</ram:LineOne>"
@@ -92,7 +95,8 @@ def ubl(paper: Paper) -> bytes:
             f"<cac:{tag}><cac:Party><cac:PostalAddress><cbc:StreetName>{escape(who.street)}</cbc:StreetName>"
             f"<cbc:CityName>{escape(who.city)}</cbc:CityName><cbc:PostalZone>{who.zip_code}</cbc:PostalZone><cac:Country>"
             f"<cbc:IdentificationCode>{who.country}</cbc:IdentificationCode></cac:Country></cac:PostalAddress>"
-            f"{vat if who.vat_number else ''}<cac:PartyLegalEntity><cbc:RegistrationName>{escape(who.name)}</cbc:RegistrationName>"
+            f"{vat if who.vat_number else ''}<cac:PartyLegalEntity>"
+            f"<cbc:RegistrationName>{escape(who.name)}</cbc:RegistrationName>"
             f"</cac:PartyLegalEntity></cac:Party></cac:{tag}>"
         )
 

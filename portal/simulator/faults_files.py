@@ -25,7 +25,11 @@ def changed(content: bytes) -> bytes:
 def _pdf(extra_catalog: bytes = b"", media_box: bytes = b"0 0 595 842", pages: int = 1, trailer: bytes = b"") -> bytes:
     leaf = b"<</Type /Page /Parent 2 0 R /MediaBox [%s]>>" % media_box
     kids = b" ".join(b"3 0 R" for _ in range(pages))  # one leaf named many times keeps the file small
-    objects = [b"<</Type /Catalog /Pages 2 0 R%s>>" % extra_catalog, b"<</Type /Pages /Count %d /Kids [%s]>>" % (pages, kids), leaf]
+    objects = [
+        b"<</Type /Catalog /Pages 2 0 R%s>>" % extra_catalog,
+        b"<</Type /Pages /Count %d /Kids [%s]>>" % (pages, kids),
+        leaf,
+    ]
     return pdf.assemble(objects, root=1, trailer=trailer)
 
 
@@ -35,7 +39,9 @@ def _pdf_bomb(args: dict[str, Any]) -> bytes:
             return _pdf(media_box=b"0 0 200000 200000")
         case "encrypted":
             owner = b"ab" * 32
-            return _pdf(trailer=b" /Encrypt <</Filter /Standard /V 1 /R 2 /O <%s> /U <%s> /P -44>> /ID [<00> <00>]" % (owner, owner))
+            return _pdf(
+                trailer=b" /Encrypt <</Filter /Standard /V 1 /R 2 /O <%s> /U <%s> /P -44>> /ID [<00> <00>]" % (owner, owner)
+            )
         case "javascript":
             return _pdf(b" /OpenAction <</S /JavaScript /JS (app.alert\\('Rechnung'\\))>>")
     return _pdf(pages=20000)
@@ -44,7 +50,8 @@ def _pdf_bomb(args: dict[str, Any]) -> bytes:
 def _pdf_crash(_args: dict[str, Any]) -> bytes:
     """A tree of pages that contains itself, a table of places that points nowhere, a stream without an end."""
     return (
-        b"%PDF-1.7\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Count 2147483647/Kids[2 0 R 2 0 R 9 0 R]>>endobj\n"
+        b"%PDF-1.7\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
+        b"2 0 obj<</Type/Pages/Count 2147483647/Kids[2 0 R 2 0 R 9 0 R]>>endobj\n"
         b"9 0 obj<</Length 99999999/Filter[/FlateDecode/FlateDecode]>>stream\nx\x9c\xff\xff\nxref\n0 3\n0000099999 00000 n \n"
         b"trailer<</Root 1 0 R/Prev 7>>\nstartxref\n7\n%%EOF\n"
     )

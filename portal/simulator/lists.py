@@ -81,9 +81,9 @@ def _due_matches(row: Row, bucket: str | None, today: date) -> bool:
         case "missing_date":
             return not due
         case "past_and_today":
-            return bool(due) and date.fromisoformat(due) <= today
+            return due is not None and date.fromisoformat(due) <= today
         case "future":
-            return bool(due) and date.fromisoformat(due) > today
+            return due is not None and date.fromisoformat(due) > today
     return True
 
 
@@ -172,7 +172,18 @@ SUPPLIER_INVOICES = ListKind(
     25,
     matches=_supplier_matches,
     statuses=frozenset(
-        "to_review to_approve to_pay awaiting_payment pending scheduled paid archived rejected discarded".split(),
+        [
+            "to_review",
+            "to_approve",
+            "to_pay",
+            "awaiting_payment",
+            "pending",
+            "scheduled",
+            "paid",
+            "archived",
+            "rejected",
+            "discarded",
+        ],
     ),
 )
 CLIENT_INVOICES = ListKind(

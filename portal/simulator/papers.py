@@ -128,10 +128,21 @@ def _invoice(paper: Paper) -> pdf.Page:
         page.right(447, y, german(line.unit_cents, paper.currency))
         page.right(533, y, german(line.net_cents, paper.currency))
         page.line(56, y + 7, 539, y + 7, 0.4, (0.85, 0.88, 0.88))
+    y = _sums(page, paper, y + 12, grey)
+    if paper.remark:
+        page.text(56, y, paper.remark)
+        y += 16
+    if seller.iban and paper.due_on:
+        page.text(56, y, f"Bitte überweisen Sie unter Angabe der Nummer {paper.number} auf das unten genannte Konto.")
+    _foot(page, seller, accent, grey)
+    return page
+
+
+def _sums(page: pdf.Page, paper: Paper, y: float, grey: Colour) -> float:
+    """Net, VAT and total from `y` downwards; where the next text may stand."""
     sums = [("Nettobetrag", paper.net_cents)]
     if paper.vat_percent:
         sums.append((f"Umsatzsteuer {paper.vat_percent} %", paper.vat_cents))
-    y += 12
     for label, cents in sums:
         y += 17
         page.text(340, y, label, colour=grey)
@@ -142,23 +153,23 @@ def _invoice(paper: Paper) -> pdf.Page:
     page.right(533, y, german(paper.total_cents, paper.currency), 11, bold=True)
     page.line(340, y + 6, 539, y + 6)
     page.line(340, y + 8.5, 539, y + 8.5)
-    y += 42
-    if paper.remark:
-        page.text(56, y, paper.remark)
-        y += 16
-    if seller.iban and paper.due_on:
-        page.text(56, y, f"Bitte überweisen Sie unter Angabe der Nummer {paper.number} auf das unten genannte Konto.")
+    return y + 42
+
+
+def _foot(page: pdf.Page, seller: Party, accent: Colour, grey: Colour) -> None:
     page.line(56, 768, 539, 768, 0.6, accent)
     groups = [seller.iban[n : n + 4] for n in range(0, len(seller.iban), 4)]
     foot = [
         (56, (seller.name, seller.street, f"{seller.zip_code} {seller.city}")),
-        (235, ("Bankverbindung", f"IBAN {' '.join(groups)}", "BIC TESTDE88XXX") if groups else ("Zahlung", "mit Karte bezahlt", "")),
+        (
+            235,
+            ("Bankverbindung", f"IBAN {' '.join(groups)}", "BIC TESTDE88XXX") if groups else ("Zahlung", "mit Karte bezahlt", ""),
+        ),
         (440, ("USt-IdNr.", seller.vat_number, seller.email)),
     ]
     for x, texts in foot:
         for offset, text in enumerate(texts):
             page.text(x, 782 + 11 * offset, text, 7.5, bold=offset == 0, colour=grey)
-    return page
 
 
 def _till_receipt(paper: Paper, kind: str) -> bytes:

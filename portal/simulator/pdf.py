@@ -9,8 +9,8 @@ Colour = tuple[float, float, float]
 BLACK: Colour = (0.06, 0.15, 0.17)
 
 _WIDTHS = (  # Helvetica, characters 32 to 126, thousandths of the size (Adobe's metrics)
-    "278 278 355 556 556 889 667 191 333 333 389 584 278 333 278 278 556 556 556 556 556 556 556 556 556 556 278 278 584 584 584 "
-    "556 1015 667 667 722 722 667 611 778 722 278 500 667 556 833 722 778 667 778 722 667 611 722 667 944 667 667 611 278 278 278 "
+    "278 278 355 556 556 889 667 191 333 333 389 584 278 333 278 278 556 556 556 556 556 556 556 556 556 556 278 278 584 584 "
+    "584 556 1015 667 667 722 722 667 611 778 722 278 500 667 556 833 722 778 667 778 722 667 611 722 667 944 667 667 611 278 278 278 "
     "469 556 333 556 556 500 556 556 278 556 556 222 222 500 222 833 556 556 556 556 333 500 278 556 500 722 500 500 500 334 260 "
     "334 584"
 )
@@ -33,7 +33,8 @@ class Page:
         raw = text.encode("cp1252", "replace").replace(b"\\", b"\\\\").replace(b"(", b"\\(").replace(b")", b"\\)")
         face = b"/F2" if bold else b"/F1"
         self._parts.append(
-            b"BT %s rg %s %s Tf %s %s Td (%s) Tj ET" % (_numbers(colour), face, _number(size), _number(x), _number(HEIGHT - y), raw)
+            b"BT %s rg %s %s Tf %s %s Td (%s) Tj ET"
+            % (_numbers(colour), face, _number(size), _number(x), _number(HEIGHT - y), raw)
         )
 
     def right(self, x: float, y: float, text: str, size: float = 9.5, *, bold: bool = False, colour: Colour = BLACK) -> None:

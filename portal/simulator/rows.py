@@ -135,9 +135,8 @@ def credit_note(row_id: str, organization_id: str, now: datetime, given: Row) ->
 
 def transaction(row_id: str, now: datetime, given: Row) -> Row:
     """A movement on an account. `bank_account_id` must be given; `amount_cents` leads, `amount` follows."""
-    cents = given.get("amount_cents")
-    if cents is None:
-        cents = round(float(given.get("amount", 1)) * 100)
+    given_cents = given.get("amount_cents")
+    cents: int = round(float(given.get("amount", 1)) * 100) if given_cents is None else given_cents
     status = given.get("status", "completed")
     written = stamp(now)
     row = {

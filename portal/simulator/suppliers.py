@@ -14,8 +14,8 @@ from portal.simulator.telling import Teller
 class Supplier:
     """A supplier and its habits.
 
-    `goods`: text, lowest and highest net price in cents. `days`: days of the month on which it writes an invoice; `every`: only in
-    each n-th month. `how`: transfer, direct_debit, card or cash. `text`: what the reference says (see `_reference`).
+    `goods`: text, lowest and highest net price in cents. `days`: days of the month on which it writes an invoice; `every`: only
+    in each n-th month. `how`: transfer, direct_debit, card or cash. `text`: what the reference says (see `_reference`).
     """
 
     name: str
@@ -64,7 +64,9 @@ def buy(teller: Teller, supplier: Supplier, account_id: str) -> None:
             key = f"{supplier.name}/{issued_on}"
             paper = _paper(teller, supplier, issued_on, key)
             created = teller.moment(issued_on + timedelta(days=1 if issued_on + timedelta(days=1) < teller.today else 0), key)
-            row = teller.supplier_invoice(key, paper, supplier.kind, max(created, teller.moment(issued_on, key)), _looks(supplier))
+            row = teller.supplier_invoice(
+                key, paper, supplier.kind, max(created, teller.moment(issued_on, key)), _looks(supplier)
+            )
             if supplier.is_collective:
                 waiting.append((paper, row))
             else:
@@ -103,7 +105,9 @@ def _paper(teller: Teller, supplier: Supplier, issued_on: date, key: str) -> Pap
         vat_percent=supplier.percent,
         currency=supplier.currency,
         customer_number=f"K-{teller.dice('customer', supplier.name).randrange(10000, 99999)}" if pays_later else "",
-        remark=f"Bei Zahlung binnen 8 Tagen gewähren wir {supplier.discount_percent} % Skonto." if supplier.discount_percent else "",
+        remark=f"Bei Zahlung binnen 8 Tagen gewähren wir {supplier.discount_percent} % Skonto."
+        if supplier.discount_percent
+        else "",
     )
 
 
@@ -136,13 +140,13 @@ def _pay(teller: Teller, supplier: Supplier, account_id: str, paper: Paper, row:
     cents = paper.total_cents * _RATES[supplier.currency] // 100
     if supplier.discount_percent and chance.random() < 0.5:
         cents -= cents * supplier.discount_percent // 100
-    foreign = {} if supplier.currency == "EUR" else {
+    foreign: Row = {} if supplier.currency == "EUR" else {
         "local_amount_cents": paper.total_cents, "local_amount": paper.total_cents / 100, "local_currency": supplier.currency,
     }  # fmt: skip
     files: list[str] = []
     if chance.random() < 0.25:
-        files = [teller.file(paper, "pdf" if supplier.kind == "xrechnung" else supplier.kind, row["created_at"], key, "at bank", n)
-                 for n in range(chance.choice((1, 1, 2, 3)))]  # fmt: skip
+        kind = "pdf" if supplier.kind == "xrechnung" else supplier.kind
+        files = [teller.file(paper, kind, row["created_at"], key, "at bank", n) for n in range(chance.choice((1, 1, 2, 3)))]
     movement = teller.movement(
         key, account_id, teller.moment(paid_on, key, "paid"), "debit", cents, supplier.descriptor or supplier.name, supplier.how,
         days=chance.choice((1, 2, 2, 3)) if supplier.how == "card" else 0, reference=_reference(supplier, paper),
@@ -156,7 +160,9 @@ def _pay(teller: Teller, supplier: Supplier, account_id: str, paper: Paper, row:
 
 def _mark_paid(teller: Teller, row: Row, movement: Row, paid_on: date, fate: float, key: str) -> None:
     """Paid. The bank knows the link only for some, and writes it in two ways."""
-    row.update(status="paid", payment_date=str(paid_on), updated_at=teller.written(teller.moment(paid_on, key, "late"), key, "paid"))
+    row.update(
+        status="paid", payment_date=str(paid_on), updated_at=teller.written(teller.moment(paid_on, key, "late"), key, "paid")
+    )
     if movement["operation_type"] != "transfer" or fate > 0.4:
         return
     transfer_id = teller.uid("transfer", key)
@@ -193,7 +199,9 @@ def give_back(teller: Teller, supplier: Supplier, account_id: str, issued_on: da
         "Gutschrift", f"G-{sold.number}", sold.seller, sold.buyer, issued_on, None,
         (Line("Rückgabe: " + sold.lines[0].text, 1, -sold.lines[0].unit_cents),), sold.vat_percent,
     )  # fmt: skip
-    row = teller.supplier_invoice(key, paper, "pdf", teller.moment(issued_on, key), {"is_credit_note": True, "attachment_category": "CREDIT_NOTE"})
+    row = teller.supplier_invoice(
+        key, paper, "pdf", teller.moment(issued_on, key), {"is_credit_note": True, "attachment_category": "CREDIT_NOTE"}
+    )
     paid_on = issued_on + timedelta(days=5)
     teller.movement(
         key, account_id, teller.moment(paid_on, key), "credit", abs(cents_of(row["total_amount"]) or 0), supplier.name, "income",
@@ -207,4 +215,6 @@ def open_invoice(teller: Teller, supplier: Supplier, status: str, age: int, give
     issued_on = teller.today - timedelta(days=age)
     key = f"{supplier.name}/open/{status}/{age}"
     paper = _paper(teller, supplier, issued_on, key)
-    return teller.supplier_invoice(key, paper, supplier.kind, teller.moment(issued_on, key), {"status": status, **_looks(supplier), **(given or {})})
+    return teller.supplier_invoice(
+        key, paper, supplier.kind, teller.moment(issued_on, key), {"status": status, **_looks(supplier), **(given or {})}
+    )

@@ -233,6 +233,4 @@ class Teller:
             "legal_address": f"{self.company.street} {self.company.zip_code} {self.company.city}", "legal_sector": None,
             "contract_signed_at": "2021-02-03T09:15:00.000Z", "legal_number": register,
         }  # fmt: skip
-        return Organization(
-            self.id, self.slug, self.company.name, self.plan, body, self.memberships, self.accounts, self.tables
-        )
+        return Organization(self.id, self.slug, self.company.name, self.plan, body, self.memberships, self.accounts, self.tables)

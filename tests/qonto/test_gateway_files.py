@@ -79,6 +79,12 @@ def test_a_short_file_is_tried_again(tmp_path: Path) -> None:
     assert over(bank_with(Answer(PDF[:3]), Answer(PDF)), tmp_path).fetch("c", "a").content == PDF
 
 
+def test_the_store_knows_the_length_better(tmp_path: Path) -> None:
+    """The attachment still tells the size of an earlier version."""
+    bank = bank_with(Answer(PDF, headers={"Content-Length": str(len(PDF))}), size=len(PDF) + 5)
+    assert over(bank, tmp_path).fetch("c", "a").content == PDF
+
+
 @pytest.mark.parametrize("size", [None, "", 3, "3"])
 def test_a_size_that_is_missing_or_too_small_is_no_fault(tmp_path: Path, size: object) -> None:
     assert over(bank_with(Answer(PDF), size=size), tmp_path).fetch("c", "a").content == PDF

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,15 +16,23 @@ from portal.qonto.client import OneToken, Page, Qonto, all_pages
 from portal.qonto.oauth import SCOPES, OAuth, new_verifier
 from portal.settings import Settings
 from tests.bank import Bank
-from tests.qonto.wire import QUICK
+from tests.conftest import SIMULATOR_URL
+from tests.qonto import wire
 
 READ = "offline_access organization.read client_invoices.read supplier_invoice.read attachment.read"
 
 
 @pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """The installation of the tests, quick and without a database."""
+    timing = replace(wire.QUICK, read_timeout=5.0, call_deadline=30.0)  # unpacking a bomb takes a busy machine seconds
+    files = (SIMULATOR_URL.replace("127.0.0.1", "localhost"),)
+    return wire.settings(tmp_path, SIMULATOR_URL, qonto_client_secret="simulator-secret", qonto_file_origins=files, timing=timing)
+
+
+@pytest.fixture
 def api(settings: Settings, bank: Bank) -> Qonto:
     token = bank.tell("tokens", organization=None, scope=READ)["access_token"]
-    settings = replace(settings, timing=QUICK)
     return Qonto(settings, OneToken(token), Unlimited(), transport=bank.transport)
 
 

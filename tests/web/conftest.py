@@ -1,25 +1,15 @@
-"""The site over real ports; the bank and Redis are away, no web test needs them."""
+"""The site over the common ports: the bank is the simulator in this process, Redis is away."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import pytest
 from flask import Flask
 
-from portal import build_ports, create_app
-from portal.clock import FixedClock
-from portal.db import Database
+from portal import create_app
 from portal.models import User
 from portal.ports import Ports
-from portal.settings import Settings
 from tests.factories import World
 from tests.web.visitor import Visit, Visitor
-
-
-@pytest.fixture
-def ports(settings: Settings, database: Database, clock: FixedClock) -> Ports:
-    return replace(build_ports(settings), database=database, clock=clock)
 
 
 @pytest.fixture

@@ -252,6 +252,7 @@ def test_six_wrong_codes_must_wait(site: Flask, world: World, ports: Ports) -> N
 
 def test_a_cookie_from_before_is_worthless_after(site: Flask, world: World, ports: Ports) -> None:
     visitor = Visitor(site)
+    totp_of(ports, world.staff)
     visitor.get("/sign-in")
     planted = visitor.cookie
     visitor.sign_in(world.staff)

@@ -21,6 +21,7 @@ MOST_CANDIDATES = 5
 CLEAR_MARGIN = 3.0
 """Log-odds by which a pair must lead the runner-up of its receipt and of its transaction: twenty to one."""
 _LEAST_SCORE_SHOWN = 0.005
+"""Below it a pair is no proposal, only noise that a person would have to read."""
 _PLAUSIBLE = 0.15
 _OPTIMUM_LEAD = 0.1
 _PAYMENT_DAYS, _DUE_DAYS, _ISSUE_DAYS = (-3, 3), (-6, 6), (-1, 14)
@@ -60,7 +61,7 @@ class _Judge:
         receipt = self.comparison.index.receipts[place]
         # the optimum of the whole client breaks near ties: which of twelve equal months
         row = sorted(
-            self.comparison.rows[place],
+            (pair for pair in self.comparison.rows[place] if pair.score >= _LEAST_SCORE_SHOWN or pair.is_declined),
             key=lambda evidence: (
                 evidence.is_declined,
                 -evidence.score - (_OPTIMUM_LEAD if evidence.is_optimal else 0),
@@ -77,11 +78,10 @@ class _Judge:
     def _candidates(self, row: list[Evidence]) -> list[Candidate]:
         shown: list[Candidate] = []
         bundled: set[int] = set()
-        for n, evidence in enumerate(row):
+        for evidence in row:
             if len(shown) == MOST_CANDIDATES:
                 break
-            line = evidence.transaction.place
-            if line in bundled or (n and evidence.score < _LEAST_SCORE_SHOWN and not evidence.is_declined):
+            if evidence.transaction.place in bundled:
                 continue
             lines = [evidence]
             if evidence.group and not evidence.is_collective:

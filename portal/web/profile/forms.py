@@ -5,10 +5,11 @@ from __future__ import annotations
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, PasswordField, SelectField, StringField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length
 
-LANGUAGES = [("de", "Deutsch"), ("en", "English")]
-THEMES = [("auto", _("As on this device")), ("light", _("Light")), ("dark", _("Dark"))]
+LANGUAGES = [SelectChoice("de", "Deutsch"), SelectChoice("en", "English")]
+THEMES = [SelectChoice("auto", _("As on this device")), SelectChoice("light", _("Light")), SelectChoice("dark", _("Dark"))]
 
 
 class ProfileForm(FlaskForm):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
 from wtforms import HiddenField, IntegerField, SelectField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired
 
 from portal.services.assigning import SetAsideReason
@@ -34,5 +35,5 @@ class WithdrawForm(FlaskForm):
 class SetAsideForm(FlaskForm):
     """No transaction is expected, and why."""
 
-    reason = SelectField(_("Reason"), choices=[(reason.value, word) for reason, word in SET_ASIDE_WORDS.items()])
+    reason = SelectField(_("Reason"), choices=[SelectChoice(reason.value, word) for reason, word in SET_ASIDE_WORDS.items()])
     seen_version = IntegerField(validators=[InputRequired()])

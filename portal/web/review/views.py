@@ -99,7 +99,7 @@ def reopen(receipt_id: str) -> ResponseReturnValue:
 
 def _filters(values: Mapping[str, str], *, reason: str = "reason") -> Filters:
     get = values.get
-    return Filters(client_id=get("client", ""), reason=get(reason, ""), sort=get("sort", "oldest"), receipt_id=get("item", ""))
+    return Filters(client_id=get("client", ""), reason=get(reason, ""), sort=get("sort", "ready"), receipt_id=get("item", ""))
 
 
 def _next(receipt_id: str = "") -> ResponseReturnValue:
