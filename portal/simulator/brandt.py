@@ -345,7 +345,8 @@ def _routine(teller: Teller, main: str, taxes: str, wages: str, outside: str) ->
                  reference=f"Löhne {name}", party_iban=own(other), attachment_required=False)  # fmt: skip
         for person, cents in (("Anna Reimers", 268400), ("Cem Aydin", 251700), ("Tim Osthoff", 243900)):
             move(wages, on(27, f"pay/{person}"), "debit", cents, person, "transfer",
-                 reference=f"Gehalt {name}", party_iban=iban(teller.seed, "brandt", person), attachment_required=False)  # fmt: skip
+                 reference=f"Gehalt {name}", party_iban=iban(teller.seed, "brandt", person),
+                 attachment_required=False)  # fmt: skip
         for day, label, low, high in ((5, "BAECKEREI AM WERKHOF", 890, 2490), (16, "PARKHAUS SPEICHERSTADT", 400, 1800),
                                       (22, "BAUMARKT ALTONA SAGT DANKE", 1990, 8990)):  # fmt: skip
             move(main, on(day, label), "debit", chance.randrange(low, high), label, "card", days=chance.choice((1, 2)))
@@ -389,8 +390,8 @@ def _oddities(teller: Teller, main: str) -> None:
         key = f"several/{month:%Y-%m}"
         files = _pictures(teller, key, number, month.replace(day=20))
         teller.movement(
-            key, main, teller.moment(month.replace(day=20), key), "debit", 15470 + 1190 * number, "WERKZEUG HARTMANN HAMBURG", "card",
-            days=1, attachment_ids=files,
+            key, main, teller.moment(month.replace(day=20), key), "debit", 15470 + 1190 * number, "WERKZEUG HARTMANN HAMBURG",
+            "card", days=1, attachment_ids=files,
         )  # fmt: skip
 
 
@@ -404,7 +405,23 @@ def _pictures(teller: Teller, key: str, number: int, day: date) -> list[str]:
 
 def _still_open(teller: Teller) -> None:
     """Invoices in every state before payment, and those that will never be paid."""
-    unread: Row = dict.fromkeys(("supplier_id", "supplier_name", "issuer_name", "invoice_number", "iban", "vat_number", "total_amount", "payable_amount", "total_amount_excluding_taxes", "total_tax_amount", "issue_date", "due_date", "analyzed_at"))  # fmt: skip
+    unread: Row = dict.fromkeys(
+        [
+            "supplier_id",
+            "supplier_name",
+            "issuer_name",
+            "invoice_number",
+            "iban",
+            "vat_number",
+            "total_amount",
+            "payable_amount",
+            "total_tax_amount",
+            "total_amount_excluding_taxes",
+            "issue_date",
+            "due_date",
+            "analyzed_at",
+        ]
+    )
     open_invoice(teller, BESCHLAEGE, "to_review", 2, {**unread, "taxes": [], "file_name": "scan_0012.pdf"})
     open_invoice(teller, LACK, "to_review", 3, {"supplier_name": None})
     open_invoice(teller, HOLZ, "to_approve", 4)
@@ -416,8 +433,11 @@ def _still_open(teller: Teller) -> None:
     open_invoice(teller, WERKZEUG, "discarded", 10)
     open_invoice(teller, HAUSMEISTER, "rejected", 11, {"declined_note": "SENTINEL-NOTE Leistung nicht erbracht"})
     open_invoice(teller, GLAS, "to_review", 12, {"has_duplicates": True, "has_discrepancies": True})
-    letter = {"attachment_category": "OTHER_NON_FINANCIAL_DOCUMENT", "is_attachment_invoice": False, "is_attachment_non_financial": True,
-              "total_amount": None, "payable_amount": None, "file_name": "Rundschreiben_Preise.pdf"}  # fmt: skip
+    letter: Row = {
+        "attachment_category": "OTHER_NON_FINANCIAL_DOCUMENT", "is_attachment_invoice": False,
+        "is_attachment_non_financial": True, "total_amount": None, "payable_amount": None,
+        "file_name": "Rundschreiben_Preise.pdf",
+    }  # fmt: skip
     open_invoice(teller, HOLZ, "to_review", 13, letter)
     open_invoice(teller, BESCHLAEGE, "paid", 14, letter)
     open_invoice(teller, LACK, "archived", 15, {**letter, "attachment_category": "UNKNOWN"})

@@ -118,9 +118,10 @@ def tell_studio(seed: int, today: date) -> Teller:
             give_back(teller, PRINTER, main, month.replace(day=20))
         for account, side, other in ((main, "debit", saving), (saving, "credit", main)):
             key = f"saving/{side}/{month:%Y-%m}"
+            label, kind = ("VAT reserve", "transfer") if side == "debit" else (STUDIO.name, "income")
             teller.movement(
-                key, account, teller.moment(month.replace(day=15), key), side, 80000, "VAT reserve" if side == "debit" else STUDIO.name,
-                "transfer" if side == "debit" else "income", reference="VAT", party_iban=teller.accounts[other]["iban"],
+                key, account, teller.moment(month.replace(day=15), key), side, 80000, label, kind,
+                reference="VAT", party_iban=teller.accounts[other]["iban"],
             )  # fmt: skip
         key = f"fee/{month:%Y-%m}"
         teller.movement(key, main, teller.moment(month, key), "debit", 1900, "Qonto", "qonto_fee", attachment_required=False)

@@ -20,6 +20,7 @@ from portal.settings import Settings
 MINUS = "\N{MINUS SIGN}"
 NO_BREAK = "\N{NO-BREAK SPACE}"
 NOTHING = "\N{EN DASH}"  #: what stands where a value is unknown
+MEGABYTE = 1_000_000
 NEVER_SURE = 0.999  #: a share below one never reads "100 %"
 
 
@@ -63,9 +64,9 @@ def size(count: int | None) -> str:
     """214 kB, 3,1 MB. Units: bytes, thousands of them."""
     if count is None:
         return NOTHING
-    if count < 1_000_000:
+    if count < MEGABYTE:
         return f"{number(max(1, round(count / 1000)))}{NO_BREAK}kB"
-    return f"{number(round(count / 1_000_000, 1))}{NO_BREAK}MB"
+    return f"{number(round(count / MEGABYTE, 1))}{NO_BREAK}MB"
 
 
 def day(value: date | datetime | None) -> str:
@@ -99,11 +100,11 @@ def recent(value: datetime | None) -> str:
         return NOTHING
     match (berlin_day(_aware(value)) - berlin_day(_now())).days:
         case 0:
-            return _("today, %(time)s", time=clock_time(value))
+            return str(_("today, %(time)s", time=clock_time(value)))
         case 1:
-            return _("tomorrow, %(time)s", time=clock_time(value))
+            return str(_("tomorrow, %(time)s", time=clock_time(value)))
         case -1:
-            return _("yesterday, %(time)s", time=clock_time(value))
+            return str(_("yesterday, %(time)s", time=clock_time(value)))
         case _days:
             return moment(value)
 
@@ -114,7 +115,7 @@ def ago(value: date | datetime | None) -> str:
         return NOTHING
     then = berlin_day(_aware(value)) if isinstance(value, datetime) else value
     days = max(0, (berlin_day(_now()) - then).days)
-    return ngettext("%(num)d day", "%(num)d days", days) if days else _("today")
+    return str(ngettext("%(num)d day", "%(num)d days", days) if days else _("today"))
 
 
 def iban(value: str | None) -> str:
