@@ -20,7 +20,10 @@ from portal.domain.matching import MATCHER_VERSION, Decision, match
 
 @dataclass
 class Tally:
-    """Counts over receipts: `payable` have a line; a pair for a receipt without one is wrong; `top_*` of the payable left in review."""
+    """Counts over receipts.
+
+    `payable` have a line; a pair for a receipt without one is wrong; `top_*` are of the payable left in review.
+    """
 
     receipts: int = 0
     payable: int = 0

@@ -16,9 +16,16 @@ from portal.domain.matching import Direction, ReceiptFacts, Side, TransactionFac
 FEEDS = ("full", "csv", "poor", "gaps")
 """Qonto's data · a bank CSV (no IBAN, no original amount) · half of the texts empty · a quarter of the lines missing."""
 _FIRST_DAY = date(2025, 1, 2)
-_TRADES = ["Holzhandel", "Elektro", "Druckerei", "Bäckerei", "Gerüstbau", "Spedition", "Dachdeckerei", "Sanitär", "Gärtnerei", "Reinigung", "Werbetechnik", "Kältetechnik", "Blechnerei", "Schlosserei", "Raumausstattung", "Bürobedarf", "Autohaus", "Kfz-Werkstatt", "Zimmerei", "Fliesen", "Catering", "Getränke"]
-_FAMILIES = ["Müller", "Größle", "Jäger", "Özdemir", "Schäfer", "Weißhaupt", "Köhler", "Brandt", "Reuter", "Kämmer", "Pohl", "Hansen", "Möhring", "Voß", "Süß", "Lindner", "Barth", "Zöllner", "Ehrlich", "Nguyen", "Kowalski", "Fährmann", "Thieß", "Löwe", "Stür", "Damm", "Eickhoff", "Überall", "Rößler", "Tausend", "Wendt", "Achterberg"]
-_TOWNS = ["Hildesheim", "Bremen", "Elsenau", "Würzburg", "Köln", "Lübeck", "Görlitz", "Fürth", "Jever", "Suhl", "Aalen", "Goslar"]
+_TRADES = (
+    "Holzhandel Elektro Druckerei Bäckerei Gerüstbau Spedition Dachdeckerei Sanitär Gärtnerei Reinigung Werbetechnik "
+    "Kältetechnik Blechnerei Schlosserei Raumausstattung Bürobedarf Autohaus Kfz-Werkstatt Zimmerei Fliesen Catering "
+    "Getränke"
+).split()
+_FAMILIES = (
+    "Müller Größle Jäger Özdemir Schäfer Weißhaupt Köhler Brandt Reuter Kämmer Pohl Hansen Möhring Voß Süß Lindner Barth "
+    "Zöllner Ehrlich Nguyen Kowalski Fährmann Thieß Löwe Stür Damm Eickhoff Überall Rößler Tausend Wendt Achterberg"
+).split()
+_TOWNS = ("Hildesheim Bremen Elsenau Würzburg Köln Lübeck Görlitz Fürth Jever Suhl Aalen Goslar").split()
 _LEGAL_FORMS = ("GmbH", "GmbH & Co. KG", "AG", "e.K.", "UG (haftungsbeschränkt)", "OHG", "KG", "")
 _BRANDS = ("Wolkenblick", "Rechenwerk", "Papierlos", "Funkhaus", "Serverdorf", "Kontorcloud", "Lautwerk", "Bildarchiv")
 _FIRST_NAMES = ["Anna", "Jürgen", "Aylin", "Björn", "Käthe", "Tomasz", "Lena", "Günther"]
@@ -370,10 +377,11 @@ class _Maker:
         party, day, cents = self.dice.choice(self.suppliers), self._day(), self._cents()
         number = self._number(party, day)
         line = self._line(party, cents, self._paid(day), self._text(number))
-        wrong: dict[str, object] = self.dice.choice((
+        mistakes: tuple[dict[str, object], ...] = (
             {"amount_cents": None}, {"amount_cents": round(cents / 1.19)}, {"issued_on": None, "due_on": None}, {"counterparty": None},
             {"currency": "USD"}, {"currency": None}, {"number": "4471906"}, {"number": None}, {"direction": None}, {"counterparty": "Lieferschein"},
-        ))  # fmt: skip
+        )  # fmt: skip
+        wrong = self.dice.choice(mistakes)
         self._receipt("badly read", party, cents, day, [line], **{"number": number, **wrong})
 
     def numbers_restart(self) -> None:

@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
 
 def check_policy(redis: Redis) -> None:
     """A server that evicts keys would lose queued jobs silently (rq.md, fact 10)."""
-    policy = redis.info("memory").get("maxmemory_policy")  # type: ignore[union-attr]
+    policy = redis.info("memory").get("maxmemory_policy")
     if policy != "noeviction":
         raise BadSetting(f"The Redis server evicts keys (maxmemory-policy {policy}): set it to noeviction.")
 

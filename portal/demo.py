@@ -8,12 +8,12 @@ restarted has forgotten its tokens, so the connections are renewed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from html.parser import HTMLParser
-from urllib.parse import parse_qs, urljoin, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
-import httpx2
 from sqlalchemy import select
 
+from portal.browsing import Person
+from portal.errors import PortalError
 from portal.models import Client, Connection, Membership, Role, User
 from portal.ports import Ports
 from portal.services import authenticating, connecting, engaging
@@ -110,8 +110,6 @@ def _connect(ports: Ports, email: str, kind: str) -> None:
 
 
 def _works(ports: Ports, connection: Connection) -> bool:
-    from portal.errors import PortalError  # noqa: PLC0415 -- only here
-
     try:
         ports.qonto.supplier_invoices(connection.id, page=1) if connection.kind == "documents" else ports.qonto.organization(
             connection.id
@@ -121,37 +119,8 @@ def _works(ports: Ports, connection: Connection) -> bool:
     return True
 
 
-def allow(address: str, organization: str | None = None) -> dict[str, str]:
+def allow(address: str) -> dict[str, str]:
     """Open the simulator's consent page, tick nothing off, press Allow; the query of the address one is sent back to."""
-    with httpx2.Client(follow_redirects=False, timeout=15) as browser:
-        page = browser.get(address)
-        form = _Form(page.text)
-        fields = {**form.fields, "decision": "allow"}
-        if organization:
-            fields["organization_id"] = organization
-        answer = browser.post(urljoin(str(page.url), form.action), data={**fields, "scope": form.scopes})
-    return {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["location"]).query).items()}
-
-
-class _Form(HTMLParser):
-    """What a browser would send of the page's one form."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.action, self.fields, self.scopes, self._select = "", {}, [], ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Collect the fields."""
-        values = {name: value or "" for name, value in attrs}
-        name, kind = values.get("name", ""), values.get("type", "text")
-        if tag == "form":
-            self.action = values.get("action", "")
-        elif tag == "select":
-            self._select = name
-        elif tag == "option" and self._select and self._select not in self.fields:
-            self.fields[self._select] = values.get("value", "")
-        elif tag == "input" and name == "scope" and "checked" in values:
-            self.scopes.append(values.get("value", ""))
-        elif (tag == "input" and kind == "radio" and (name not in self.fields or "checked" in values)) or (tag == "input" and kind in {"hidden", "text"} and name):
-            self.fields[name] = values.get("value", "")
+    browser = Person(address)
+    back = browser.leave(browser.get(address).form("/oauth2/auth"), decision="allow")
+    return {name: values[0] for name, values in parse_qs(urlsplit(back).query).items()}

@@ -100,7 +100,10 @@ class RateLimited(QontoError):
 
 
 class Unavailable(QontoError):
-    """No answer, a 5xx, a cut or unreadable answer: trying again later may work. `code`: timeout, deadline, network, tls, …"""
+    """No answer, a 5xx, a cut or unreadable answer: trying again later may work.
+
+    `code` tells which: timeout, deadline, network, tls and others.
+    """
 
     def __init__(self, code: str, *, status_code: int = 0, request_id: str = "") -> None:
         super().__init__(

@@ -42,7 +42,8 @@ def differences(database: Database) -> list[object]:
     from portal.models import Base  # noqa: PLC0415 -- as above
 
     with database.engine.connect() as connection:
-        return compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), Base.metadata)
+        found: list[object] = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), Base.metadata)
+        return found
 
 
 def new_revision(database: Database, message: str) -> None:

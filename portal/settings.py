@@ -84,7 +84,7 @@ class Settings:
     is_beta: bool = True
 
     def __post_init__(self) -> None:
-        if len(self.secret_key) < 32:  # 32 characters of base64/hex are the least that can hold 128 bits
+        if len(self.secret_key) < 32:  # noqa: PLR2004 -- 32 characters of base64/hex are the least that can hold 128 bits
             raise BadSetting("SECRET_KEY is too short: use at least 32 random characters.")
         if not self.token_keys:
             raise BadSetting("TOKEN_KEYS is empty: at least one key is needed.")

@@ -9,22 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
-from http.cookies import SimpleCookie
+from collections.abc import Callable, Sequence
 from typing import TypeVar
-from urllib.parse import urljoin, urlsplit
 
-import httpx2
 import pyotp
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from portal.browsing import NotThere, Page, Person, first
 from portal.db import Database
 from portal.demo import CLIENTS, PASSWORD
 from portal.models import Assignment, Candidate, Client, Connection, Document, Preview, Receipt, Run, SkippedInvoice, Transaction
@@ -37,150 +32,6 @@ Found = TypeVar("Found")
 
 class Failed(Exception):
     """The story stops here; the message says what was expected."""
-
-
-# --- a browser without a window --------------------------------------------------------------------------------
-
-
-@dataclass
-class Form:
-    """What sending it would send."""
-
-    action: str
-    method: str
-    fields: dict[str, list[str]] = field(default_factory=dict)
-    choices: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  #: radio buttons: value and what stands beside it
-    has_button: bool = False
-
-
-class Page(HTMLParser):
-    """A page as its reader needs it: where it is, its words, links, pictures and forms."""
-
-    def __init__(self, answer: httpx2.Response) -> None:
-        super().__init__()
-        self.url, self.status, self.answer = str(answer.url), answer.status_code, answer
-        self.links: list[str] = []
-        self.pictures: list[str] = []
-        self.forms: list[Form] = []
-        self.is_polling = False
-        self._words: list[str] = []
-        self._in_form = False
-        if answer.headers.get("content-type", "").startswith("text/html"):
-            self.feed(answer.text)
-
-    @property
-    def words(self) -> str:
-        """Everything that is written on it."""
-        return " ".join(" ".join(self._words).split())
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Collect."""
-        given = {name: value or "" for name, value in attrs}
-        self.is_polling |= "hx-get" in given and "load" in given.get("hx-trigger", "")
-        if tag == "a" and "href" in given:
-            self.links.append(urljoin(self.url, given["href"]))
-        elif tag == "img":
-            self.pictures.append(urljoin(self.url, given.get("src", "")))
-        elif tag == "form":
-            self.forms.append(Form(urljoin(self.url, given.get("action", "")) or self.url, given.get("method", "get").lower()))
-            self._in_form = True
-        elif self._in_form and tag == "button" and "disabled" not in given:
-            self.forms[-1].has_button = True
-        elif self._in_form and given.get("name"):
-            self._field(tag, given)
-
-    def handle_endtag(self, tag: str) -> None:
-        """A form's end."""
-        if tag == "form":
-            self._in_form = False
-
-    def handle_data(self, data: str) -> None:
-        """Words; the first ones after a radio button are its label."""
-        self._words.append(data)
-        if self._in_form and data.strip():
-            for options in self.forms[-1].choices.values():
-                if options and not options[-1][1]:
-                    options[-1] = (options[-1][0], data.strip())
-
-    def _field(self, tag: str, given: dict[str, str]) -> None:
-        fields, name, kind = self.forms[-1].fields, given["name"], given.get("type", "text")
-        if tag == "input" and kind == "radio":
-            self.forms[-1].choices.setdefault(name, []).append((given.get("value", ""), ""))
-        if tag == "input" and kind in {"checkbox", "radio"}:
-            if "checked" in given:
-                fields.setdefault(name, []).append(given.get("value", "on"))
-        elif tag == "input" and kind != "submit":
-            fields[name] = [given.get("value", "")]
-        elif tag in {"textarea", "select"}:
-            fields.setdefault(name, [""])
-
-    def link(self, pattern: str) -> str:
-        """The first link to an address that ends like this."""
-        return _first(
-            (link for link in self.links if re.search(f"{pattern}$", urlsplit(link).path)), f"a link to {pattern}", self
-        )
-
-    def form(self, pattern: str) -> Form:
-        """The first form that goes to an address that ends like this."""
-        return _first(
-            (form for form in self.forms if re.search(f"{pattern}$", urlsplit(form.action).path)), f"a form to {pattern}", self
-        )
-
-
-def _first(found: Iterable[Found], what: str, page: Page) -> Found:
-    for item in found:
-        return item
-    raise Failed(f"{page.url} ({page.status}) has not {what}. It says: {page.words[:400]}")
-
-
-class Person:
-    """Somebody at a browser.
-
-    Cookies are kept by hand: a `__Host-` cookie is Secure, and on loopback browsers send it over http all the same.
-    """
-
-    def __init__(self, home: str) -> None:
-        self.home = home
-        self._client = httpx2.Client(timeout=30, follow_redirects=False, headers={"Accept-Language": "en"})
-        self._cookies: dict[str, dict[str, str]] = {}
-
-    def get(self, address: str, *, is_fragment: bool = False, status: int = 200) -> Page:
-        """Open an address, wherever it leads."""
-        return self._go("GET", urljoin(self.home, address), {}, {"HX-Request": "true"} if is_fragment else {}, status)
-
-    def send(self, form: Form, **fields: str) -> Page:
-        """Fill in a form and press its button."""
-        return self._go("POST", form.action, {**form.fields, **{name: [value] for name, value in fields.items()}}, {}, 200)
-
-    def sign_in(self, email: str, secret: str = "") -> Page:
-        """With the password, and a code of the second factor where one is asked for."""
-        page = self.get("/")
-        page = self.send(page.form("/sign-in"), email=email, password=PASSWORD)
-        if secret:
-            page = self.send(page.form("/second-factor"), code=pyotp.TOTP(secret).now())
-        if "/sign-in" in page.url:
-            raise Failed(f"{email} could not sign in: {page.words[:300]}")
-        return page
-
-    def _go(self, method: str, url: str, fields: dict[str, list[str]], headers: dict[str, str], status: int) -> Page:
-        for _ in range(10):
-            origin = urlsplit(url).netloc
-            jar = self._cookies.setdefault(origin, {})
-            sent = {**headers, **({"Cookie": "; ".join(f"{name}={value}" for name, value in jar.items())} if jar else {})}
-            if method == "POST":
-                sent["Origin"] = f"{urlsplit(url).scheme}://{origin}"
-            self._client.cookies.clear()
-            answer = self._client.request(method, url, data=fields or None, headers=sent)
-            for line in answer.headers.get_list("set-cookie"):
-                for name, morsel in SimpleCookie(line).items():
-                    jar[name] = morsel.value
-            if answer.status_code not in {301, 302, 303, 307, 308}:
-                break
-            url, method, fields, headers = urljoin(url, answer.headers["location"]), "GET", {}, {}
-        page = Page(answer)
-        if page.status != status:
-            raise Failed(f"{method} {url}: {page.status} instead of {status}. {page.words[:400]}")
-        return page
 
 
 # --- the story -------------------------------------------------------------------------------------------------
@@ -196,8 +47,7 @@ class Story:
 
     def walk(self) -> None:
         """From the first sign-in to the audit chain."""
-        owner = Person(self.settings.public_url)
-        owner.sign_in(CLIENT)
+        owner = self._sign_in(CLIENT)
         documents = self._connect(owner, "documents", "Active")
         self._import(owner, documents)
         self._receipts(owner)
@@ -208,6 +58,17 @@ class Story:
         self._resync(documents)
         self._fence(owner, receipt_id)
         self._audit()
+
+    def _sign_in(self, email: str) -> Person:
+        """With the password, and a code of the second factor where one is asked for."""
+        person = Person(self.settings.public_url)
+        page = person.get("/")
+        page = person.send(page.form("/sign-in"), email=email, password=PASSWORD)
+        if secret := self.secrets.get(email, ""):
+            page = person.send(page.form("/second-factor"), code=pyotp.TOTP(secret).now())
+        if "/sign-in" in page.url:
+            raise Failed(f"{email} could not sign in: {page.words[:300]}")
+        return person
 
     def _connect(self, owner: Person, kind: str, word: str) -> str:
         page = owner.get(owner.get("/profile").link("/profile/connections"))
@@ -280,11 +141,10 @@ class Story:
         tell("matching", f"{total} receipts = {' + '.join(f'{count} {state}' for state, count in sorted(states.items()))}")
 
     def _review(self, owner: Person) -> str:
-        staff = Person(self.settings.public_url)
-        staff.sign_in(STAFF, self.secrets[STAFF])
+        staff = self._sign_in(STAFF)
         receipt_id = self._wait(self._one_to_review, "no receipt in review has both candidates and a picture")
         page = self._desk(staff, receipt_id)
-        picture = _first((link for link in page.pictures if link.endswith("/pages/1.webp")), "a picture of the document", page)
+        picture = first((link for link in page.pictures if link.endswith("/pages/1.webp")), "a picture of the document", page)
         answer = staff.get(picture).answer
         require(answer.headers["content-type"] == "image/webp" and answer.content[8:12] == b"WEBP", "the preview is no picture")
         page = self._assign(staff, page, receipt_id)
@@ -310,8 +170,7 @@ class Story:
         return page
 
     def _resync(self, connection_id: str) -> None:
-        admin = Person(self.settings.public_url)
-        admin.sign_in(ADMIN, self.secrets[ADMIN])
+        admin = self._sign_in(ADMIN)
         before, receipts = self._last_run(connection_id), self._count(Receipt, Receipt.client_id == self.client.id)
         admin.send(admin.get("/admin").form(f"/admin/clients/{self.client.id}/runs"))
         self._settle()
@@ -421,7 +280,7 @@ def main() -> int:
     secrets = dict(pair.split("=", 1) for pair in os.environ.get("BELEGFLUSS_TOTP", "").split())
     try:
         Story(Settings.from_env(), secrets).walk()
-    except Failed as failure:
+    except (Failed, NotThere) as failure:
         tell("FAILED", str(failure))
         return 1
     tell("passed", f"the whole story in {time.monotonic() - begun:.1f} s")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs, urljoin, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 
-from portal import demo
+from portal.browsing import Person
 from portal.clock import Clock, FixedClock
 from portal.crypto import KeyRing
 from portal.db import Database
@@ -99,16 +99,13 @@ class Bank:
 
     # --- the person in front of the consent page ---------------------------------------------------------------
 
-    def decide(self, address: str, *, organization: str | None = None, decision: str = "allow", without: str = "") -> dict[str, str]:
+    def decide(
+        self, address: str, *, organization: str | None = None, decision: str = "allow", without: str = ""
+    ) -> dict[str, str]:
         """Open the consent page, untick the scopes `without`, press a button: the query that the browser comes back with."""
-        browser = httpx2.Client(transport=self.transport, follow_redirects=False)
-        page = browser.get(address)
-        assert page.status_code == httpx2.codes.OK, page.text[:500]
-        form = demo._Form(page.text)
-        fields = {**form.fields, "decision": decision}
-        if organization:
-            fields["organization_id"] = organization
-        scopes = [scope for scope in form.scopes if scope not in without.split()]
-        answer = browser.post(urljoin(str(page.url), form.action), data={**fields, "scope": scopes})
-        location = urlsplit(answer.headers["location"])
+        browser = Person(address, self.transport)
+        form = browser.get(address).form("/oauth2/auth")
+        form.fields["scope"] = [scope for scope in form.fields["scope"] if scope not in without.split()]
+        chosen = {"organization_id": organization} if organization else {}
+        location = urlsplit(browser.leave(form, decision=decision, **chosen))
         return {name: values[0] for name, values in parse_qs(location.query).items()}

@@ -132,7 +132,10 @@ def _postgres(request: pytest.FixtureRequest, folder: Path) -> Iterator[Database
 
 @pytest.fixture
 def statements() -> Callable[[Database], AbstractContextManager[list[str]]]:
-    """`with statements(database) as seen:` collects the SQL statements of the block (not the BEGINs)."""
+    """Collects the SQL statements of a block, BEGINs excepted.
+
+    Use: `with statements(database) as seen: …`
+    """
 
     @contextmanager
     def collecting(database: Database) -> Iterator[list[str]]:

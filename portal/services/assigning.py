@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -140,7 +140,7 @@ def open_cents(session: Session, transaction: Transaction) -> int:
     return transaction.amount_cents - int(used or 0)
 
 
-def standing_of(receipt_id: str) -> object:
+def standing_of(receipt_id: str) -> Select[Assignment]:
     """The standing assignments of a receipt."""
     return select(Assignment).where(Assignment.receipt_id == receipt_id, Assignment.withdrawn_at.is_(None))
 

@@ -76,7 +76,7 @@ def import_transactions(ports: Ports, lease: Lease) -> None:
 class _Progress:
     """Counts of the run, and the accounts that an earlier start has finished already."""
 
-    counts: dict[str, int]
+    counts: dict[str, Any]
     skipped: dict[str, int]
     done: list[str]
 
@@ -91,7 +91,9 @@ class _Progress:
 
 def _keep_accounts(session: Session, lease: Lease, rows: tuple[BankAccountRow, ...], now: datetime) -> list[BankAccount]:
     """Upsert by IBAN (ids may change when a client reconnects); accounts that are gone stay, inactive."""
-    held = {a.iban or a.qonto_id: a for a in session.scalars(select(BankAccount).where(BankAccount.client_id == lease.client_id))}
+    assert lease.connection_id is not None
+    accounts = session.scalars(select(BankAccount).where(BankAccount.client_id == lease.client_id))
+    held = {account.iban or account.qonto_id: account for account in accounts}
     listed = set()
     for row in rows:
         key = row.iban or row.id

@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 
 from portal.db import new_id
 from portal.domain.eligibility import Eligibility, SkipReason, decide
+from portal.domain.matching import ReviewReason
 from portal.domain.tax_years import Scope
 from portal.errors import ConsentEnded, QontoError, StorageError, Unavailable
 from portal.media import Media, safe_file_name, sniff
@@ -489,7 +490,7 @@ class _Page:
 
     def _flag(self, receipt: Receipt) -> None:
         self.session.flush()
-        assigning.withdraw(self.session, receipt=receipt, now=self.now, reason=assigning.ReviewReason.SOURCE_CHANGED)
+        assigning.withdraw(self.session, receipt=receipt, now=self.now, reason=ReviewReason.SOURCE_CHANGED)
 
     def _skip(self, row: InvoiceRow, reason: SkipReason) -> None:
         self.counts.skipped[reason.value] += 1

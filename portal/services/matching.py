@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
@@ -46,16 +47,16 @@ def match_client(ports: Ports, lease: Lease) -> None:
         covered = _covered_until(session, lease.client_id)
     decisions = match(facts, transactions, declined=declined, covered_until=covered)
     decisions.sort(key=_gives_room, reverse=True)  # a netted credit note makes the room that the invoices beside it need
-    counts = {"total": len(decisions), "seen": 0, "new": 0, "updated": 0, "unchanged": 0}
+    counts: dict[str, Any] = {"total": len(decisions), "seen": 0, "new": 0, "updated": 0, "unchanged": 0}
     for start in range(0, len(decisions), CHUNK):
         chunk = decisions[start : start + CHUNK]
         with ports.database.write() as session:
             now = ports.clock.now()
             queue_up(session, lease.client_id)
             held = _candidates(session, [decision.receipt for decision in chunk])
-            receipts = _receipts(session, versions, [decision.receipt for decision in chunk])
+            unchanged = _receipts(session, versions, [decision.receipt for decision in chunk])
             for decision in chunk:
-                outcome = _apply(session, decision, receipts.get(decision.receipt), held[decision.receipt], now)
+                outcome = _apply(session, decision, unchanged.get(decision.receipt), held[decision.receipt], now)
                 counts[outcome] += 1
             counts["seen"] += len(chunk)
             running.advance(session, lease, **counts)

@@ -29,7 +29,7 @@ WORDS = {
     429: (_("Please wait a moment"), _("Too many requests. Please wait a moment and try again.")),
     500: (_("Something went wrong"), _("This is our fault, not yours. Please try again. If it stays, tell us the number below.")),
     502: (_("Qonto does not answer"), _("Qonto cannot be reached at the moment. We try again by ourselves.")),
-    503: (_("We are away for a moment"), _("The portal cannot be reached at the moment. Please try again in a minute.")),
+    503: (_("Briefly unavailable"), _("The portal cannot be reached at the moment. Please try again in a minute.")),
 }
 RETRY_AFTER = 60  #: seconds, where an error does not say
 SHOWN_IN_PLACE = {409, 422}  #: statuses whose answers htmx puts into the page (`htmx-config` in base.html)

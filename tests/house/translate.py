@@ -13,7 +13,7 @@ from babel.messages.pofile import read_po, write_po
 
 from tests.house import texts
 
-LANGUAGES = ("de", "en")
+LANGUAGES = ("de",)  #: English needs no words of its own: what has no translation is shown as it stands in the source
 NOISE = re.compile(
     r'^"(?:POT-Creation-Date|PO-Revision-Date|Last-Translator|Language-Team|Generated-By|Report-Msgid-Bugs-To'
     r'|Project-Id-Version):.*\n(?:"(?![\w-]+:).*\n)?',
@@ -22,10 +22,8 @@ NOISE = re.compile(
 
 
 def main(folder: Path = texts.TRANSLATIONS) -> int:
-    """English needs no words of its own: what has no translation is shown as it stands in the source."""
+    """Every language in turn."""
     source = texts.catalog()
-    folder.mkdir(exist_ok=True)
-    (folder / "messages.pot").write_text(_written(source))
     for language in LANGUAGES:
         path = folder / language / "LC_MESSAGES" / "messages.po"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,9 +33,7 @@ def main(folder: Path = texts.TRANSLATIONS) -> int:
         path.write_text(_written(kept))
         with path.with_suffix(".mo").open("wb") as compiled:
             write_mo(compiled, kept)
-        empty = (
-            [] if language == "en" else [str(message.id) for message in kept if message.id and not is_translated(message.string)]
-        )
+        empty = [message for message in kept if message.id and not is_translated(message.string)]
         print(f"{path}: {len(kept)} texts ({before} before), {len(kept.obsolete)} no longer used, {len(empty)} without words")
     return 0
 
@@ -50,7 +46,7 @@ def is_translated(words: str | tuple[str, ...] | list[str]) -> bool:
 def _written(catalog: Catalog) -> str:
     catalog.header_comment = ""
     out = io.BytesIO()
-    write_po(out, catalog, width=120, no_location=True, sort_output=True, include_previous=False)
+    write_po(out, catalog, width=120, no_location=True, sort_output=True, include_previous=False, ignore_obsolete=True)
     return NOISE.sub("", out.getvalue().decode()).lstrip("#\n")
 
 

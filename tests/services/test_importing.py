@@ -14,7 +14,7 @@ from sqlalchemy import func, select, text, update
 from jobs.runs import execute_run
 from portal.domain.matching import Allocation
 from portal.models import AuditEvent, Base, Connection, Document, Preview, Receipt, Run, SkippedInvoice
-from portal.services import assigning, connecting, engaging, running
+from portal.services import assigning, connecting, engaging
 from tests import factories
 from tests.story import Story
 
@@ -68,7 +68,9 @@ def _digest(story: Story) -> str:
         for model in (Receipt, Document, Preview, SkippedInvoice):
             for row in session.execute(select(*[c for c in model.__table__.columns if c.key != "seen_at"]).order_by(model.id)):
                 seen.update(repr(tuple(row)).encode())
-        seen.update(str(session.scalar(select(func.count()).select_from(AuditEvent).where(~AuditEvent.tag.startswith("run.")))).encode())
+        seen.update(
+            str(session.scalar(select(func.count()).select_from(AuditEvent).where(~AuditEvent.tag.startswith("run.")))).encode()
+        )
     return seen.hexdigest()
 
 
@@ -202,7 +204,12 @@ def test_a_skipped_invoice_is_looked_at_again_when_it_is_paid(imported: Story) -
 
 @pytest.mark.parametrize(
     "change",
-    [{"total_amount": _money(4712)}, {"status": "to_pay"}, {"invoice_number": "NEU-2026-002"}, {"supplier_name": "Ganz andere AG"}],
+    [
+        {"total_amount": _money(4712)},
+        {"status": "to_pay"},
+        {"invoice_number": "NEU-2026-002"},
+        {"supplier_name": "Ganz andere AG"},
+    ],
 )
 def test_a_material_change_takes_an_assigned_receipt_back_to_a_person(imported: Story, change: dict[str, Any]) -> None:
     row = _assigned(imported)
@@ -322,9 +329,7 @@ def test_a_late_twin_is_still_the_preferred_view(story: Story) -> None:
         ("huge", {"bytes": 60 * 1024 * 1024}, "too_big", "failed"),
     ],
 )
-def test_bad_files_are_named(
-    imported: Story, fault: str, arguments: dict[str, Any], problem: str, state: str
-) -> None:
+def test_bad_files_are_named(imported: Story, fault: str, arguments: dict[str, Any], problem: str, state: str) -> None:
     row = _paid(imported)
     imported.bank.fault(fault, match={"path": "/files/*"}, **arguments)
     imported.sync("documents", hours=1)
@@ -522,9 +527,7 @@ def _assigned(story: Story) -> dict[str, Any]:
         account = factories.bank_account(session, story.client, link, now=now)
         line = factories.transaction(session, account, "t-1", 4711, now=now, remittance="NEU-2026-001")
         own = session.get_one(Receipt, receipt.id)
-        assigning.assign(
-            session, receipt=own, allocations=[Allocation(line.id, 4711)], seen_version=own.version, now=now
-        )
+        assigning.assign(session, receipt=own, allocations=[Allocation(line.id, 4711)], seen_version=own.version, now=now)
     story.work("matching", "previews")
     assert story.receipts()[row["id"]].state == "assigned"
     return row

@@ -23,7 +23,9 @@ ORIGIN = "http://127.0.0.1:5050"
 COOKIE = "__Host-session"
 HTMX = {"HX-Request": "true", "HX-Current-URL": f"{ORIGIN}/receipts"}
 TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
-ALWAYS_NEW = re.compile(rb'(csrf_token" value|X-CSRFToken&#34;: &#34;|X-CSRFToken": "|name="csrf_token" type="hidden" value)[="]*[^"]*"')
+ALWAYS_NEW = re.compile(
+    rb'(csrf_token" value|X-CSRFToken&#34;: &#34;|X-CSRFToken": "|name="csrf_token" type="hidden" value)[="]*[^"]*"'
+)
 
 
 class Visitor:
@@ -33,6 +35,7 @@ class Visitor:
         self.site = site
         self.ports: Ports = site.extensions["ports"]
         self.client = site.test_client()
+        self.client.environ_base["HTTP_ACCEPT_LANGUAGE"] = "en"
         self.token = ""
 
     def get(self, path: str, **kwargs: Any) -> TestResponse:

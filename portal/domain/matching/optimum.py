@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -62,7 +62,8 @@ def _solve(component: list[Evidence]) -> None:
         table = np.zeros((len(rows), len(columns)))
         for cell, gain in gains.items():
             table[cell] = gain
-        chosen = zip(*(side.tolist() for side in linear_sum_assignment(table, maximize=True)), strict=True)
+        rows_taken, columns_taken = linear_sum_assignment(table, maximize=True)
+        chosen: Iterable[tuple[int, int]] = zip(rows_taken.tolist(), columns_taken.tolist(), strict=True)
     else:
         chosen = _solve_sparse(gains, len(rows), len(columns))
     for cell in chosen:

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
+from portal.models import Run
 from portal.services import deciding, firm_pages, syncing
 from portal.web.access import actor, admin, ports
 from portal.web.htmx import notice
@@ -52,7 +53,7 @@ def audit() -> ResponseReturnValue:
     return render_template("admin/audit.html", events=events)
 
 
-def _started(runs: list) -> ResponseReturnValue:  # type: ignore[type-arg]
+def _started(runs: list[Run]) -> ResponseReturnValue:
     for run in runs:
         deciding.start(ports(), run)
     if runs:

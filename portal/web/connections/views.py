@@ -51,7 +51,7 @@ def callback() -> ResponseReturnValue:
         ports(), actor=actor(), state=given.get("state", ""), code=given.get("code", ""), error=given.get("error", "")
     )
     if result.ending is connecting.Ending.CONNECTED:
-        notice(_("Your Qonto account is connected. The first import has started."))
+        notice(_("Qonto is connected. The first import has started."))
         return redirect(url_for("connections.index", client=result.client_id), 303)
     status = 400 if result.ending is connecting.Ending.INVALID else 200
     return render_template("connections/ending.html", result=result), status
@@ -102,5 +102,5 @@ def before_disconnecting(connection_id: str) -> ResponseReturnValue:
 def disconnect(connection_id: str) -> ResponseReturnValue:
     """End the consent; documents stay."""
     connecting.disconnect(ports(), actor=actor(), connection_id=connection_id)
-    notice(_("The connection has ended. Your documents stay here."))
+    notice(_("The connection has ended. What came in stays here."))
     return redirect(url_for("connections.index"), 303)
