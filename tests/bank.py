@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,6 +20,7 @@ from portal.services.budgeting import new_budget
 from portal.services.token_keeping import TokenKeeper
 from portal.settings import Settings
 from portal.simulator import create_simulator
+from portal.simulator.server import listen
 
 
 class Bank:
@@ -109,3 +112,28 @@ class Bank:
         chosen = {"organization_id": organization} if organization else {}
         location = urlsplit(browser.leave(form, decision=decision, **chosen))
         return {name: values[0] for name, values in parse_qs(location.query).items()}
+
+
+class BankOnSocket(Bank):
+    """The same simulator behind a real socket of this machine: answers can hang, drip and break."""
+
+    @classmethod
+    @contextmanager
+    def listening(cls, clock: FixedClock) -> Iterator[BankOnSocket]:
+        """It serves while the block lasts; calls that hang then are left alone."""
+        server = listen(lambda environ, start: bank.app(environ, start), 0)
+        bank = cls(f"http://127.0.0.1:{server.server_address[1]}", clock)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield bank
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+    def gateway(self, settings: Settings, database: Database, clock: Clock, keyring: KeyRing) -> tuple[OAuth, Qonto]:
+        """The product's own doors with their own connections."""
+        oauth = OAuth(settings)
+        keeper = TokenKeeper(database, keyring, oauth, clock, settings)
+        return oauth, Qonto(settings, keeper, new_budget(settings, database))

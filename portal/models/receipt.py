@@ -51,9 +51,9 @@ class Receipt(HasId, Base):
     document_state: Mapped[str]  #: complete, waiting (the bank has none yet), fetching, failed
     document_problem: Mapped[str | None]  #: why a file could not be had: gone, too_big, refused, …
     document_tries: Mapped[int] = mapped_column(default=0)  #: failed fetches of the current files
-    is_changed_at_source: Mapped[bool] = mapped_column(
-        default=False
-    )  #: differs from what was assigned; shown until a person decided
+    best_score: Mapped[float | None]  #: of its best candidate while in review; None: there is no candidate
+    #: differs from what was assigned; shown until a person decided
+    is_changed_at_source: Mapped[bool] = mapped_column(default=False)
     version: Mapped[int] = mapped_column(default=1)  #: grows with each change; a stale page is refused by it
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

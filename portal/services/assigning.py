@@ -147,6 +147,7 @@ def standing_of(receipt_id: str) -> Select[Assignment]:
 
 def _to_review(receipt: Receipt, reason: ReviewReason, now: datetime) -> None:
     receipt.state, receipt.review_reason, receipt.in_review_since = "in_review", reason.value, now
+    receipt.best_score = None  # the next matching looks again
     receipt.set_aside_reason, receipt.updated_at = None, now
     receipt.is_changed_at_source = reason is ReviewReason.SOURCE_CHANGED
 

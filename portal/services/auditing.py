@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 
@@ -95,6 +95,16 @@ def acting(origin: Origin, *, key: str) -> Iterator[None]:
     finally:
         _origin.reset(origin_token)
         _key.reset(key_token)
+
+
+@contextmanager
+def becoming(actor: str) -> Iterator[None]:
+    """Inside, the same request or job acts as somebody else: a visitor who has just shown who he is."""
+    token = _origin.set(replace(_origin.get(), actor=actor))
+    try:
+        yield
+    finally:
+        _origin.reset(token)
 
 
 def current_actor() -> str:

@@ -24,7 +24,7 @@ from portal.errors import Conflict, NotFound, Rejected
 from portal.models import OneTimeCode, Role, User, UserSession
 from portal.ports import Ports
 from portal.services import hashing, throttling
-from portal.services.auditing import Tag, record
+from portal.services.auditing import Tag, becoming, record
 from portal.services.throttling import Limit, counted
 
 FIRST_ADMIN = "first_admin"
@@ -159,7 +159,8 @@ def sign_in(ports: Ports, *, email: str, password: str, address: str) -> User:
                 unchanged = (User.id == user.id, User.password_hash == user.password_hash)
                 session.execute(update(User).where(*unchanged).values(password_hash=fresh_hash))
             if not user.needs_second_factor:
-                record(session, Tag.USER_SIGNED_IN, subject=f"user:{user.id}", at=now, has_second_factor=False)
+                with becoming(user.id):
+                    record(session, Tag.USER_SIGNED_IN, subject=f"user:{user.id}", at=now, has_second_factor=False)
     return user
 
 

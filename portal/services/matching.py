@@ -99,6 +99,8 @@ def _propose(session: Session, receipt: Receipt, held: list[Candidate], found: I
 
     One that is proposed again keeps its row: the page that a person is looking at names it.
     """
+    found = list(found)
+    receipt.best_score = found[0].score if found else None
     known = {json.dumps(candidate.allocations, sort_keys=True): candidate for candidate in held}
     is_changed = False
     for rank, facts in enumerate(found, start=1):

@@ -37,7 +37,7 @@ class Filters:
 
     client_id: str = ""
     reason: str = ""
-    sort: str = "ready"  #: ready (what has candidates, then oldest), oldest, newest, amount
+    sort: str = "ready"  #: ready (what can be decided, the surest first), oldest, newest, amount
     receipt_id: str = ""
 
 
@@ -175,11 +175,12 @@ def _queue(client_ids: list[str], filters: Filters) -> Select[Receipt, Client]:
     if filters.reason:
         query = query.where(Receipt.review_reason == filters.reason)
     is_waiting = case((Receipt.review_reason == "no_transaction_yet", 1), else_=0)  # nothing can be decided there yet
+    surest = Receipt.best_score.desc().nulls_last()
     order = {
         "newest": (Receipt.in_review_since.desc(), Receipt.sequence.desc()),
         "amount": (func.abs(Receipt.amount_cents).desc().nulls_last(), Receipt.sequence),
         "oldest": (Receipt.in_review_since, Receipt.sequence),
-    }.get(filters.sort, (is_waiting, Receipt.in_review_since, Receipt.sequence))
+    }.get(filters.sort, (is_waiting, surest, Receipt.in_review_since, Receipt.sequence))
     return query.order_by(*order, Receipt.id)
 
 

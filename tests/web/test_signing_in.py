@@ -39,7 +39,8 @@ def test_a_client_signs_in_and_lands_on_the_receipts(site: Flask, world: World, 
     answer = visitor.sign_in(world.ours.owner)
     assert (answer.status_code, answer.location) == (303, "/")
     assert visitor.get("/").location == "/receipts"
-    assert [event.subject for event in events(ports, "user.signed_in")] == [f"user:{world.ours.owner.id}"]
+    owner = world.ours.owner.id
+    assert [(event.actor, event.subject) for event in events(ports, "user.signed_in")] == [(owner, f"user:{owner}")]
 
 
 @pytest.mark.parametrize(("who", "home"), [("staff", "/review"), ("admin", "/admin")])

@@ -1,4 +1,7 @@
-"""A browser without a screen: keeps its cookie and the CSRF token of the last page, as htmx and forms do."""
+"""A browser without a screen: keeps its cookie and the CSRF token of the last page, as htmx and forms do.
+
+Whatever page it opens is looked at: `tests/pages.py` lists what no page may have.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from typing import Any
 
 import pyotp
 from flask import Flask
+from flask_wtf.csrf import generate_csrf
 from sqlalchemy import select, update
+from werkzeug.http import parse_cookie
 from werkzeug.test import TestResponse
 
 from portal.db import Database
@@ -17,7 +22,9 @@ from portal.models import Base, Role, User
 from portal.ports import Ports
 from portal.services import authenticating
 from portal.services.auditing import Origin, acting
+from portal.web import sessions
 from tests.factories import PASSWORD
+from tests.pages import Page
 
 ORIGIN = "http://127.0.0.1:5050"
 COOKIE = "__Host-session"
@@ -55,16 +62,34 @@ class Visitor:
         return answer
 
     def sign_in_fully(self, user: User) -> Visitor:
-        """With the second factor, where the user needs one."""
+        """As after password and second factor; `test_signing_in.py` walks through the doors themselves."""
         if user.role != Role.CLIENT.value:
             totp_of(self.ports, user)
-        assert self.sign_in(user).status_code == 303
-        if user.role != Role.CLIENT.value:
-            answer = self.post("/sign-in/second-factor", {"code": fresh_code(self.ports, user)})
-            assert answer.status_code == 303, answer.text
-        self.get("/profile")
-        assert self.token
+        with self.site.test_request_context("/", base_url=ORIGIN):
+            sessions.begin(user)
+            if user.role != Role.CLIENT.value:
+                sessions.raise_rights(self.ports.clock.now())
+            opened, answer = sessions.current(), self.site.response_class()
+            self.site.session_interface.save_session(self.site, opened, answer)
+            self.token = generate_csrf()
+        self.cookie = parse_cookie(answer.headers["Set-Cookie"])[COOKIE]
         return self
+
+    def page(self, path: str, **kwargs: Any) -> Page:
+        """Open a page that is there."""
+        answer = self.get(path, **kwargs)
+        assert answer.status_code == 200, f"{path} answers {answer.status_code}: {answer.text[:500]}"
+        return Page(answer.text)
+
+    def follow(self, answer: TestResponse) -> Page:
+        """Go where a browser without JavaScript goes after a form."""
+        assert answer.status_code == 303, f"{answer.status_code}: {answer.text[:500]}"
+        return self.page(answer.location)
+
+    def send(self, page: Page, action: str, *, fragment: bool = False, **changed: Any) -> TestResponse:
+        """Press the button of the form that goes to this path; `fragment`: as htmx does."""
+        fields = {**page.form(action).fields, **{name: str(value) for name, value in changed.items()}}
+        return self.post(action, fields, token=fields.pop("csrf_token"), headers=HTMX if fragment else None)
 
     @property
     def cookie(self) -> str:
@@ -76,8 +101,12 @@ class Visitor:
         self.client.set_cookie(COOKIE, value, domain="127.0.0.1")
 
     def _seen(self, answer: TestResponse) -> TestResponse:
-        if answer.mimetype == "text/html" and (found := TOKEN.search(answer.text)):
-            self.token = found[1]
+        if answer.mimetype == "text/html" and answer.data:
+            asked = answer.request
+            faults = Page(answer.text).faults
+            assert not faults, f"{asked.method} {asked.path}: {faults}"
+            if found := TOKEN.search(answer.text):
+                self.token = found[1]
         return answer
 
 

@@ -288,6 +288,7 @@ def upgrade() -> None:
         sa.Column("document_state", sa.String(), nullable=False),
         sa.Column("document_problem", sa.String(), nullable=True),
         sa.Column("document_tries", sa.Integer(), nullable=False),
+        sa.Column("best_score", sa.Double(), nullable=True),
         sa.Column("is_changed_at_source", sa.Boolean(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
