@@ -368,6 +368,10 @@ def environment_for(data_dir: Path, port: int, simulator_port: int, *, is_alone:
     ours = {name: value for name, value in os.environ.items() if not (is_alone and OWN_SETTINGS.fullmatch(name))}
     bank = f"http://127.0.0.1:{simulator_port}"
     return {
+        "FIRM_NAME": "Kanzlei Elbtor Steuerberatung",
+        "FIRM_CONTACT_EMAIL": "kontakt@kanzlei.example",
+        "FIRM_CONTACT_PHONE": "040 5550 1234",
+        "FIRM_ACCOUNTANT_EMAIL": "qonto@kanzlei.example",
         **ours,
         "PYTHONPATH": str(ROOT),
         "DATA_DIR": str(data_dir),

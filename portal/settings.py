@@ -21,14 +21,13 @@ class BadSetting(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Firm:
-    """The tax firm whose portal this is, as its clients see it."""
+    """The tax firm whose portal this is, as its clients see it. The stand-ins are only accepted on loopback."""
 
-    name: str = "Kanzlei Elbtor Steuerberatung"
-    contact_email: str = "kontakt@kanzlei.example"
+    name: str = "Muster Steuerberatung"
+    contact_email: str = "kontakt@firm.example"
     contact_phone: str = ""
-    accountant_email: str = "qonto@kanzlei.example"
+    accountant_email: str = "qonto@firm.example"  #: whom clients invite to their Qonto account
     booking_url: str = ""
-    logo: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +90,10 @@ class Settings:
         public = urlsplit(self.public_url)
         if public.scheme != "https" and public.hostname not in LOOPBACK:
             raise BadSetting("PUBLIC_URL must begin with https:// unless it is a loopback address.")
+        if public.hostname not in LOOPBACK:
+            for name in ("name", "contact_email", "accountant_email"):
+                if getattr(self.firm, name) in {"", getattr(Firm(), name)}:
+                    raise BadSetting(f"FIRM_{name.upper()} is missing: the clients see it.")
         for name, address in (("QONTO_API_URL", self.qonto_api_url), ("QONTO_OAUTH_URL", self.qonto_oauth_url)):
             parts = urlsplit(address)
             if parts.scheme != "https" and parts.hostname not in LOOPBACK:
@@ -151,9 +154,8 @@ class Settings:
                 name=env.get("FIRM_NAME", firm.name),
                 contact_email=env.get("FIRM_CONTACT_EMAIL", firm.contact_email),
                 contact_phone=env.get("FIRM_CONTACT_PHONE", firm.contact_phone),
-                accountant_email=env.get("ACCOUNTANT_EMAIL", firm.accountant_email),
-                booking_url=env.get("BOOKING_URL", firm.booking_url),
-                logo=env.get("FIRM_LOGO", firm.logo),
+                accountant_email=env.get("FIRM_ACCOUNTANT_EMAIL", firm.accountant_email),
+                booking_url=env.get("FIRM_BOOKING_URL", firm.booking_url),
             ),
             timing=Timing() if scale == 1 else Timing().scaled(scale),
             request_rate=float(env.get("REQUEST_RATE", "12")),
