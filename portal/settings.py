@@ -87,23 +87,26 @@ class Settings:
             raise BadSetting("SECRET_KEY is too short: use at least 32 random characters.")
         if not self.token_keys:
             raise BadSetting("TOKEN_KEYS is empty: at least one key is needed.")
-        public = urlsplit(self.public_url)
-        if public.scheme != "https" and public.hostname not in LOOPBACK:
-            raise BadSetting("PUBLIC_URL must begin with https:// unless it is a loopback address.")
-        if public.hostname not in LOOPBACK:
-            for name in ("name", "contact_email", "accountant_email"):
-                if getattr(self.firm, name) in {"", getattr(Firm(), name)}:
-                    raise BadSetting(f"FIRM_{name.upper()} is missing: the clients see it.")
-        for name, address in (("QONTO_API_URL", self.qonto_api_url), ("QONTO_OAUTH_URL", self.qonto_oauth_url)):
-            parts = urlsplit(address)
-            if parts.scheme != "https" and parts.hostname not in LOOPBACK:
-                raise BadSetting(f"{name} must begin with https:// unless it is a loopback address.")
+        for name in ("public_url", "qonto_api_url", "qonto_oauth_url"):
+            address = urlsplit(getattr(self, name))
+            if address.scheme != "https" and address.hostname not in LOOPBACK:
+                raise BadSetting(f"{name.upper()} must begin with https:// unless it is a loopback address.")
+        if urlsplit(self.public_url).hostname not in LOOPBACK:
+            self._refuse_stand_ins()
         if not self.is_simulator:
-            if self.clock_offset_file:
-                raise BadSetting("CLOCK_OFFSET_FILE is only accepted with the simulator on loopback.")
-            for origin in self.qonto_file_origins:
-                if not origin.startswith("https://") or urlsplit(origin).hostname in LOOPBACK:
-                    raise BadSetting("QONTO_FILE_ORIGINS must be https:// addresses outside this machine.")
+            self._refuse_simulation()
+
+    def _refuse_stand_ins(self) -> None:
+        for name in ("name", "contact_email", "accountant_email"):
+            if getattr(self.firm, name) in {"", getattr(Firm(), name)}:
+                raise BadSetting(f"FIRM_{name.upper()} is missing: the clients see it.")
+
+    def _refuse_simulation(self) -> None:
+        if self.clock_offset_file:
+            raise BadSetting("CLOCK_OFFSET_FILE is only accepted with the simulator on loopback.")
+        for origin in self.qonto_file_origins:
+            if not origin.startswith("https://") or urlsplit(origin).hostname in LOOPBACK:
+                raise BadSetting("QONTO_FILE_ORIGINS must be https:// addresses outside this machine.")
 
     @property
     def is_simulator(self) -> bool:
