@@ -19,7 +19,7 @@ from portal.db import Database
 from portal.errors import QontoError, Unavailable
 from portal.qonto.budget import Unlimited
 from portal.qonto.client import OneToken, Qonto
-from tests.qonto.wire import QUICK, raw_server, settings
+from tests.qonto.wire import QUICK, ask, raw_server, settings
 
 Answering = Callable[[socket.socket, bytes], None]
 
@@ -70,7 +70,7 @@ BOMB = gzip.compress(bytes(64 * 1024 * 1024))
 def test_each_fault_has_its_code(tmp_path: Path, answer: Answering, code: str, tries: int | None) -> None:
     with raw_server(answer) as (url, seen):
         with pytest.raises(Unavailable) as caught:
-            Qonto(settings(tmp_path, url), OneToken("t"), Unlimited()).organization("c")
+            ask(settings(tmp_path, url))
         assert caught.value.code == code
         assert len(seen) <= 4
         if tries:
@@ -110,7 +110,7 @@ def test_a_foreign_certificate_is_refused(tmp_path: Path) -> None:
         thread.start()
         url = f"https://127.0.0.1:{listener.getsockname()[1]}"
         with pytest.raises(Unavailable) as caught:
-            Qonto(settings(tmp_path, url), OneToken("t"), Unlimited()).organization("c")
+            ask(settings(tmp_path, url))
         thread.join(5)
     assert caught.value.code == "tls"
 
@@ -119,7 +119,7 @@ def test_redirects_are_not_followed(tmp_path: Path) -> None:
     with raw_server(sends(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")) as (elsewhere, asked):
         moved = f"HTTP/1.1 302 Found\r\nLocation: {elsewhere}/v2/organization\r\nContent-Length: 0\r\n\r\n".encode()
         with raw_server(sends(moved)) as (url, seen), pytest.raises(QontoError) as caught:
-            Qonto(settings(tmp_path, url), OneToken("t"), Unlimited()).organization("c")
+            ask(settings(tmp_path, url))
     assert (caught.value.code, caught.value.permanent, len(seen), asked) == ("redirect", True, 1, [])
 
 
@@ -139,8 +139,10 @@ def test_a_healed_fault_is_not_noticed(tmp_path: Path) -> None:
 def test_a_person_waits_ten_seconds_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("portal.qonto.client.PATIENCE_OF_A_PERSON", 0.7)
     slow = replace(QUICK, call_deadline=60.0, read_timeout=20.0)
-    with raw_server(drips(HEAD, b"")) as (url, seen), pytest.raises(Unavailable) as caught:
-        Qonto(settings(tmp_path, url, timing=slow), OneToken("t"), Unlimited()).over(OneToken("u")).organization("c")
+    with raw_server(drips(HEAD, b"")) as (url, seen):
+        at = settings(tmp_path, url, timing=slow)
+        with closing(Qonto(at, OneToken("t"), Unlimited())) as gateway, pytest.raises(Unavailable) as caught:
+            gateway.over(OneToken("u")).organization("c")
     assert (caught.value.code, len(seen)) == ("deadline", 1)
     assert b"Bearer u" in seen[0]
 

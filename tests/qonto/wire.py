@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,12 @@ class Scripted:
 def qonto(bank: Scripted, at: Settings, tokens: Any = None, budget: Any = None) -> Qonto:
     """The gateway over a scripted bank."""
     return Qonto(at, tokens or OneToken("token-1"), budget or Unlimited(), transport=bank.transport)
+
+
+def ask(at: Settings) -> None:
+    """One call over a real socket, which is let go afterwards."""
+    with closing(Qonto(at, OneToken("t"), Unlimited())) as gateway:
+        gateway.organization("c")
 
 
 @contextmanager
