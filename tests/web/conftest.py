@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from flask import Flask
+from jinja2 import BytecodeCache, FileSystemBytecodeCache
 
 from portal import create_app
 from portal.models import User
@@ -12,10 +13,18 @@ from tests.factories import World
 from tests.web.visitor import Visit, Visitor
 
 
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> BytecodeCache:
+    """Each test has a site of its own; its templates are compiled once."""
+    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+
+
 @pytest.fixture
-def site(ports: Ports) -> Flask:  # not called `app`: pytest-flask would share one `g` between all requests of a test
+def site(ports: Ports, compiled: BytecodeCache) -> Flask:
+    """Not called `app`: pytest-flask would share one `g` between all requests of a test."""
     made = create_app(ports=ports)
     made.testing = True
+    made.jinja_env.bytecode_cache = compiled
     return made
 
 

@@ -45,14 +45,17 @@ class Visitor:
         self.client.environ_base["HTTP_ACCEPT_LANGUAGE"] = "en"
         self.token = ""
 
+    def open(self, method: str, path: str, form: dict[str, Any] | None = None, **kwargs: Any) -> TestResponse:
+        """With a form's fields as they are."""
+        return self._seen(self.client.open(path, method=method, data=form, buffered=True, **kwargs))
+
     def get(self, path: str, **kwargs: Any) -> TestResponse:
-        return self._seen(self.client.get(path, **kwargs))
+        return self.open("GET", path, **kwargs)
 
     def post(self, path: str, form: dict[str, Any] | None = None, *, token: str | None = None, **kwargs: Any) -> TestResponse:
         """As a form does; the token of the last page goes along unless another one is given (empty: none)."""
         token = self.token if token is None else token
-        fields = {**(form or {}), **({"csrf_token": token} if token else {})}
-        return self._seen(self.client.post(path, data=fields, **kwargs))
+        return self.open("POST", path, {**(form or {}), **({"csrf_token": token} if token else {})}, **kwargs)
 
     def sign_in(self, user: User, password: str = PASSWORD) -> TestResponse:
         """With the password alone."""
@@ -101,7 +104,7 @@ class Visitor:
         self.client.set_cookie(COOKIE, value, domain="127.0.0.1")
 
     def _seen(self, answer: TestResponse) -> TestResponse:
-        if answer.mimetype == "text/html" and answer.data:
+        if answer.mimetype == "text/html" and answer.data and not answer.location:
             asked = answer.request
             faults = Page(answer.text).faults
             assert not faults, f"{asked.method} {asked.path}: {faults}"

@@ -1,0 +1,140 @@
+"""Every route of the site: who may call it, and what a call needs. `test_access.py` fails for a route that is missing here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flask import Flask
+
+from portal.models import User
+from portal.web.access import Permission
+from tests.factories import PASSWORD, Books, World
+
+PUBLIC, HALF, ALL = Permission.PUBLIC, Permission.HALF_SIGNED_IN, Permission.SIGNED_IN
+STAFF, ADMIN, CLIENTS = Permission.STAFF, Permission.ADMIN, Permission.FOR_CLIENTS
+
+PERMISSIONS = {
+    ("static", "GET"): PUBLIC,
+    ("health.healthz", "GET"): PUBLIC,
+    ("health.readyz", "GET"): PUBLIC,
+    ("auth.sign_in", "GET"): PUBLIC,
+    ("auth.enter", "POST"): PUBLIC,
+    ("auth.first_admin", "GET"): PUBLIC,
+    ("auth.sign_up_first_admin", "POST"): PUBLIC,
+    ("profile.language", "POST"): PUBLIC,
+    ("auth.second_factor", "GET"): HALF,
+    ("auth.show_second_factor", "POST"): HALF,
+    ("auth.enrolment", "GET"): HALF,
+    ("auth.enrol", "POST"): HALF,
+    ("auth.sign_out", "POST"): HALF,
+    ("auth.home", "GET"): ALL,
+    ("help.index", "GET"): ALL,
+    ("profile.show", "GET"): ALL,
+    ("profile.change", "POST"): ALL,
+    ("profile.change_password", "POST"): ALL,
+    ("receipts.index", "GET"): ALL,
+    ("receipts.show", "GET"): ALL,
+    ("documents.download", "GET"): ALL,
+    ("documents.page", "GET"): ALL,
+    ("documents.preview", "GET"): ALL,
+    ("finances.accounts", "GET"): ALL,
+    ("connections.index", "GET"): ALL,
+    ("connections.show", "GET"): ALL,
+    ("connections.progress", "GET"): ALL,
+    ("connections.sync", "POST"): ALL,
+    ("connections.scope", "GET"): CLIENTS,
+    ("connections.connect", "POST"): CLIENTS,
+    ("connections.callback", "GET"): CLIENTS,
+    ("connections.before_disconnecting", "GET"): CLIENTS,
+    ("connections.disconnect", "POST"): CLIENTS,
+    ("clients.index", "GET"): STAFF,
+    ("clients.show", "GET"): STAFF,
+    ("review.desk", "GET"): STAFF,
+    ("review.done", "GET"): STAFF,
+    ("review.assign", "POST"): STAFF,
+    ("review.withdraw", "POST"): STAFF,
+    ("review.set_aside", "POST"): STAFF,
+    ("review.reopen", "POST"): STAFF,
+    ("admin.cockpit", "GET"): ADMIN,
+    ("admin.audit", "GET"): ADMIN,
+    ("admin.resync", "POST"): ADMIN,
+    ("admin.resync_all", "POST"): ADMIN,
+}
+LAST = {"connections.disconnect": 1, "profile.change_password": 2, "auth.sign_out": 3}  #: what ends something comes last
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A route with everything that a successful call of it needs."""
+
+    endpoint: str
+    method: str
+    path: str
+    form: dict[str, str]
+
+    @property
+    def permission(self) -> Permission:
+        return PERMISSIONS[self.endpoint, self.method]
+
+
+def routes(site: Flask) -> set[tuple[str, str]]:
+    """(endpoint, method) of the whole map."""
+    return {(rule.endpoint, method) for rule in site.url_map.iter_rules() for method in rule.methods or () if _is_ours(method)}
+
+
+def with_arguments(site: Flask) -> set[tuple[str, str]]:
+    """Those with an id in their address."""
+    named = {rule.endpoint for rule in site.url_map.iter_rules() if any(one.endswith("_id") for one in rule.arguments)}
+    return {(endpoint, method) for endpoint, method in routes(site) if endpoint in named}
+
+
+def calls(site: Flask, books: Books, *methods: str) -> Iterator[Call]:
+    """Every route of the map, about these books."""
+    adapter = site.url_map.bind("127.0.0.1")
+    arguments = {rule.endpoint: rule.arguments for rule in site.url_map.iter_rules()}
+    for endpoint, method in sorted(routes(site), key=lambda route: (LAST.get(route[0], 0), route)):
+        if not methods or method in methods:
+            known = {**_arguments(books), "receipt_id": _receipt(endpoint, books).id}
+            path = adapter.build(endpoint, {name: known[name] for name in arguments[endpoint]})
+            yield Call(endpoint, method, path, form_of(endpoint, books) if method == "POST" else {})
+
+
+def allowed(world: World, permission: Permission) -> User:
+    """Somebody who may, and who sees `world.ours`."""
+    return {STAFF: world.staff, ADMIN: world.admin}.get(permission, world.ours.owner)
+
+
+def form_of(endpoint: str, books: Books) -> dict[str, str]:
+    """What a person would send, so that it works."""
+    version = str(_receipt(endpoint, books).version)
+    return {
+        "auth.enter": {"email": books.owner.email, "password": PASSWORD},
+        "auth.show_second_factor": {"code": "000000"},
+        "auth.enrol": {"code": "000000"},
+        "auth.sign_up_first_admin": {"code": "x", "name": "A", "email": "a@b.example", "password": "a very long password"},
+        "profile.language": {"language": "de"},
+        "profile.change": {"name": "Anders", "language": "en", "theme": "dark"},
+        "profile.change_password": {"old": PASSWORD, "new": "eine ganz neue Losung"},
+        "review.assign": {"candidate": books.candidate.id, "seen_version": version},
+        "review.withdraw": {"seen_version": version},
+        "review.set_aside": {"reason": "paid_in_cash", "seen_version": version},
+        "review.reopen": {"seen_version": version},
+    }.get(endpoint, {})
+
+
+def _receipt(endpoint: str, books: Books) -> object:
+    """Each decision about a receipt of its own, in the state that it needs."""
+    name = {"review.withdraw": "assigned", "review.reopen": "set_aside", "review.set_aside": "no_transaction"}
+    return books.receipts[name.get(endpoint, "open")]
+
+
+def _arguments(books: Books) -> dict[str, str]:
+    return {
+        "client_id": books.client.id, "connection_id": books.documents.id, "document_id": books.document.id,
+        "kind": "documents", "number": "1", "filename": "css/app.css",
+    }  # fmt: skip
+
+
+def _is_ours(method: str) -> bool:
+    return method not in {"HEAD", "OPTIONS"}
