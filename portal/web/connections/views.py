@@ -54,7 +54,8 @@ def callback() -> ResponseReturnValue:
         notice(_("Qonto is connected. The first import has started."))
         return redirect(url_for("connections.index", client=result.client_id), 303)
     status = 400 if result.ending is connecting.Ending.INVALID else 200
-    return render_template("connections/ending.html", result=result), status
+    elsewhere = url_for("connections.index", client=result.client_id or None)  # asking here again would show another ending
+    return render_template("connections/ending.html", result=result, stay_at=elsewhere), status
 
 
 @blueprint.get("/connections/<id:connection_id>")
