@@ -14,7 +14,10 @@ from dataclasses import dataclass
 import structlog
 from redis.exceptions import RedisError
 from rq import Queue as RqQueue
+from rq.executions import ExecutionRegistry
 from rq.registry import StartedJobRegistry
+from rq.utils import current_timestamp
+from rq.worker_registration import clean_worker_registry
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal import build_ports
@@ -50,20 +53,32 @@ def beat(ports: Ports) -> None:
 
 
 def tidy_redis(ports: Ports) -> None:
-    """Let RQ forget jobs of workers that died: by itself it looks only every few minutes. Their runs start again from the row."""
+    """Let RQ forget jobs of workers that died; the workers leave that to us. Their runs start again from the row."""
     if ports.queue.redis is None:
         return
     for name in QUEUES:
-        queue = RqQueue(name, connection=ports.queue.redis, serializer="json")
-        started = StartedJobRegistry(queue=queue)
-        started.cleanup()
-        between = queue.intermediate_queue
-        for job_id in set(between.get_job_ids()) - set(started.get_job_ids()):
-            between.set_first_seen(job_id)
-            if between.should_be_cleaned_up(job_id):  # taken from the queue a minute ago and never started
-                between.remove(job_id)
-                if job := queue.fetch_job(job_id):
-                    job.delete()
+        forget_dead(RqQueue(name, connection=ports.queue.redis, serializer="json"))
+
+
+def forget_dead(queue: RqQueue) -> None:
+    """Remove what workers of this queue left that died: jobs they executed, jobs they had only taken, their own names.
+
+    RQ (2.12) looks for the executions of a forgotten job by a list that outlives them by a minute, and what it does not find ends
+    the process: so the list goes first.
+    """
+    redis, now, started = queue.connection, current_timestamp(), StartedJobRegistry(queue=queue)
+    for job_id in started.get_expired_job_ids(now):
+        redis.delete(ExecutionRegistry(job_id, redis).key)
+    started.cleanup(now)
+    clean_worker_registry(queue)
+    between = queue.intermediate_queue
+    for job_id in set(between.get_job_ids()) - set(started.get_job_ids(cleanup=False)):
+        between.set_first_seen(job_id)
+        if between.should_be_cleaned_up(job_id):  # taken from the queue a minute ago and never started
+            between.remove(job_id)
+            if job := queue.fetch_job(job_id):
+                redis.delete(ExecutionRegistry(job_id, redis).key)
+                job.delete()
 
 
 def forget_sessions(ports: Ports) -> None:

@@ -12,7 +12,14 @@ from portal.log import configure
 from portal.queue import QUEUES
 from portal.settings import BadSetting, Settings
 
-MONITORING_SECONDS, MAINTENANCE_SECONDS, WORKER_TTL_SECONDS = 10, 30, 45
+MONITORING_SECONDS, WORKER_TTL_SECONDS = 10, 45
+
+
+class QueueWorker(Worker):
+    """RQ's worker without its maintenance: what a dead worker left could end it (`jobs.ticker.forget_dead` cleans up instead)."""
+
+    def run_maintenance_tasks(self) -> None:
+        """Nothing is left to do."""
 
 
 def main(argv: list[str]) -> int:
@@ -27,13 +34,12 @@ def main(argv: list[str]) -> int:
         return 2
     redis = Redis.from_url(settings.redis_url)
     check_policy(redis)
-    worker = Worker(
+    worker = QueueWorker(
         [Queue(argv[0], connection=redis, serializer="json")],
         connection=redis,
         serializer="json",
         worker_ttl=WORKER_TTL_SECONDS,
         job_monitoring_interval=MONITORING_SECONDS,
-        maintenance_interval=MAINTENANCE_SECONDS,
     )
     worker.work(logging_level="WARNING", with_scheduler=False)
     return 0
