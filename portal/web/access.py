@@ -166,7 +166,10 @@ def safe_next(address: str | None) -> str:
 def _wanted() -> str:
     """The page to come back to: the one that is open in the browser, never a fragment or a change."""
     if is_htmx():
-        page = urlsplit(request.headers.get("HX-Current-URL", ""))
+        try:
+            page = urlsplit(request.headers.get("HX-Current-URL", ""))
+        except ValueError:  # a host in brackets that is none
+            return ""
         return safe_next(page.path + (f"?{page.query}" if page.query else ""))
     if request.method in {"GET", "HEAD"} and request.path != "/":
         return safe_next(request.full_path.rstrip("?"))
