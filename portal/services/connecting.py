@@ -35,7 +35,7 @@ class Ending(StrEnum):
 
     CONNECTED = "connected"
     DENIED = "denied"
-    INVALID = "invalid"  #: state unknown, expired, used before, or begun by another user
+    INVALID = "invalid"  #: state unknown, expired, used before, or begun by another user or in another session
     EXPIRED_CODE = "expired_code"
     SCOPE_MISSING = "scope_missing"
     OTHER_ORGANIZATION = "other_organization"
@@ -53,15 +53,18 @@ class Result:
     run_id: str = ""
 
 
-def begin(ports: Ports, session: Session, *, user_id: str, client: Client, kind: str) -> str:
-    """Start a journey: the address of the bank's consent page. State and verifier are kept for one use, ten minutes."""
+def begin(ports: Ports, session: Session, *, user_id: str, client: Client, kind: str, browser: str = "") -> str:
+    """Start a journey: the address of the bank's consent page. State and verifier are kept for one use, ten minutes.
+
+    `browser` names the session that it begins in; the way back is only taken in the same one.
+    """
     if kind not in KINDS:
         raise NotFound
     now = ports.clock.now()
     state, verifier, attempt_id = secrets.token_urlsafe(32), new_verifier(), new_id()
     session.add(
         ConnectAttempt(
-            id=attempt_id, state_hash=digest(state), user_id=user_id, client_id=client.id, kind=kind,
+            id=attempt_id, state_hash=_state_hash(state, browser), user_id=user_id, client_id=client.id, kind=kind,
             verifier=ports.keyring.seal(verifier, place=place_of("connect_attempt", "verifier", client.id, attempt_id)),
             created_at=now, expires_at=now + ATTEMPT_LIFE, used_at=None,
         )
@@ -70,13 +73,15 @@ def begin(ports: Ports, session: Session, *, user_id: str, client: Client, kind:
     return ports.oauth.authorization(state=state, verifier=verifier, scopes=SCOPES[kind])
 
 
-def complete(ports: Ports, *, actor: Actor, state: str, code: str, error: str) -> Result:  # noqa: PLR0911 -- one ending each
+def complete(  # noqa: PLR0911 -- one ending each
+    ports: Ports, *, actor: Actor, state: str, code: str, error: str, browser: str = ""
+) -> Result:
     """The way back: check the state, exchange the code, verify the consent by a real call, then store it and start the import.
 
     The old consent of a reconnecting client stays untouched until the new one is verified. Never raises for what the
     bank or the person did: the result says it.
     """
-    attempt = _take_attempt(ports, user_id=actor.user_id, state=state)
+    attempt = _take_attempt(ports, user_id=actor.user_id, state_hash=_state_hash(state, browser))
     if attempt is None:
         return Result(Ending.INVALID)
     with ports.database.read() as session:
@@ -141,6 +146,11 @@ def is_usable(session: Session, connection_id: str) -> bool:
     return session.scalar(select(Connection.state).where(Connection.id == connection_id)) == "active"
 
 
+def is_disconnected(session: Session, connection_id: str | None) -> bool:
+    """Whether the client ended it here."""
+    return session.scalar(select(Connection.state).where(Connection.id == connection_id)) == "disconnected"
+
+
 def note_attempt(session: Session, connection_id: str, *, now: datetime) -> None:
     """A run begins."""
     session.get_one(Connection, connection_id).last_attempt_at = now
@@ -181,20 +191,24 @@ def refuse_organization(ports: Ports, connection_id: str) -> NoReturn:
     raise ConsentEnded("This consent belongs to another Qonto organisation.", code="other_organization")
 
 
-def _take_attempt(ports: Ports, *, user_id: str, state: str) -> ConnectAttempt | None:
+def _state_hash(state: str, browser: str) -> str:
+    return digest(f"{state}|{browser}")
+
+
+def _take_attempt(ports: Ports, *, user_id: str, state_hash: str) -> ConnectAttempt | None:
     """The attempt of this state, used up by this call; None (with an audit event) when it is none of this user's."""
     now = ports.clock.now()
     with ports.database.write() as session:
         taken = session.execute(
             update(ConnectAttempt)
             .where(
-                ConnectAttempt.state_hash == digest(state), ConnectAttempt.user_id == user_id,
+                ConnectAttempt.state_hash == state_hash, ConnectAttempt.user_id == user_id,
                 ConnectAttempt.used_at.is_(None), ConnectAttempt.expires_at > now,
             )
             .values(used_at=now)
         )  # fmt: skip
         if taken.rowcount:  # type: ignore[attr-defined]
-            return session.scalar(select(ConnectAttempt).where(ConnectAttempt.state_hash == digest(state)))
+            return session.scalar(select(ConnectAttempt).where(ConnectAttempt.state_hash == state_hash))
         record(session, Tag.CONNECT_REFUSED, subject=f"user:{user_id}", at=now, kind="", reason="invalid_state")
     return None
 

@@ -8,6 +8,7 @@ from flask_babel import gettext as _
 from flask_login import current_user
 
 from portal.services import connecting, connection_pages, deciding, finding, syncing
+from portal.web import sessions
 from portal.web.access import actor, for_clients, ports, signed_in
 from portal.web.htmx import fragment, notice
 
@@ -38,7 +39,9 @@ def connect(client_id: str, kind: str) -> ResponseReturnValue:
     """Begin: off to the bank's consent page."""
     with ports().database.write() as session:
         client = finding.client(session, actor(), client_id)
-        address = connecting.begin(ports(), session, user_id=current_user.id, client=client, kind=kind)
+        address = connecting.begin(
+            ports(), session, user_id=current_user.id, client=client, kind=kind, browser=sessions.own_hash()
+        )
     return redirect(address, 303)
 
 
@@ -48,8 +51,9 @@ def callback() -> ResponseReturnValue:
     """The way back from the bank."""
     given = request.args
     result = connecting.complete(
-        ports(), actor=actor(), state=given.get("state", ""), code=given.get("code", ""), error=given.get("error", "")
-    )
+        ports(), actor=actor(), state=given.get("state", ""), code=given.get("code", ""), error=given.get("error", ""),
+        browser=sessions.own_hash(),
+    )  # fmt: skip
     if result.ending is connecting.Ending.CONNECTED:
         notice(_("Qonto is connected. The first import has started."))
         return redirect(url_for("connections.index", client=result.client_id), 303)
