@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from portal import build_ports
 from portal.errors import ConsentEnded, Fenced, PortalError, QontoError, RateLimited
 from portal.ports import Ports
-from portal.services import banking, importing, matching, previewing, running
+from portal.services import banking, connecting, importing, matching, previewing, running
 from portal.services.auditing import Origin, acting
 from portal.services.running import Lease
 from portal.settings import Settings
@@ -81,7 +81,9 @@ def _close(ports: Ports, lease: Lease, error: BaseException | None, *, is_waitin
     now = ports.clock.now()
     try:
         with ports.database.write() as session:
-            if is_waiting:
+            if connecting.is_disconnected(session, lease.connection_id):  # meanwhile, by the client: no call can succeed
+                running.finish(session, lease, now=now, reason="disconnected")
+            elif is_waiting:
                 running.postpone(
                     session, lease, now=now, timing=ports.settings.timing, reason=reason, request_id=request_id,
                     retry_after=retry_after,

@@ -25,7 +25,7 @@ from portal import migrating
 from portal.clock import FixedClock
 from portal.db import Database
 from portal.services.auditing import Origin, acting
-from portal.settings import Settings
+from portal.settings import Settings, Timing
 from tests import servers
 
 if TYPE_CHECKING:
@@ -180,6 +180,7 @@ def settings(tmp_path: Path, database: Database) -> Settings:
         qonto_file_origins=(SIMULATOR_URL.replace("127.0.0.1", "localhost"),),
         qonto_client_id="belegfluss",
         qonto_client_secret="simulator-secret",
+        timing=Timing(call_retries=(0.01, 0.02, 0.03)),  # the only waits that a fixed clock does not pass
     )
 
 

@@ -32,7 +32,7 @@ MATERIAL = ("side", "amount_cents", "currency", "status", "counterparty", "remit
 
 
 def import_transactions(ports: Ports, lease: Lease) -> None:
-    """Execute a run of kind `bank`: accounts first, then the changes of each; then ask for matching."""
+    """Execute a run of kind `bank`: accounts first, then the changes of each; its end asks for matching."""
     assert lease.connection_id is not None
     started_at = ports.clock.now()
     with ports.database.write() as session:
@@ -62,14 +62,9 @@ def import_transactions(ports: Ports, lease: Lease) -> None:
     now = ports.clock.now()
     with ports.database.write() as session:
         connecting.note_success(session, lease.connection_id, now=now, synced_until=started_at, scope_start_on=None)
-        matching = (
-            running.request(session, client_id=lease.client_id, kind="matching", trigger="change", now=now)
-            if counts["new"] or counts["updated"]
-            else None
-        )
-        running.finish(session, lease, now=now, skipped=skipped, **counts)
-    if matching is not None:
-        ports.queue.push(running.ticket(matching, now=now))
+        followers = running.finish(session, lease, now=now, skipped=skipped, **counts)
+    for run in followers:
+        ports.queue.push(running.ticket(run, now=now))
 
 
 @dataclass(slots=True)
@@ -172,10 +167,13 @@ def _apply_page(
             )  # fmt: skip
             session.add(known[row.id])
             counts["new"] += 1
-        elif _update(session, transaction, values, row, now):
+            continue
+        is_changed = _update(session, transaction, values, row, now)
+        # a start after a crash sees its own rows again: they were new or updated by this run
+        if transaction.created_at >= run_started_at:
+            counts["new"] += 1
+        elif is_changed or transaction.updated_at >= run_started_at:
             counts["updated"] += 1
-        elif transaction.created_at >= run_started_at:
-            counts["new"] += 1  # a start after a crash sees its own rows again
         else:
             counts["unchanged"] += 1
     for qonto_id, name in page.unreadable:

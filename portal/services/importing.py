@@ -123,7 +123,7 @@ class Phase:
 
 
 def import_documents(ports: Ports, lease: Lease) -> None:
-    """Execute a run of kind `documents`: list, decide, fetch, store; then ask for matching and previews."""
+    """Execute a run of kind `documents`: list, decide, fetch, store; its end asks for matching and previews."""
     assert lease.connection_id is not None
     with ports.database.read() as session:
         connection = session.get_one(Connection, lease.connection_id)
@@ -147,7 +147,6 @@ class _Import:
         self.since = self._window_start(connection)
         self.counts = Counts.of(self.cursor.get("counts", {}))
         self.organization_id = connection.organization_id
-        self.has_arrivals = False  #: files that came later than their rows
         self.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="file")
 
     def is_stopped(self) -> bool:
@@ -319,11 +318,11 @@ class _Import:
             with self.ports.database.write() as session:
                 queue_up(session, self.client_id)
                 page = _Page(session, self, now, [])
-                for receipt_id, found in results.items():
-                    if page.attach(session.get_one(Receipt, receipt_id), found):
-                        self.has_arrivals = True
+                arrived = [page.attach(session.get_one(Receipt, receipt_id), found) for receipt_id, found in results.items()]
                 page.write()
                 running.advance(session, self.lease, **self.counts.values())
+                if any(arrived):
+                    running.ask_followers(session, self.lease, now=now)
         with self.ports.database.read() as session:
             left = select(Receipt.id).where(
                 Receipt.connection_id == self.connection_id, Receipt.document_state == "fetching",
@@ -339,17 +338,13 @@ class _Import:
                 session, self.connection_id, now=now, synced_until=datetime.fromisoformat(self.cursor["window_end"]),
                 scope_start_on=self.scope.start_on,
             )  # fmt: skip
-            runs = [
-                running.request(session, client_id=self.client_id, kind=kind, trigger="change", now=now)
-                for kind in ("matching", "previews")
-                if self.counts.new or self.counts.updated or self.has_arrivals
-            ]
             if waiting:
                 running.advance(session, self.lease, **self.counts.values())
-                running.postpone(session, self.lease, now=now, timing=self.ports.settings.timing, reason="files_missing")
+                timing = self.ports.settings.timing
+                followers = running.postpone(session, self.lease, now=now, timing=timing, reason="files_missing")
             else:
-                running.finish(session, self.lease, now=now, **self.counts.values())
-        for run in runs:
+                followers = running.finish(session, self.lease, now=now, **self.counts.values())
+        for run in followers:
             self.ports.queue.push(running.ticket(run, now=now))
 
     def _window_start(self, connection: Connection) -> datetime | None:

@@ -27,6 +27,7 @@ from portal.services.auditing import Tag, current_actor, record
 from portal.settings import Timing
 
 SCHEDULED_KINDS = ("documents", "bank")
+FOLLOWERS = {"documents": ("matching", "previews"), "bank": ("matching",)}  #: what looks at the rows that a sync has brought
 HAND_OVER_AFTER = timedelta(seconds=700)  #: well before RQ's time limit
 WINDOW_START_HOUR, WINDOW_HOURS = 2, 3  #: daily runs start between 02:00 and 05:00 in Berlin
 
@@ -128,9 +129,9 @@ def advance(session: Session, lease: Lease, **changes: Any) -> None:
         raise Fenced
 
 
-def finish(session: Session, lease: Lease, *, now: datetime, reason: str = "", **changes: Any) -> None:
-    """The run is done."""
-    _end(session, lease, now=now, state="done", reason=reason, outcome=reason or "done", **changes)
+def finish(session: Session, lease: Lease, *, now: datetime, reason: str = "", **changes: Any) -> list[Run]:
+    """The run is done. Returns the runs that follow, for the queue (the ticker finds them a little later too)."""
+    return _end(session, lease, now=now, state="done", reason=reason, outcome=reason or "done", **changes)
 
 
 def needs_person(session: Session, lease: Lease, *, now: datetime, reason: str, request_id: str = "") -> None:
@@ -152,8 +153,11 @@ def hand_over(session: Session, lease: Lease, *, now: datetime, cursor: dict[str
 def postpone(
     session: Session, lease: Lease, *, now: datetime, timing: Timing, reason: str, request_id: str = "",
     retry_after: float | None = None,
-) -> None:  # fmt: skip
-    """Wait and try again: 5 min, 15 min, 1 h, 4 h, then the next daily slot. A run queued meanwhile takes over instead."""
+) -> list[Run]:  # fmt: skip
+    """Wait and try again: 5 min, 15 min, 1 h, 4 h, then the next daily slot. A run queued meanwhile takes over instead.
+
+    Returns the runs that follow, as `finish` does.
+    """
     run = session.get_one(Run, lease.run_id)
     failures = run.failures + 1
     if failures <= len(timing.retry_steps):
@@ -164,21 +168,32 @@ def postpone(
         session.execute(
             update(Run).where(Run.id == successor).values(state="waiting", next_attempt_at=at, failures=failures, reason=reason)
         )
-        _end(session, lease, now=now, state="done", reason="superseded", outcome=reason, request_id=request_id, failures=failures)
-        return
+        return _end(
+            session, lease, now=now, state="done", reason="superseded", outcome=reason, request_id=request_id, failures=failures
+        )
     advance(
         session, lease, state="waiting", reason=reason, request_id=request_id, failures=failures, next_attempt_at=at,
         lease_token=None, lease_until=None,
     )  # fmt: skip
+    return ask_followers(session, lease, now=now) if run.new or run.updated else []
 
 
-def _end(session: Session, lease: Lease, *, now: datetime, state: str, outcome: str, **changes: Any) -> None:
+def ask_followers(session: Session, lease: Lease, *, now: datetime) -> list[Run]:
+    """Ask for what looks at the rows that a sync has brought. However it ends: a later one finds the same rows unchanged."""
+    return [
+        request(session, client_id=lease.client_id, kind=kind, trigger="change", now=now)
+        for kind in FOLLOWERS.get(lease.kind, ())
+    ]
+
+
+def _end(session: Session, lease: Lease, *, now: datetime, state: str, outcome: str, **changes: Any) -> list[Run]:
     advance(session, lease, state=state, finished_at=now, lease_token=None, lease_until=None, next_attempt_at=None, **changes)
     run = session.get_one(Run, lease.run_id, populate_existing=True)
     record(
         session, Tag.RUN_FINISHED, subject=f"run:{run.id}", at=now, client_id=run.client_id, kind=run.kind, outcome=outcome,
         new=run.new, updated=run.updated, unchanged=run.unchanged, skipped=run.skipped, failed=run.failed,
     )  # fmt: skip
+    return ask_followers(session, lease, now=now) if run.new or run.updated else []
 
 
 def slot(subject_id: str, day: date) -> datetime:
