@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass
 
 import structlog
@@ -26,6 +27,7 @@ from portal.ports import Ports
 from portal.queue import QUEUES
 from portal.services import authenticating, keeping, running
 from portal.services.auditing import Origin, acting
+from portal.services.token_keeping import TokenKeeper
 from portal.settings import Settings
 
 log = structlog.get_logger()
@@ -81,6 +83,20 @@ def forget_dead(queue: RqQueue) -> None:
                 job.delete()
 
 
+def rescue_renewals(ports: Ports) -> None:
+    """Renew tokens whose renewal was cut short, in a thread: a bank that hangs must not keep the other duties waiting."""
+    keeper = TokenKeeper(ports.database, ports.keyring, ports.oauth, ports.clock, ports.settings)
+    if keeper.interrupted():  # whoever renews holds the row's lease, so the next tick finds nothing here
+        threading.Thread(target=copy_context().run, args=(_rescue, keeper), name="renewals", daemon=True).start()
+
+
+def _rescue(keeper: TokenKeeper) -> None:
+    try:
+        keeper.repeat_interrupted()
+    except SQLAlchemyError as error:
+        log.warning("duty_failed", duty="rescue_renewals", error=type(error).__name__)
+
+
 def forget_sessions(ports: Ports) -> None:
     """Remove sessions that ended by themselves."""
     with ports.database.write() as session:
@@ -99,6 +115,7 @@ class Duty:
 TIMETABLE = (
     Duty(schedule, 1, "one run per connection and Berlin day"),
     Duty(dispatch, 1, "the database knows what must run, Redis only carries it"),
+    Duty(rescue_renewals, 1, "a worker that died while renewing a token must not cost the client his consent"),
     Duty(beat, 1, "health checks see a silent ticker"),
     Duty(tidy_redis, 3, "a dead worker's job must not wait for RQ's own maintenance"),
     Duty(forget_sessions, 720, "expired sessions are not kept"),

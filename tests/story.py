@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, update
 
 from jobs.runs import execute_run
 from portal.clock import FixedClock
-from portal.models import Assignment, Client, Connection, Document, Receipt, Role, Run, Transaction, User
+from portal.models import Assignment, Client, Connection, Document, Receipt, RequestBudget, Role, Run, Transaction, User
 from portal.ports import Ports
 from portal.services import auditing, connecting, running
 from portal.services.connecting import Result
@@ -98,6 +98,11 @@ class Story:
                 return ended
             for run in due:
                 ended[run.kind] = execute_run(self.ports, run.id)
+
+    def pass_the_pause(self) -> None:
+        """After a 429 everybody waits in real time, whatever day is told: as if that were over."""
+        with self.ports.database.write() as session:
+            session.execute(update(RequestBudget).values(paused_until=None))
 
     def rows(self, query: Select[tuple[Row]]) -> list[Row]:
         """Read."""

@@ -22,7 +22,7 @@ class Connection(HasId, Base):
     client_id: Mapped[str] = mapped_column(Id, ForeignKey("client.id"))
     kind: Mapped[str]  #: documents, bank (payments later)
     state: Mapped[str]  #: connecting, active, action_needed, disconnected
-    reason: Mapped[str] = mapped_column(default="")  #: why action is needed: a code of `domain/connection_state.py`
+    reason: Mapped[str] = mapped_column(default="")  #: why action is needed: a code of `qonto/errors.py`, or other_organization
     organization_id: Mapped[str | None]  #: Qonto's; learned from the first rows or the organisation call
     organization_name: Mapped[str | None]
     scopes: Mapped[str] = mapped_column(default="")  #: granted, space separated

@@ -36,7 +36,6 @@ TRIES = 4
 REPEAT_AFTER = 2.0  #: seconds, where no answer came: the minute of grace may be running
 POLL = (0.05, 0.15)
 USABLE = ("active", "connecting")
-CONSENT_ENDED = "consent_ended"
 
 
 def store(session: Session, connection: Connection, tokens: TokenSet, *, keyring: KeyRing, now: datetime) -> None:
@@ -101,19 +100,22 @@ class TokenKeeper:
             self._end(session, connection_id, code)
         raise _ended(code)
 
-    def repeat_interrupted(self) -> int:
-        """Renew where a renewal was cut short: its holder died, and the old token lives for a minute only (F07).
-
-        For the ticker, every few seconds. Returns how many connections were rescued; the others end or wait by themselves.
-        """
+    def interrupted(self) -> list[tuple[str, int]]:
+        """Connections (and their token's version) whose renewal was cut short: its holder died."""
         now = self._clock.now()
         lapsed = select(Connection.id, Connection.token_version).where(
             Connection.state.in_(USABLE), Connection.refresh_lease_until < now, Connection.refresh_started_at > now - GRACE
         )
         with self._database.read() as session:
-            interrupted = list(session.execute(lapsed))
+            return [(connection_id, version) for connection_id, version in session.execute(lapsed)]
+
+    def repeat_interrupted(self) -> int:
+        """Renew those: the old token lives for a minute only (F07).
+
+        For the ticker, every few seconds. Returns how many connections were rescued; the others end or wait by themselves.
+        """
         rescued = 0
-        for connection_id, version in interrupted:
+        for connection_id, version in self.interrupted():
             try:
                 self._renewed(connection_id, version)
             except QontoError as error:
@@ -253,7 +255,7 @@ class TokenKeeper:
         if connection.state not in USABLE:
             return
         wipe(session, connection, keyring=self._keyring)
-        connection.state, connection.reason = "action_needed", CONSENT_ENDED
+        connection.state, connection.reason = "action_needed", str(code)
         record(
             session, Tag.CONNECTION_BROKEN, subject=f"connection:{connection.id}", at=self._clock.now(),
             client_id=connection.client_id, kind=connection.kind, reason=str(code),

@@ -6,6 +6,9 @@ import re
 from functools import cache
 from html import unescape
 
+from flask import render_template_string
+from flask_babel import force_locale
+
 from portal import create_app
 from portal.models import User
 from portal.ports import Ports
@@ -34,6 +37,14 @@ class Reader:
             answer = self.browser(person).get(path)
         assert answer.status_code == status, f"{path}: {answer.status_code}"
         return words_of(answer.text)
+
+    def words(self, macro: str, code: object) -> str:
+        """What pages say for a code (`macros/words.html`)."""
+        source = f'{{% import "macros/words.html" as words with context %}}{{{{ words.{macro}(code) }}}}'
+        with self.site.test_request_context("/"), force_locale("en"):
+            said = words_of(render_template_string(source, code=code))
+        assert said != str(code), f"{macro} has no words for {code}"
+        return said
 
 
 def words_of(page: str) -> str:

@@ -28,6 +28,7 @@ from portal.settings import Settings
 from portal.web.access import Permission
 from tests.house import texts
 
+ENDS_A_CONSENT = (Code.INVALID_GRANT, Code.ROTATION_LOST, Code.UNAUTHORIZED, Code.NOT_CONNECTED)
 CODES = [
     *(("connection", code.value) for code in Word),
     *(("connection_kind", kind) for kind in {*KINDS, *QUEUE_OF_KIND}),
@@ -41,6 +42,7 @@ CODES = [
     *(("eligibility", code.value) for code in Eligibility),
     *(("document_problem", code) for code in ("encrypted", "broken", "too_big", "timeout", "crashed", "type")),
     *(("problem", code.value) for code in Code),
+    *(("connection_reason", code) for code in ("", "other_organization", *(code.value for code in ENDS_A_CONSENT))),
     *(("review", code.value) for code in ReviewReason),
     *(("set_aside", code.value) for code in SetAsideReason),
     *(("grade", code) for code in ("sure", "likely", "possible")),

@@ -185,7 +185,7 @@ def test_invalid_grant_ends_the_consent(vault: Vault, was_used: bool) -> None:
         with pytest.raises(ConsentEnded) as caught:
             vault.keeper(bank).access_token(vault.connection_id)
     row = vault.row
-    assert (row.state, row.reason, row.access_token, row.refresh_token) == ("action_needed", "consent_ended", None, None)
+    assert (row.state, row.reason, row.access_token, row.refresh_token) == ("action_needed", code, None, None)
     assert (len(bank.calls), broken_events(vault.database)) == (1, [code])
     assert caught.value.permanent
 

@@ -205,7 +205,7 @@ def test_a_consent_revoked_at_the_bank_ends_the_run_with_a_person(story: Story) 
     story.bank.tell("consent/revoke", organization=None)
     run = story.sync("documents")
     assert run.state == "needs_person"
-    assert (story.connection("documents").state, story.connection("documents").reason) == ("action_needed", "consent_ended")
+    assert (story.connection("documents").state, story.connection("documents").reason) == ("action_needed", "invalid_grant")
     assert story.receipts()
     story.check_books()
 
