@@ -43,6 +43,7 @@ class Tag(Enum):
     MEMBERSHIP_GRANTED = ("membership.granted", {"user", "kind"})
     ENGAGEMENT_COMMISSIONED = ("engagement.commissioned", {"tax_year", "returns"})
     RETURN_COMPLETED = ("tax_return.completed", {"tax_year", "kind"})
+    RETURN_REOPENED = ("tax_return.reopened", {"tax_year", "kind"})
     CONNECT_STARTED = ("connection.connect_started", {"kind"})
     CONNECT_REFUSED = ("connection.connect_refused", {"kind", "reason"})
     CONNECTION_ACTIVE = ("connection.active", {"kind", "scopes"})
