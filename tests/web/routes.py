@@ -50,6 +50,9 @@ PERMISSIONS = {
     ("connections.disconnect", "POST"): CLIENTS,
     ("clients.index", "GET"): STAFF,
     ("clients.show", "GET"): STAFF,
+    ("clients.commission", "POST"): STAFF,
+    ("clients.complete", "POST"): STAFF,
+    ("clients.reopen", "POST"): STAFF,
     ("review.desk", "GET"): STAFF,
     ("review.done", "GET"): STAFF,
     ("review.assign", "POST"): STAFF,
@@ -61,7 +64,7 @@ PERMISSIONS = {
     ("admin.resync", "POST"): ADMIN,
     ("admin.resync_all", "POST"): ADMIN,
 }
-LAST = {"connections.disconnect": 1, "profile.change_password": 2, "auth.sign_out": 3}  #: what ends something comes last
+LAST = {"clients.reopen": 1, "connections.disconnect": 1, "profile.change_password": 2, "auth.sign_out": 3}  #: what ends something comes last
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ def form_of(endpoint: str, books: Books) -> dict[str, str]:
         "profile.language": {"language": "de"},
         "profile.change": {"name": "Anders", "language": "en", "theme": "dark"},
         "profile.change_password": {"old": PASSWORD, "new": "eine ganz neue Losung"},
+        "clients.commission": {"tax_year": "2020", "returns": "vat"},
         "review.assign": {"candidate": books.candidate.id, "seen_version": version},
         "review.withdraw": {"seen_version": version},
         "review.set_aside": {"reason": "paid_in_cash", "seen_version": version},
@@ -133,6 +137,7 @@ def _arguments(books: Books) -> dict[str, str]:
     return {
         "client_id": books.client.id, "connection_id": books.documents.id, "document_id": books.document.id,
         "kind": "documents", "number": "1", "filename": "css/app.css",
+        "tax_year": str(books.client.created_at.year), "tax_return": "income",
     }  # fmt: skip
 
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template
-from flask.typing import ResponseReturnValue
+from collections.abc import Callable
 
-from portal.services import client_pages, listing
+from flask import Blueprint, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from sqlalchemy.orm import Session
+
+from portal.errors import PortalError
+from portal.services import client_pages, deciding, engaging, finding, listing
 from portal.web.access import actor, ports, staff
+from portal.web.clients.forms import EngagementForm
+from portal.web.forms import refuse
+from portal.web.htmx import notice
 
 blueprint = Blueprint("clients", __name__)
 
@@ -24,6 +32,74 @@ def index() -> ResponseReturnValue:
 @staff
 def show(client_id: str) -> ResponseReturnValue:
     """One client: engagements, connections, counts."""
+    return _page(client_id, EngagementForm(formdata=None, tax_year=ports().clock.today().year))
+
+
+@blueprint.post("/clients/<id:client_id>/engagements")
+@staff
+def commission(client_id: str) -> ResponseReturnValue:
+    """Note that the firm is commissioned to do a tax year."""
+    form = EngagementForm()
+    if form.validate_on_submit():
+        today = ports().clock.today()
+        try:
+            _change(
+                client_id,
+                lambda session: engaging.commission(
+                    session, client_id=client_id, tax_year=form.tax_year.data, on=today, now=ports().clock.now(),
+                    returns=tuple(form.returns.data),
+                ),
+            )  # fmt: skip
+        except PortalError as problem:
+            refuse(form.tax_year, problem)
+        else:
+            notice(_("Tax year %(year)s is commissioned.", year=form.tax_year.data))
+            return redirect(url_for("clients.show", client_id=client_id), 303)
+    return _page(client_id, form), 422
+
+
+@blueprint.post("/clients/<id:client_id>/engagements/<int:tax_year>/returns/<tax_return>/completion")
+@staff
+def complete(client_id: str, tax_year: int, tax_return: str) -> ResponseReturnValue:
+    """One return of the year is completed."""
+    today = ports().clock.today()
+    _change(
+        client_id,
+        lambda session: engaging.complete_return(
+            session, client_id=client_id, tax_year=tax_year, kind=tax_return, on=today, now=ports().clock.now()
+        ),
+    )
+    notice(_("The return is noted as completed. Nothing that was imported is removed."))
+    return redirect(url_for("clients.show", client_id=client_id), 303)
+
+
+@blueprint.post("/clients/<id:client_id>/engagements/<int:tax_year>/returns/<tax_return>/reopening")
+@staff
+def reopen(client_id: str, tax_year: int, tax_return: str) -> ResponseReturnValue:
+    """One return is open again."""
+    _change(
+        client_id,
+        lambda session: engaging.reopen_return(
+            session, client_id=client_id, tax_year=tax_year, kind=tax_return, now=ports().clock.now()
+        ),
+    )
+    notice(_("The return is open again."))
+    return redirect(url_for("clients.show", client_id=client_id), 303)
+
+
+def _change(client_id: str, change: Callable[[Session], object]) -> None:
+    """Change the client's tax years; documents of a year that opened earlier than the others are fetched at once."""
+    now = ports().clock.now()
+    with ports().database.write() as session:
+        finding.client(session, actor(), client_id)
+        was = engaging.scope(session, client_id)
+        change(session)
+        run = engaging.backfill(session, client_id, was=was, now=now)
+    if run is not None:
+        deciding.start(ports(), run)
+
+
+def _page(client_id: str, form: EngagementForm) -> str:
     with ports().database.read() as session:
         page = client_pages.one(session, actor(), client_id, now=ports().clock.now())
-    return render_template("clients/client.html", page=page)
+    return render_template("clients/client.html", page=page, form=form)
