@@ -28,11 +28,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import psycopg
 from sqlalchemy import select
-from sqlalchemy.engine import make_url
 
-from portal import migrating
 from portal.clock import Clock
 from portal.crypto import KeyRing
 from portal.db import Database, new_id
@@ -42,6 +39,7 @@ from portal.services import token_keeping
 from portal.services.auditing import Origin, acting
 from portal.services.token_keeping import TokenKeeper
 from portal.settings import Settings
+from tests.chaos import databases
 from tests.chaos.strict_bank import FIRST
 
 HOUR = 3600.0
@@ -207,33 +205,14 @@ def installation(folder: Path, database_url: str) -> Settings:
     )  # fmt: skip
 
 
-@contextmanager
-def _databases(given: str | None, folder: Path) -> Iterator[list[str]]:
-    """The given address, else a fresh SQLite file and a fresh PostgreSQL; all migrated."""
+def _databases(given: str | None, folder: Path) -> Iterator[str]:
+    """The given address, else a fresh SQLite file and then a fresh PostgreSQL; migrated."""
     if given:
-        urls = [given]
-        _migrate(urls)
-        yield urls
+        yield databases.migrated(given)
         return
-    from tests import servers
-
-    with servers.postgres() as server:
-        name = f"refresh_{secrets.token_hex(4)}"
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload]
-        postgres = make_url(server).set(drivername="postgresql+psycopg", database=name)
-        urls = [f"sqlite:///{folder / 'refresh.db'}", postgres.render_as_string(hide_password=False)]
-        _migrate(urls)
-        yield urls
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')  # type: ignore[call-overload]
-
-
-def _migrate(urls: list[str]) -> None:
-    for url in urls:
-        database = Database(url)
-        migrating.upgrade(database)
-        database.engine.dispose()
+    for kind in databases.KINDS:
+        with databases.fresh(kind, folder) as url:
+            yield url
 
 
 def main() -> int:
@@ -247,8 +226,8 @@ def main() -> int:
     given = parser.parse_args()
     plan = Plan(given.processes, given.threads, given.expiries, given.seed)
     is_well = True
-    with tempfile.TemporaryDirectory(prefix="belegfluss-refresh-") as folder, _databases(given.database, Path(folder)) as urls:
-        for url in urls:
+    with tempfile.TemporaryDirectory(prefix="belegfluss-refresh-") as folder:
+        for url in _databases(given.database, Path(folder)):
             result = race(installation(Path(folder), url), plan)
             print(json.dumps(result), flush=True)
             is_well &= result["ok"]

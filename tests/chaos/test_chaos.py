@@ -1,0 +1,21 @@
+"""Kills at a small size (`./dev chaos kill` is the full one; the race for tokens stands in tests/qonto/test_refresh_race.py)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from portal.db import Database
+from tests.chaos.kill import FAULTS, Plan, strike
+
+
+@pytest.mark.chaos
+def test_a_killed_import_loses_and_doubles_nothing(database: Database, tmp_path: Path) -> None:
+    database.engine.dispose()
+    points: list[dict[str, object]] = []
+    url = database.engine.url.render_as_string(hide_password=False)
+    result = strike(url, tmp_path, Plan(points=2, invoices=120, seed=2), points.append)
+    assert {name: result[name] for name in FAULTS} == dict.fromkeys(FAULTS, 0), result
+    assert len(points) == 2
+    assert result["takeovers"] >= 1, points  # at least one was really taken over; whether in time, the command tells
