@@ -38,7 +38,9 @@ def wired(settings: Settings, database: Database, clock: FixedClock, acts: None)
     with BankOnSocket.listening(clock) as bank:
         files = bank.url.replace("127.0.0.1", "localhost")
         reached = replace(settings, qonto_api_url=bank.url, qonto_oauth_url=bank.url, qonto_file_origins=(files,))
-        yield Story.begin(factories.make_ports(reached, database, clock, bank), bank, clock)
+        ports = factories.make_ports(reached, database, clock, bank)
+        yield Story.begin(ports, bank, clock)
+        ports.qonto.close()
 
 
 @pytest.fixture

@@ -1,0 +1,543 @@
+"""What the bank hands out may be wrong in every way: it ends healed, waiting with a date, or with a person; never in silence.
+
+Conservation in each case: whatever was listed is a receipt or stands under "Not synced" with its reason.
+"""
+
+from __future__ import annotations
+
+import base64
+import threading
+from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from jobs import ticker
+from jobs.runs import execute_run
+from portal.models import AuditEvent, Run, SkippedInvoice, User
+from portal.qonto.budget import Unlimited
+from portal.qonto.client import Qonto
+from portal.qonto.oauth import OAuth, TokenSet
+from portal.services.token_keeping import TokenKeeper
+from portal.settings import Settings
+from portal.simulator.faults_files import LIES
+from tests import factories, servers
+from tests.flows.reading import Reader, says
+from tests.story import Story
+
+HALF_AN_HOUR = 30
+
+
+@pytest.fixture
+def connected(story: Story) -> Story:
+    """Both connections stand, and everything that the story tells is here."""
+    for kind in ("documents", "bank"):
+        story.connect(kind)
+    _work(story)
+    return story
+
+
+def _work(story: Story) -> None:
+    story.work("documents", "bank", "matching")
+
+
+def _invoice(story: Story, **values: Any) -> dict[str, Any]:
+    """A paid invoice of yesterday, unless told otherwise."""
+    day = (story.clock.today() - timedelta(days=1)).isoformat()
+    given = {
+        "status": "paid", "invoice_number": "NEU-2026-001", "supplier_name": "Neuer Lieferant GmbH", "issue_date": day,
+        "payment_date": day, "total_amount": {"value": "47.11", "currency": "EUR"}, **values,
+    }  # fmt: skip
+    return story.bank.put_invoice(**given)
+
+
+def _is_at_rest(story: Story) -> None:
+    """R7: nobody holds a lease, and each run has ended, waits with a date, or needs a person."""
+    for run in story.rows(select(Run)):
+        assert (run.lease_token, run.lease_until) == (None, None)
+        assert run.state in {"due", "done", "needs_person"} or (run.state == "waiting" and run.next_attempt_at is not None)
+
+
+def _is_conserved(story: Story, run: Run) -> bool:
+    return run.seen == run.new + run.updated + run.unchanged + sum(run.skipped.values())
+
+
+# --- files ---------------------------------------------------------------------------------------------------------
+
+
+FILES: dict[str, tuple[str, dict[str, Any], str, str, bool]] = {
+    # fault: name, arguments, problem, state of the receipt's document, whether trying again helps
+    "an empty file": ("short_file", {"size": 0}, "empty", "fetching", True),
+    "half a file": ("short_file", {}, "short_file", "fetching", True),
+    "a link that is always old": ("url_expired", {}, "url_expired", "fetching", True),
+    "a file house that is away": ("5xx", {"status": 503}, "server_error", "fetching", True),
+    "a file of 60 MB": ("huge", {"bytes": 60 * 1024 * 1024}, "too_big", "failed", False),
+}
+
+
+@pytest.mark.parametrize("what", FILES)
+def test_a_file_that_cannot_be_had(connected: Story, staff: User, reader: Reader, what: str) -> None:
+    fault, arguments, problem, state, is_healing = FILES[what]
+    story, row = connected, _invoice(connected)
+    story.bank.fault(fault, match={"path": "/files/*"}, **arguments)
+    run = story.sync("documents", hours=1)
+    receipt = story.receipts()[row["id"]]
+    assert (receipt.document_problem, receipt.document_state, story.documents(receipt)) == (problem, state, [])
+    assert (run.state, run.failed) == (("waiting", 1) if is_healing else ("done", 0))
+    assert _is_conserved(story, run)
+    _work(story)
+    assert story.receipts()[row["id"]].state == "in_review"  # never assigned without its document
+    sentence = reader.words("document_problem", problem)
+    says(reader.open(story.owner, f"/receipts/{receipt.id}"), "The file could not be fetched", sentence)
+    says(reader.open(staff, f"/review?item={receipt.id}"), sentence)
+    _is_at_rest(story)
+
+    story.bank.heal()
+    if not is_healing:  # a new version at the source is what helps
+        story.bank.put_invoice(id=row["id"], file=_file(factories.pdf("kleiner")))
+        story.ask("documents")
+    story.bank.move(minutes=HALF_AN_HOUR)
+    _work(story)
+    assert (story.receipts()[row["id"]].document_state, story.receipts()[row["id"]].document_problem) == ("complete", None)
+    assert len(story.documents(receipt)) == 1
+    story.check_books()
+
+
+@pytest.mark.parametrize("kind", LIES)
+def test_what_is_no_pdf_is_kept_and_can_only_be_downloaded(connected: Story, reader: Reader, kind: str) -> None:
+    """F54."""
+    story, row = connected, _invoice(connected)
+    story.bank.fault("type_lie", match={"path": "/files/*"}, kind=kind)
+    assert story.sync("documents", hours=1).state == "done"
+    receipt = story.receipts()[row["id"]]
+    (document,) = story.documents(receipt)
+    assert document.media_type == "application/octet-stream"
+    says(
+        reader.open(story.owner, f"/receipts/{receipt.id}"),
+        "This document cannot be shown here",
+        reader.words("document_problem", "type"),
+    )
+    answer = reader.browser(story.owner).get(f"/documents/{document.id}")
+    assert answer.data == LIES[kind]
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    assert (answer.mimetype, answer.headers["X-Content-Type-Options"]) == ("application/octet-stream", "nosniff")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://169.254.169.254/latest/meta-data/", "https://files.evil.example/a.pdf", "file:///etc/passwd"]
+)
+def test_an_address_that_leads_elsewhere_is_not_opened(connected: Story, reader: Reader, url: str) -> None:
+    """F51; the fixture that refuses the network would notice a connection."""
+    story, row = connected, _invoice(connected)
+    story.bank.fault("evil_url", match={"path": f"/v2/attachments/{row['attachment_id']}"}, url=url)
+    run = story.sync("documents", hours=1)
+    receipt = story.receipts()[row["id"]]
+    assert (run.state, receipt.document_state, receipt.document_problem) == ("done", "failed", "address_refused")
+    page = reader.open(story.owner, f"/receipts/{receipt.id}")
+    says(page, reader.words("document_problem", "address_refused"))
+    assert url not in page
+
+
+def _file(content: bytes, name: str = "rechnung.pdf") -> dict[str, str]:
+    return {"file_name": name, "file_content_type": "application/pdf", "content_base64": base64.b64encode(content).decode()}
+
+
+# --- invoices that lack something ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("lack", "reason", "why"),
+    [
+        ({"total_amount": None}, "amount_missing", "data_missing"),
+        ({"total_amount": {"value": "", "currency": "EUR"}}, "amount_missing", "data_missing"),
+        ({"issue_date": None, "payment_date": None}, "date_missing", "data_missing"),
+        ({"supplier_name": None, "invoice_number": None, "issuer_name": None}, "no_transaction_yet", "no_transaction_yet"),
+    ],
+)
+def test_an_invoice_that_lacks_something_comes_and_says_what(
+    connected: Story, staff: User, reader: Reader, lack: dict[str, Any], reason: str, why: str
+) -> None:
+    story, row = connected, _invoice(connected, **lack)
+    run = story.sync("documents", hours=1)
+    assert (run.state, run.new) == ("done", 1)
+    _work(story)
+    receipt = story.receipts()[row["id"]]
+    assert (receipt.state, receipt.review_reason) == ("in_review", reason)
+    says(reader.open(story.owner, f"/receipts/{receipt.id}"), reader.words("why", SimpleNamespace(why=why)))
+    says(reader.open(staff, f"/review?item={receipt.id}"), reader.words("review", reason))
+    story.bank.put_invoice(
+        id=row["id"], total_amount={"value": "47.11", "currency": "EUR"}, issue_date=story.clock.today().isoformat(),
+        supplier_name="Neuer Lieferant GmbH", invoice_number="NEU-2026-001",
+    )  # fmt: skip
+    story.sync("documents", hours=1)
+    _work(story)
+    healed = story.receipts()[row["id"]]
+    assert (healed.review_reason, healed.amount_cents, healed.counterparty) == (
+        "no_transaction_yet",
+        4711,
+        "Neuer Lieferant GmbH",
+    )
+    story.check_books()
+
+
+def test_an_invoice_without_a_file_waits_for_it(connected: Story, reader: Reader) -> None:
+    """S-14. Only invoices to customers come without one; its payment is booked already."""
+    story, day = connected, connected.clock.today().isoformat()
+    given = {
+        "status": "paid", "number": "AR-2026-771", "issue_date": day, "paid_at": f"{day}T08:00:00Z", "currency": "EUR",
+        "total_amount": {"value": "815.00", "currency": "EUR"}, "client": {"type": "company", "name": "Möbelhaus Ost GmbH"},
+    }  # fmt: skip
+    row = story.bank.tell("client_invoices", organization=None, client_invoice=given)["client_invoice"]
+    story.bank.put_transaction(amount_cents=81500, side="credit", label="Möbelhaus Ost GmbH", reference="Rechnung AR-2026-771")
+    story.sync("bank", hours=1)
+    assert story.sync("documents", hours=1).state == "done"
+    _work(story)
+    receipt = story.receipts()[row["id"]]
+    assert (receipt.state, receipt.document_state) == ("in_review", "waiting")
+    says(
+        reader.open(story.owner, f"/receipts/{receipt.id}"),
+        "There is no file yet",
+        reader.words("why", SimpleNamespace(why="no_file_yet")),
+    )
+    story.bank.tell(
+        "client_invoices", organization=None, client_invoice={"id": row["id"]}, file=_file(factories.pdf("AR-2026-771"))
+    )
+    story.sync("documents", hours=1)
+    _work(story)
+    healed = story.receipts()[row["id"]]
+    assert (healed.state, healed.document_state) == ("assigned", "complete")
+    story.check_books()
+
+
+@pytest.mark.parametrize(
+    "broken", [{"status": None}, {"total_amount": {"value": "12.345", "currency": "EUR"}}, {"issue_date": "gestern"}]
+)
+def test_a_row_that_cannot_be_read_is_listed_and_comes_when_it_can(
+    connected: Story, reader: Reader, broken: dict[str, Any]
+) -> None:
+    """F37, F38: the others go on; it is looked at again."""
+    story, bad, good = connected, _invoice(connected, invoice_number="KAPUTT", **broken), _invoice(connected)
+    run = story.sync("documents", hours=1)
+    assert (run.state, run.new, run.skipped["unreadable"]) == ("done", 1, 1)
+    assert _is_conserved(story, run)
+    assert good["id"] in story.receipts()
+    (left_out,) = story.rows(select(SkippedInvoice).where(SkippedInvoice.qonto_id == bad["id"]))
+    assert left_out.reason == "unreadable"
+    history = reader.open(story.owner, f"/connections/{story.connection('documents').id}")
+    says(history, reader.words("skip", "unreadable"), reader.words("skip_next", "unreadable"))
+    day = story.clock.today().isoformat()
+    story.bank.put_invoice(id=bad["id"], status="paid", total_amount={"value": "12.34", "currency": "EUR"}, issue_date=day)
+    assert story.sync("documents", hours=1).new == 1
+    assert story.receipts()[bad["id"]].number == "KAPUTT"
+    assert story.rows(select(SkippedInvoice).where(SkippedInvoice.qonto_id == bad["id"])) == []
+    story.check_books()
+
+
+# --- answers that are none -----------------------------------------------------------------------------------------
+
+ANSWERS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "malformed JSON": ("bad_json", {}, "bad_json"),
+    "HTML with status 200": ("html_200", {}, "not_json"),
+    "500": ("5xx", {"status": 500}, "server_error"),
+    "502 as HTML": ("5xx", {"status": 502, "html": True}, "server_error"),
+    "503": ("5xx", {"status": 503}, "server_error"),
+    "429 for ten minutes": ("429", {"retry_after": 600}, "rate_limited"),
+    "429 that does not say how long": ("429", {}, "rate_limited"),
+    "more than an answer may have": ("gzip_bomb", {}, "too_large"),
+}
+ON_A_SOCKET: dict[str, tuple[str, dict[str, Any], str]] = {
+    "no answer": ("hang", {"seconds": 8}, "timeout"),
+    "a byte a second": ("drip", {}, "deadline"),
+    "a cut answer": ("truncate", {}, "truncated"),
+}
+
+
+@pytest.mark.parametrize("what", ANSWERS)
+@pytest.mark.parametrize("kind", ["documents", "bank"])
+def test_an_answer_that_is_none_makes_the_run_wait_with_a_date(
+    connected: Story, admin: User, reader: Reader, what: str, kind: str
+) -> None:
+    _waits_and_heals(connected, admin, reader, kind, *ANSWERS[what])
+
+
+@pytest.mark.parametrize("what", ON_A_SOCKET)
+def test_a_line_that_breaks_makes_the_run_wait_with_a_date(wired: Story, what: str) -> None:
+    """The same, where only a real socket can show it: in the middle of the first import."""
+    fault, arguments, reason = ON_A_SOCKET[what]
+    wired.connect("documents")
+    wired.bank.fault(fault, match={"path": "/v2/client_invoices"}, **arguments)
+    reader = Reader(wired.ports)
+    wired.work("documents")
+    run = wired.newest("documents")
+    assert (run.state, run.reason, run.failures) == ("waiting", reason, 1)
+    kept = len(wired.receipts())
+    assert kept > 0  # what came before the break is not fetched again
+    _is_at_rest(wired)
+    says(reader.open(wired.owner, f"/connections/{run.connection_id}"), "Will be tried again", reader.words("problem", reason))
+    wired.bank.heal()
+    wired.bank.move(minutes=6)
+    files = [call for call in wired.bank.calls_of(lambda: wired.work("documents")) if call["path"].startswith("/files/")]
+    ended = wired.run(run.id)
+    assert (ended.state, ended.new, len(files)) == (
+        "done",
+        len(wired.receipts()),
+        len(wired.receipts()) - kept - _without_file(wired),
+    )
+    assert _is_conserved(wired, ended)
+    wired.check_books()
+
+
+def _without_file(story: Story) -> int:
+    return sum(not receipt.attachments for receipt in story.receipts().values())
+
+
+def _waits_and_heals(
+    story: Story, admin: User, reader: Reader, kind: str, fault: str, arguments: dict[str, Any], reason: str
+) -> None:
+    row = _invoice(story)
+    story.bank.put_transaction(amount_cents=4711, label="Neuer Lieferant GmbH", reference="NEU-2026-001")
+    before = story.receipts().keys()
+    story.bank.fault(fault, match={"path": "/v2/*"}, **arguments)
+    cards, history = "/profile/connections", f"/connections/{story.connection(kind).id}"
+
+    run = story.sync(kind, hours=1)
+    assert (run.state, run.reason, run.failures) == ("waiting", reason, 1)
+    assert run.next_attempt_at is not None
+    assert run.next_attempt_at >= story.clock.now() + timedelta(seconds=arguments.get("retry_after", 300))
+    assert story.connection(kind).state == "active"
+    page = reader.open(story.owner, cards)
+    says(page, "Active" if kind == "documents" else "Connected")
+    assert "delayed" not in page  # R5: nothing to see while the first wait may heal it
+    says(reader.open(admin, history), "Will be tried again", reader.words("problem", reason))
+
+    story.bank.move(minutes=11)
+    story.pass_the_pause()
+    _work(story)
+    assert story.run(run.id).failures == 2
+    says(reader.open(story.owner, cards), "The sync is delayed. Next attempt: %(time)s. Nothing to do.")
+    assert story.receipts().keys() == before
+    _is_at_rest(story)
+
+    story.bank.heal()
+    story.pass_the_pause()
+    story.bank.move(minutes=HALF_AN_HOUR)
+    _work(story)
+    assert story.run(run.id).state == "done"
+    assert "delayed" not in reader.open(story.owner, cards)
+    story.sync("documents", hours=1)
+    story.sync("bank", hours=1)
+    _work(story)
+    assert story.receipts()[row["id"]].state == "assigned"
+    story.check_books()
+
+
+def test_a_bank_that_nobody_reaches_makes_the_run_wait(story: Story, settings: Settings, reader: Reader) -> None:
+    """A closed port on this machine: what a real connection that is refused looks like (F20)."""
+    story.connect("documents")
+    _work(story)
+    keeper = TokenKeeper(story.ports.database, story.ports.keyring, story.ports.oauth, story.clock, settings)
+    away = replace(settings, qonto_api_url=f"http://127.0.0.1:{servers.free_port()}")
+    story.bank.move(minutes=10)
+    run = story.ask("documents")
+    execute_run(replace(story.ports, qonto=Qonto(away, keeper, Unlimited())), run.id)
+    assert (story.run(run.id).state, story.run(run.id).reason) == ("waiting", "network")
+    says(reader.open(story.owner, f"/connections/{run.connection_id}"), reader.words("problem", "network"))
+    story.bank.move(minutes=6)
+    _work(story)
+    assert story.run(run.id).state == "done"
+
+
+# --- tokens and consent --------------------------------------------------------------------------------------------
+
+
+def _token_calls(calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [call for call in calls if call["path"] == "/oauth2/token"]
+
+
+@pytest.mark.parametrize("kind", ["documents", "bank"])
+def test_a_consent_withdrawn_at_the_bank_needs_the_client_and_nobody_asks_again(
+    connected: Story, admin: User, reader: Reader, kind: str
+) -> None:
+    """F03, B08, L-05: one call too many at most, no schedule, and the card tells what to do; reconnecting heals it."""
+    story, receipts = connected, connected.receipts().keys()
+    story.bank.tell("consent/revoke", organization=None)
+    runs: list[Run] = []
+    calls = story.bank.calls_of(lambda: runs.append(story.sync(kind, days=1)))
+    assert (runs[0].state, runs[0].reason) == ("needs_person", "invalid_grant")
+    assert [(call["path"], call["status"]) for call in calls] == [("/oauth2/token", 400)]
+    connection = story.connection(kind)
+    assert (connection.state, connection.reason, connection.access_token, connection.refresh_token) == (
+        "action_needed", "invalid_grant", None, None,
+    )  # fmt: skip
+    page = reader.open(story.owner, "/profile/connections")
+    says(
+        page, "Action needed", reader.words("connection_reason", "invalid_grant"), "Reconnect",
+        "The sync has stopped. Everything that came in before, and every assignment, stays.",
+        "Reconnect and choose the same company at Qonto. We fetch the missing days.",
+    )  # fmt: skip
+    says(reader.open(admin, f"/connections/{connection.id}"), "Stopped", reader.words("connection_reason", "invalid_grant"))
+    broken = story.rows(select(AuditEvent).where(AuditEvent.tag == "connection.broken"))
+    assert [(event.subject, event.details["reason"]) for event in broken] == [(f"connection:{connection.id}", "invalid_grant")]
+
+    def three_days() -> None:
+        for _ in range(3 * 24):
+            story.bank.move(hours=1)
+            ticker.tick(story.ports, 0)
+            story.work(kind)
+
+    assert story.bank.calls_of(three_days) == []
+    assert story.receipts().keys() == receipts
+    _is_at_rest(story)
+
+    row = _invoice(story)
+    for again in ("documents", "bank"):  # the bank ends all connections of a company at once
+        story.connect(again)
+    _work(story)
+    assert story.receipts().keys() == receipts | {row["id"]}
+    says(reader.open(story.owner, "/profile/connections"), "Active", "Connected")
+    story.check_books()
+
+
+def test_an_access_token_that_is_refused_once_is_renewed_unseen(connected: Story) -> None:
+    """F01."""
+    connected.bank.move(minutes=10)
+    run = connected.ask("documents")
+    connected.bank.fault("401_expired", times=1)
+    calls = connected.bank.calls_of(lambda: execute_run(connected.ports, run.id))
+    assert connected.run(run.id).state == "done"
+    assert [call["status"] for call in calls].count(401) == 1
+    assert len(_token_calls(calls)) == 1
+
+
+def test_a_fresh_token_that_is_refused_too_ends_the_consent(connected: Story, reader: Reader) -> None:
+    """F02, B09: two answers 401 for a connection and run, not one more."""
+    connected.bank.move(minutes=10)
+    run = connected.ask("documents")
+    connected.bank.fault("401_always", match={"path": "/v2/*"})
+    calls = connected.bank.calls_of(lambda: execute_run(connected.ports, run.id))
+    assert (connected.run(run.id).state, connected.run(run.id).reason) == ("needs_person", "unauthorized_after_refresh")
+    assert [call["status"] for call in calls].count(401) == 2
+    assert (connected.connection("documents").state, connected.connection("bank").state) == ("action_needed", "active")
+    says(
+        reader.open(connected.owner, "/profile/connections"),
+        "Action needed",
+        reader.words("connection_reason", "unauthorized_after_refresh"),
+    )
+    connected.check_books()
+
+
+@pytest.mark.parametrize(
+    ("fault", "arguments", "reason"),
+    [("token_5xx", {}, "server_error"), ("token_5xx", {"html": True}, "server_error"), ("html_200", {}, "not_json")],
+)
+def test_a_token_endpoint_that_is_away_is_no_end_of_the_consent(
+    connected: Story, fault: str, arguments: dict[str, Any], reason: str
+) -> None:
+    """F08."""
+    connected.bank.fault(fault, match={"path": "/oauth2/token"}, **arguments)
+    run = connected.sync("documents", hours=2)
+    assert (run.state, run.reason, connected.connection("documents").state) == ("waiting", reason, "active")
+    connected.bank.heal()
+    connected.bank.move(minutes=6)
+    _work(connected)
+    assert connected.run(run.id).state == "done"
+
+
+def test_an_answer_with_the_new_token_that_is_lost_is_asked_for_again(wired: Story) -> None:
+    """F05, on a real socket: the bank has turned the token over, and the line is cut before a byte of it."""
+    wired.connect("documents")
+    wired.work("documents")
+    wired.bank.move(hours=2)
+    run = wired.ask("documents")
+    wired.bank.fault("drop_after_rotate", times=1)
+    calls = wired.bank.calls_of(lambda: wired.work("documents"))
+    assert [call["status"] for call in _token_calls(calls)] == [None, 200]
+    assert (wired.run(run.id).state, wired.connection("documents").state) == ("done", "active")
+
+
+def test_a_renewal_that_a_dead_worker_left_is_repeated_by_the_ticker(connected: Story) -> None:
+    """F07, B07: killed between the bank's answer and our commit, twenty seconds before the lease is over."""
+
+    class Killed(BaseException):
+        pass
+
+    class Dying:
+        def __init__(self, door: OAuth) -> None:
+            self.door = door
+
+        def refresh(self, token: str) -> TokenSet:
+            self.door.refresh(token)
+            raise Killed
+
+    story = connected
+    story.bank.move(hours=2)
+    keeper = TokenKeeper(story.ports.database, story.ports.keyring, Dying(story.ports.oauth), story.clock, story.ports.settings)  # type: ignore[arg-type]
+    connection_id, version = story.connection("documents").id, story.connection("documents").token_version
+    with pytest.raises(Killed):
+        keeper.access_token(connection_id)
+    ticker.tick(story.ports, 0)
+    _join_renewals()
+    assert story.connection("documents").token_version == version  # its lease might still be alive
+    story.bank.move(seconds=21)
+    ticker.tick(story.ports, 0)
+    _join_renewals()
+    assert (story.connection("documents").token_version, story.connection("documents").state) == (version + 1, "active")
+    assert story.sync("documents", minutes=10).state == "done"
+
+
+def _join_renewals() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "renewals":
+            thread.join()
+
+
+# --- for how long --------------------------------------------------------------------------------------------------
+
+
+def test_a_bank_that_always_fails_is_not_asked_over_and_over(connected: Story, reader: Reader) -> None:
+    """C16: a day of answers 500, a ticker that looks every ten minutes, a client who presses the button now and then."""
+    story = connected
+    story.bank.move(hours=12)
+    story.bank.fault("5xx", match={"path": "/v2/*"})
+    attempts: list[str] = []
+
+    def a_day() -> None:
+        for step in range(24 * 6):
+            story.bank.move(minutes=10)
+            ticker.tick(story.ports, 0)
+            if step % 48 == 20:
+                story.ask("documents")
+            attempts.extend(story.work("documents"))
+
+    calls = [call for call in story.bank.calls_of(a_day) if call["path"].startswith("/v2/")]
+    assert 4 <= len(attempts) <= 12
+    assert len(calls) <= 4 * len(attempts)
+    run = story.newest("documents")
+    assert (run.state, run.reason) == ("waiting", "server_error")
+    page = reader.open(story.owner, "/profile/connections")
+    says(page, "Error", "The sync has not come through for more than a day.", "Nothing. The consent still stands.")
+    story.bank.heal()
+    story.bank.move(days=1)
+    ticker.tick(story.ports, 0)
+    _work(story)
+    says(reader.open(story.owner, "/profile/connections"), "Active", "Connected")
+    story.check_books()
+
+
+def test_one_broken_file_among_many_is_set_aside_and_the_others_go_on(story: Story) -> None:
+    """C16: poison is no reason to stop; after three tries it no longer holds the run up."""
+    rows = [_invoice(story, invoice_number=f"VIEL-{number}") for number in range(120)]
+    poison = rows[60]
+    story.bank.fault("short_file", match={"path": f"/files/{poison['attachment_id']}/*"}, size=0)
+    story.connect("documents")
+    for _ in range(3):
+        story.work("documents")
+        story.bank.move(hours=2)
+    receipts = story.receipts()
+    assert [receipts[row["id"]].document_state for row in rows].count("complete") == 119
+    assert (receipts[poison["id"]].document_state, receipts[poison["id"]].document_tries) == ("fetching", 3)
+    assert story.newest("documents").state == "done"
+    story.check_books()
