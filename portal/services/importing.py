@@ -8,8 +8,8 @@ and a file that could not be had leaves its receipt in `fetching`, to be tried b
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
@@ -48,6 +48,7 @@ THREADS = 8
 OVERLAP = timedelta(days=3)  #: rows may turn up late with an older `updated_at` (F32)
 FILE_TRIES = 3  #: then the file no longer holds the run up; it is tried once a day
 FILES_AT_ONCE = 200
+KEY_OF_SKIP = {"id", "client_id", "connection_id", "qonto_id"}
 
 
 @dataclass(slots=True)
@@ -281,7 +282,7 @@ class _Import:
                 running.finish(session, self.lease, now=now, reason="disconnected", **self.counts.values())
                 return False
             queue_up(session, self.client_id)  # receipts are numbered per client
-            page = _Page(session, self, now, [row.qonto_id for row in batch.rows])
+            page = _Page(session, self, now, _known(session, self.connection_id, [row.qonto_id for row in batch.rows]).values())
             for row in batch.rows:
                 page.apply(row, batch.decisions[row.qonto_id], files.get(row.qonto_id, []))
             for qonto_id, name in batch.unreadable:
@@ -317,8 +318,8 @@ class _Import:
             now = self.ports.clock.now()
             with self.ports.database.write() as session:
                 queue_up(session, self.client_id)
-                page = _Page(session, self, now, [])
-                arrived = [page.attach(session.get_one(Receipt, receipt_id), found) for receipt_id, found in results.items()]
+                page = _Page(session, self, now, session.scalars(select(Receipt).where(Receipt.id.in_(results))))
+                arrived = [page.attach(receipt, results[receipt.id]) for receipt in page.known]
                 page.write()
                 running.advance(session, self.lease, **self.counts.values())
                 if any(arrived):
@@ -357,19 +358,27 @@ class _Import:
 
 
 class _Page:
-    """The rows of one commit."""
+    """The rows of one commit. They are collected and written in a few statements: the threads that fetch need the time."""
 
-    def __init__(self, session: Session, job: _Import, now: datetime, qonto_ids: list[str]) -> None:
+    def __init__(self, session: Session, job: _Import, now: datetime, known: Iterable[Receipt]) -> None:
         self.session, self.job, self.now = session, job, now
         self.counts = job.counts
         self.events: list[tuple[Tag, str, dict[str, object]]] = []
-        self._known = _known(session, job.connection_id, qonto_ids)
+        self.known = list(known)
+        self._receipts = {receipt.qonto_id: receipt for receipt in self.known}
+        self._held: defaultdict[str, list[Document]] = defaultdict(list)
+        for document in session.scalars(select(Document).where(Document.receipt_id.in_([receipt.id for receipt in self.known]))):
+            self._held[document.receipt_id].append(document)
+        self._arrived: list[Document] = []
+        self._imported: list[str] = []
+        self._previews: list[dict[str, Any]] = []
+        self._skips: list[dict[str, Any]] = []
         self._sequence: int | None = None
 
     def apply(self, row: InvoiceRow, decision: Eligibility | SkipReason, files: list[Stored | NotHad]) -> None:
         """Insert, update or skip one invoice."""
         self.counts.seen += 1
-        receipt = self._known.get(row.qonto_id)
+        receipt = self._receipts.get(row.qonto_id)
         if receipt is None:
             if isinstance(decision, SkipReason):
                 self._skip(row, decision)
@@ -390,7 +399,7 @@ class _Page:
 
     def attach(self, receipt: Receipt, files: list[Stored | NotHad]) -> bool:
         """Add the documents that arrived, note what is missing. True when a document is new."""
-        held = list(self.session.scalars(select(Document).where(Document.receipt_id == receipt.id)))
+        held = self._held[receipt.id]
         preferred_view = next(iter(receipt.attachments[1:]), None)  # the readable twin of an XML e-invoice
         is_new = False
         for file in files:
@@ -406,7 +415,7 @@ class _Page:
             )  # fmt: skip
             if document.version > 1 and receipt.state == "assigned":
                 self._flag(receipt)
-            self.session.add(document)
+            self._arrived.append(document)
             held.append(document)
             is_new = True
             self._want_preview(document, file.media)
@@ -428,8 +437,28 @@ class _Page:
         return is_new
 
     def write(self) -> None:
-        """The audit events of the page."""
+        """Everything that was collected: documents after the receipts that they belong to, the audit events last."""
         self.session.flush()
+        self.session.add_all(self._arrived)
+        self.session.flush()
+        if self._imported:
+            self.session.execute(
+                delete(SkippedInvoice).where(
+                    SkippedInvoice.connection_id == self.job.connection_id, SkippedInvoice.qonto_id.in_(self._imported)
+                ),
+                execution_options={"synchronize_session": False},
+            )  # fmt: skip
+        insert = sqlite_insert if self.job.ports.database.is_sqlite else postgres_insert
+        connection = self.session.connection()
+        if self._previews:
+            statement = insert(Preview.__table__)  # type: ignore[arg-type]
+            connection.execute(statement.on_conflict_do_nothing(index_elements=["client_id", "sha256"]), self._previews)
+        if self._skips:
+            statement = insert(SkippedInvoice.__table__)  # type: ignore[arg-type]
+            newest = {name: statement.excluded[name] for name in self._skips[0] if name not in KEY_OF_SKIP}
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=["connection_id", "qonto_id"], set_=newest), self._skips
+            )
         record_all(self.session, self.events, at=self.now, client_id=self.job.client_id)
 
     def skip_unreadable(self, qonto_id: str | None, name: str) -> None:
@@ -455,8 +484,7 @@ class _Page:
             created_at=self.now, updated_at=self.now, **row.values,
         )  # fmt: skip
         self.session.add(receipt)
-        self.session.flush()
-        self._drop_skip(row.qonto_id)
+        self._imported.append(row.qonto_id)
         self.events.append(
             (Tag.RECEIPT_IMPORTED, f"receipt:{receipt.id}", {"qonto_id": row.qonto_id, "eligibility": decision.value})
         )
@@ -495,32 +523,23 @@ class _Page:
         )  # fmt: skip
 
     def _put_skip(self, **values: Any) -> None:
-        insert = sqlite_insert if self.job.ports.database.is_sqlite else postgres_insert
-        key = {"connection_id": self.job.connection_id, "client_id": self.job.client_id, "seen_at": self.now}
-        statement = insert(SkippedInvoice).values(id=new_id(), **key, **values)
-        self.session.execute(
-            statement.on_conflict_do_update(index_elements=["connection_id", "qonto_id"], set_={**values, "seen_at": self.now})
+        self._skips.append(
+            {
+                "id": new_id(),
+                "connection_id": self.job.connection_id,
+                "client_id": self.job.client_id,
+                "seen_at": self.now,
+                **values,
+            }
         )
-
-    def _drop_skip(self, qonto_id: str) -> None:
-        skipped = self.session.scalar(
-            select(SkippedInvoice).where(
-                SkippedInvoice.connection_id == self.job.connection_id, SkippedInvoice.qonto_id == qonto_id
-            )
-        )
-        if skipped is not None:
-            self.session.delete(skipped)
 
     def _want_preview(self, document: Document, media: Media) -> None:
-        insert = sqlite_insert if self.job.ports.database.is_sqlite else postgres_insert
-        self.session.execute(
-            insert(Preview)
-            .values(
-                id=new_id(), client_id=document.client_id, sha256=document.sha256, media_type=document.media_type,
-                state="due" if media.is_previewable else "impossible", reason=None if media.is_previewable else "type",
-                page_keys=[], words=[],
-            )
-            .on_conflict_do_nothing(index_elements=["client_id", "sha256"])
+        self._previews.append(
+            {
+                "id": new_id(), "client_id": document.client_id, "sha256": document.sha256, "media_type": document.media_type,
+                "state": "due" if media.is_previewable else "impossible", "reason": None if media.is_previewable else "type",
+                "page_keys": [], "words": [],
+            }
         )  # fmt: skip
 
 
