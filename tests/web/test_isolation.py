@@ -29,7 +29,7 @@ from tests.web.visitor import HTMX, Visit, Visitor, comparable, fingerprint
 IDS = {"client", "item", "candidate", "state", "code"}  #: what an address or a form may name besides the path: checked below
 PLAIN = {
     "reason", "queue_reason", "sort", "pane", "direction", "q", "page", "next", "error", "language", "seen_version", "email",
-    "password", "name", "theme", "has_shortcuts", "old", "new", "csrf_token",
+    "password", "name", "theme", "has_shortcuts", "old", "new", "csrf_token", "tax_year", "returns",
 }  # fmt: skip
 READ = re.compile(r"(?:(?:args|form|values|given)\.|(?<![\w.]))get\(\s*\"(\w+)\"")
 
