@@ -1,0 +1,232 @@
+"""The states of pages that are looked at: who opens which address, and what happens there first.
+
+Beside the test firm's clients, whose books are in order, stand people and companies whose pages are unusual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+
+from playwright.sync_api import Page, StorageState, expect
+from sqlalchemy.orm import Session
+
+from portal.crypto import digest
+from portal.models import Client, Connection, Role, User
+from portal.services import connecting, syncing
+from tests import factories
+from tests.browser.conftest import Site
+
+NO_PAGE = {
+    "static", "documents.download", "documents.page", "documents.preview", "connections.progress", "health.healthz",
+    "health.readyz",
+}  # fmt: skip
+#: bytes, fragments, machine answers
+REFUSED = {"auth.first_admin": 404, "connections.callback": 400}  #: what these answer when they are opened just so
+VIEWERS = {
+    "auth.sign_in": "nobody", "auth.first_admin": "nobody", "auth.second_factor": "halfway", "auth.enrolment": "enrolling",
+    "review": "staff", "clients": "staff", "admin": "admin",
+}  # fmt: skip
+#: of an endpoint or its blueprint; everything else is the client's
+OWN_PAGES = ("/receipts", "/finances/accounts", "/profile/connections")
+
+
+@dataclass(frozen=True)
+class State:
+    """A page as somebody sees it. `status`: what opening it answers; `does` brings it into its state."""
+
+    who: str
+    path: str
+    status: int = 200
+    does: Callable[[Page], None] | None = None
+
+
+# --- people --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class People:
+    """What everybody's browser keeps, and the clients whose connections are not in order."""
+
+    cookies: dict[str, StorageState]
+    troubled: tuple[Client, Connection, Connection]
+    busy: tuple[Client, Connection, Connection]
+
+
+def people(site: Site, *, now: datetime) -> People:
+    """Everybody who looks at something."""
+    world = site.world
+    with site.writing() as session:
+        newcomer = factories.user(session, "nele@kanzlei.example", "Nele Neu", Role.STAFF, now=now)
+        enrolling = factories.user(session, "nils@kanzlei.example", "Nils Neu", Role.STAFF, now=now)
+        lonely = factories.user(session, "karla@lindner.example", "Karla Lindner", Role.CLIENT, now=now)
+        _, unconnected = _company(session, "10051", now)
+        company, troubled = _company(session, "10052", now)
+        in_trouble = company, *_troubled(session, company, now)
+        company, busy = _company(session, "10053", now, has_years=False)
+        at_work = company, *_busy(session, company, now)
+        for _ in range(syncing.PRESSES):
+            factories.run(
+                session, world.ours.client, "bank", now=now, over=world.ours.bank, trigger="client", created_at=now, new=0
+            )
+    signed_in = {
+        "client": world.ours.owner, "leaving": world.ours.owner, "staff": world.staff, "admin": world.admin, "newcomer": newcomer,
+        "lonely": lonely, "unconnected": unconnected, "troubled": troubled, "busy": busy,
+    }  # fmt: skip
+    cookies = {name: site.cookies(person) for name, person in signed_in.items()}
+    halfway = {"halfway": world.staff, "enrolling": enrolling}
+    cookies |= {name: site.cookies(person, is_half=True) for name, person in halfway.items()}
+    return People({"nobody": {"cookies": [], "origins": []}, **cookies}, in_trouble, at_work)
+
+
+def _company(session: Session, number: str, now: datetime, *, has_years: bool = True) -> tuple[Client, User]:
+    company = factories.client(
+        session, number, f"Vermögensverwaltungsgesellschaft Nr. {number} mbH", now=now, years=(now.year,) if has_years else ()
+    )
+    owner = factories.user(session, f"owner@{number}.example", f"Inhaber {number}", Role.CLIENT, now=now)
+    factories.member(session, owner, company, "client")
+    return company, owner
+
+
+def _troubled(session: Session, company: Client, now: datetime) -> tuple[Connection, Connection]:
+    """A consent that ended, and a sync that has not come through for days."""
+    documents = factories.connection(session, company, "documents", now=now, state="action_needed", reason="invalid_grant")
+    bank = factories.connection(session, company, "bank", now=now, last_success_at=now - timedelta(hours=30))
+    factories.bank_account(session, company, bank, now=now)
+    factories.run(
+        session, company, "bank", now=now, over=bank, state="waiting", reason="timeout", failures=3, finished_at=None,
+        next_attempt_at=now + timedelta(hours=1), request_id="4bf92f3577b34da6a3ce929d0e0e4736",
+    )  # fmt: skip
+    return documents, bank
+
+
+def _busy(session: Session, company: Client, now: datetime) -> tuple[Connection, Connection]:
+    """A first import that goes on (for so long that it is rarely polled), and a connection that the client ended."""
+    documents = factories.connection(session, company, "documents", now=now, last_success_at=None, synced_until=None)
+    factories.run(
+        session, company, "documents", now=now, over=documents, state="leased", seen=214, total=600, finished_at=None,
+        lease_token="0" * 32, lease_until=now + timedelta(days=1), created_at=now - timedelta(minutes=20),
+    )  # fmt: skip
+    return documents, factories.connection(session, company, "bank", now=now, state="disconnected")
+
+
+# --- pages ---------------------------------------------------------------------------------------------------------
+
+
+def states(site: Site, known: People) -> Iterator[State]:
+    """Every page of the map, and the faces that some of them have beside it."""
+    yield from _of_the_map(site)
+    ours = site.world.ours
+    for receipt in ours.receipts.values():
+        yield State("client", f"/receipts/{receipt.id}")
+        yield State("staff", f"/review?item={receipt.id}")
+    yield State("staff", "/review?reason=duplicate_suspected")
+    yield State("staff", f"/profile/connections?client={ours.client.id}")
+    yield State("client", "/receipts?q=nothing-has-this-name")
+    yield State("client", f"/connections/{ours.bank.id}")
+    yield State("client", f"/connections/{ours.bank.id}/disconnection")
+    yield State("client", f"/clients/{ours.client.id}/connections/bank/connect")
+    for who in ("lonely", "unconnected", "troubled", "busy"):
+        for path in OWN_PAGES:
+            yield State(who, path)
+    for who, (company, documents, bank) in (("troubled", known.troubled), ("busy", known.busy)):
+        yield State("admin", f"/clients/{company.id}")
+        yield State("admin", f"/profile/connections?client={company.id}")
+        yield State(who, f"/connections/{documents.id}")
+        yield State(who, f"/connections/{bank.id}")
+    for path in ("/review", "/review/done", "/clients", *OWN_PAGES):
+        yield State("newcomer", path)
+    yield from _opened(site)
+    yield from _refused(site)
+    yield from _endings(site, known)
+
+
+def _of_the_map(site: Site) -> Iterator[State]:
+    """Every GET route that is a page; one that needs something unknown fails here."""
+    ours = site.world.ours
+    adapter = site.app.url_map.bind("127.0.0.1")
+    known = {
+        "client_id": ours.client.id, "connection_id": ours.documents.id, "receipt_id": ours.receipts["open"].id,
+        "document_id": ours.document.id, "kind": "documents",
+    }  # fmt: skip
+    for rule in site.app.url_map.iter_rules():
+        if "GET" in (rule.methods or ()) and rule.endpoint not in NO_PAGE:
+            path = adapter.build(rule.endpoint, {name: known[name] for name in rule.arguments})
+            who = VIEWERS.get(rule.endpoint, VIEWERS.get(rule.endpoint.partition(".")[0], "client"))
+            yield State(who, path, REFUSED.get(rule.endpoint, 200))
+
+
+def _opened(site: Site) -> Iterator[State]:
+    """Menus and whatever folds."""
+    ours = site.world.ours
+    yield State("client", "/profile", does=lambda page: page.click(".bf-menu summary"))
+    yield State("staff", "/clients", does=lambda page: page.click(".bf-menu summary"))
+    yield State("staff", f"/review?item={ours.receipts['open'].id}", does=unfold("#pane-candidates details"))
+    yield State("staff", f"/review?item={ours.receipts['income'].id}", does=unfold("#keys"))
+    yield State("client", f"/receipts/{ours.receipts['assigned'].id}", does=unfold("main details"))
+    yield State("admin", "/admin/audit", does=unfold("tr:nth-child(-n+5) details"))
+
+
+def _refused(site: Site) -> Iterator[State]:
+    """What is wrong is said: in the page, in its place, or instead of the page."""
+    yield State("nobody", "/sign-in", does=sent("main form[action='/sign-in']", 422))
+    yield State("halfway", "/sign-in/second-factor", does=sent("main form[action='/sign-in/second-factor']", 422))
+    yield State("enrolling", "/second-factor/enrolment", does=sent("main form[action='/second-factor/enrolment']", 422))
+    yield State("client", "/profile", does=sent("form[action='/profile/password']", 422))
+    yield State("staff", f"/review?item={site.world.ours.receipts['open'].id}", does=decide_too_late)
+    yield State("client", "/finances/accounts", does=sent("main form[action$='/runs']", 429))
+    yield State("client", "/review", 403)
+    yield State("admin", "/no-such-page", 404)
+    yield State("leaving", "/profile", does=sign_out_elsewhere)
+
+
+def _endings(site: Site, known: People) -> Iterator[State]:
+    """Ways back from the bank, each of a journey that begins here; the other bad endings look the same."""
+    ours, browser = site.world.ours, digest(known.cookies["client"]["cookies"][0]["value"])
+    for brought in ("error=access_denied", "code=of-a-bank-that-is-away"):
+        with site.writing() as session:
+            address = connecting.begin(
+                site.ports, session, user_id=ours.owner.id, client=ours.client, kind="documents", browser=browser
+            )
+        state = parse_qs(urlsplit(address).query)["state"][0]
+        yield State("client", f"/connections/qonto/callback?{brought}&state={state}")
+
+
+# --- what people do ------------------------------------------------------------------------------------------------
+
+
+def unfold(selector: str) -> Callable[[Page], None]:
+    """Open these details."""
+
+    def does(page: Page) -> None:
+        folded = page.locator(selector)
+        assert folded.count(), selector
+        folded.evaluate_all("all => all.forEach(one => { one.open = true })")
+
+    return does
+
+
+def sent(form: str, status: int) -> Callable[[Page], None]:
+    """Send a form as it is; what comes instead of the page has this status."""
+
+    def does(page: Page) -> None:
+        with page.expect_navigation() as seen:
+            page.locator(f"{form} button[type=submit]").click()
+        assert seen.value.status == status, seen.value.status
+
+    return does
+
+
+def decide_too_late(page: Page) -> None:
+    """Assign what somebody else has changed since."""
+    page.locator("#assign-1 [name=seen_version]").evaluate("field => { field.value = 0 }")
+    page.locator("#assign-1 button").click()
+    expect(page.locator("#notices [role=alert]")).to_be_visible()
+
+
+def sign_out_elsewhere(page: Page) -> None:
+    """The session is over before the form is sent."""
+    page.context.clear_cookies()
+    sent("form[action='/profile']", 401)(page)
