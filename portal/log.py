@@ -28,7 +28,9 @@ _SIGNED_ADDRESS = re.compile(
 _BEARER = re.compile(r"\b(Bearer|Basic) +[\w.~+/=-]{8,}", re.IGNORECASE)
 _IN_ADDRESS = re.compile(r"://[^\s/@]*:[^\s/@]+@")
 _SIGNED_TOKEN = re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*")
-_OPAQUE = re.compile(r"(?<![\w-])(?=[\w-]*[a-z])(?=[\w-]*[A-Z])(?=[\w-]*[0-9])[\w-]{32,}(?![\w-])")  # not hashes, not UUIDs
+_OPAQUE = re.compile(  # not hashes, not UUIDs: those have one case, and no letter beyond f
+    r"(?<![\w-])(?:(?=[\w-]*[a-z])(?=[\w-]*[A-Z])(?=[\w-]*[0-9])[\w-]{32,}|(?=\w*[g-zG-Z])(?=\w*[0-9])\w{32,})(?![\w-])"
+)
 _IBAN = re.compile(r"\b[A-Z]{2}[0-9]{2}(?:[ \u00a0]?[A-Z0-9]){11,30}\b")
 _SHORTEST_IBAN, _LETTERS_KEPT = 15, 4
 

@@ -109,7 +109,7 @@ class Teller:
         created = self.moment(self.start.date() + timedelta(days=3 + 17 * number), party.name)
         row_id = self.uid("beneficiary", party.name)
         self.tables["beneficiaries"][row_id] = {
-            "id": row_id, "name": party.name, "email": party.email or None, "activity_tag": None, "iban": party.iban,
+            "id": row_id, "name": party.name, "email": party.email or None, "activity_tag": "SENTINEL-TAG", "iban": party.iban,
             "bic": "TESTDE88XXX" if number % 4 else None, "currency": "EUR",
             "status": "pending" if number == 2 else "validated", "trusted": number % 3 == 0,
             "created_at": stamp(created), "updated_at": stamp(created + timedelta(days=number % 5)),
@@ -152,7 +152,7 @@ class Teller:
                 "created_at": created_at, "analyzed_at": self.written(created + timedelta(seconds=25), key, "analyzed"),
                 "updated_at": self.written(created + timedelta(minutes=2), key, "updated"),
                 "is_einvoice": is_electronic, "e_invoice_type": kind if is_electronic else None,
-                "initiator_id": self.memberships[0]["id"], **given,
+                "initiator_id": self.memberships[0]["id"], "description": "SENTINEL-NOTE nur für uns", **given,
             },
         )  # fmt: skip
         self.tables["supplier_invoices"][row_id] = row
@@ -185,6 +185,7 @@ class Teller:
                 "initiator_id": self.memberships[0]["id"] if side == "debit" else None,
                 "category": "other_income" if side == "credit" else "SENTINEL-CATEGORY",
                 "cashflow_category": {"name": "SENTINEL-CATEGORY Betrieb" if chance.random() < 0.5 else None},
+                "cashflow_subcategory": {"name": "SENTINEL-CATEGORY Material" if side == "debit" else None},
                 "card_last_digits": "4417" if operation == "card" else None, **given,
             },
         )  # fmt: skip

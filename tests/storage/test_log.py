@@ -35,7 +35,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
         ("postgresql://portal:geheim@db/portal", "postgresql://[hidden]@db/portal"),
         ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", "[hidden]"),
         ("session kQ8s1aTz9dJk3fP0wLmN7xYvBcRgHs2Ue5Io4Aq6", "session [hidden]"),
+        ("RuntimeError: acc_5gdtyak5w7kigvmqif79bahk4y5qsnhtpo of", "RuntimeError: [hidden] of"),
         # what must stay readable
+        ("run-0190f3a1-1234-7abc-8def-0123456789ab-0-0-new-1", "run-0190f3a1-1234-7abc-8def-0123456789ab-0-0-new-1"),
         ("state=active code=404", "state=active code=404"),
         ("run 0190f3a1-1234-7abc-8def-0123456789ab", "run 0190f3a1-1234-7abc-8def-0123456789ab"),
         ("sha256 " + "0a" * 32, "sha256 " + "0a" * 32),
