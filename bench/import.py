@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import random
 import statistics
 import sys
@@ -22,6 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx2
+import structlog
 
 from jobs.runs import execute_run
 from portal import build_ports
@@ -120,6 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--database", choices=databases.KINDS, default="sqlite")
     chosen = parser.parse_args(arguments)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     rows: list[Mapping[str, object]] = []
     common = {"database": chosen.database, "invoices": chosen.invoices, "latency_ms": chosen.latency}
 
