@@ -115,11 +115,10 @@ class Chaos:
         """Strike every point, let the last import end, ask for one more, compare."""
         started = time.monotonic()
         while len(self.points) < self.plan.points:
-            look = self.look()
-            if look.state == "done":
+            if self._until(lambda look: look.state in {"done", "leased"}).state == "done":
                 self.fill(days=0)
                 self.story.ask("documents")
-            elif look.state == "leased" and (point := self._strike()):
+            elif point := self._strike():
                 self.points.append(point)
                 self.tell(point)
             self.pause()
@@ -139,7 +138,7 @@ class Chaos:
         """Between two looks the supervisor does its work."""
         self.house.tend()
         self._sessions |= {part.process.pid for part in self.workers if part.process}
-        time.sleep(0.01)
+        time.sleep(0.02)
 
     def _until(self, is_so: Callable[[Look], bool]) -> Look:
         end, last = time.monotonic() + STUCK_AFTER, None
