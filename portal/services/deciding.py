@@ -8,16 +8,21 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from portal.domain.matching import Allocation
-from portal.errors import Stale
+from portal.errors import AlreadyAssigned, Stale
 from portal.models import Candidate, Receipt, Run
 from portal.ports import Ports
 from portal.services import assigning, running
 
 
 def assign_candidate(session: Session, receipt: Receipt, *, candidate_id: str, seen_version: int, now: datetime) -> None:
-    """Assign what a proposal says; Stale when a newer matching has replaced the proposal."""
+    """Assign what a proposal says.
+
+    Errors: AlreadyAssigned when somebody was faster, Stale when a newer matching has replaced the proposal.
+    """
     query = select(Candidate).where(Candidate.id == candidate_id, Candidate.receipt_id == receipt.id)
     candidate = session.scalar(query)
+    if receipt.state != "in_review":
+        raise AlreadyAssigned("This receipt is already assigned or set aside.")
     if candidate is None:
         raise Stale("The proposals for this receipt have changed. Please look at them again.")
     assigning.assign(

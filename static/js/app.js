@@ -31,6 +31,19 @@
     if (asked) asked.focus();
   });
 
+  // A button that is disabled while its request runs, or swapped away, loses the focus: whoever pressed it goes on there, else
+  // at the heading of what came instead.
+  const pressed = new WeakMap();
+  document.addEventListener("htmx:beforeRequest", ({ detail }) => {
+    if (detail.elt.contains(document.activeElement)) pressed.set(detail.xhr, document.activeElement);
+  });
+  document.addEventListener("htmx:afterRequest", ({ detail }) => {
+    const button = pressed.get(detail.xhr);
+    if (!button || document.activeElement !== document.body) return;
+    const part = document.getElementById(detail.target.id);
+    (button.isConnected ? button : part?.querySelector(":is(h1, h2, h3)[tabindex]"))?.focus({ preventScroll: true });
+  });
+
   // Copy buttons appear only where they can work.
   const copyButtons = (root) => {
     if (!navigator.clipboard) return;

@@ -21,7 +21,7 @@ from socketserver import BaseServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser, Page, StorageState, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, StorageState, expect, sync_playwright
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -204,7 +204,13 @@ def browsing(chromium: Browser, site: Site, person: User | None = None, *, may_s
     context = chromium.new_context(**{"base_url": site.url, "viewport": {"width": 1440, "height": 900}, **cookies, **kwargs})
     context.set_default_timeout(PATIENCE)
     said: list[str] = []
-    context.on("console", lambda message: said.append(message.text) if message.type in {"error", "warning"} else None)
+
+    def listen_to(message: ConsoleMessage) -> None:
+        is_ours = not (message.page and message.page.url.endswith(".webp"))  # around a picture Chromium puts a page of its own
+        if is_ours and message.type in {"error", "warning"}:
+            said.append(message.text)
+
+    context.on("console", listen_to)
     context.on("weberror", lambda problem: said.append(str(problem.error)))
     page = context.new_page()
     try:

@@ -1,0 +1,326 @@
+"""The review desk under the hands of people: keys, focus, two at once, phones, and what their devices ask for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+from sqlalchemy import select
+
+from portal.models import Assignment, Receipt
+from tests import factories
+from tests.browser.conftest import Site, browsing
+
+pytestmark = [pytest.mark.browser, pytest.mark.parametrize("database", ["sqlite"], indirect=True)]
+
+HAS_FOCUS = "document.activeElement !== document.body && document.activeElement !== document.documentElement"
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+@pytest.fixture
+def page(own_site: Site, chromium: Browser) -> Iterator[Page]:
+    """The staff member in front of the desk."""
+    with browsing(chromium, own_site, own_site.world.staff) as page:
+        page.goto("/review")
+        yield page
+
+
+def current(page: Page) -> Locator:
+    return page.locator(".bf-queue-row[aria-current]")
+
+
+def title(page: Page) -> Locator:
+    return page.locator("#receipt-title")
+
+
+def is_at(page: Page, receipt: Receipt) -> None:
+    """The desk shows this receipt, and whoever goes on by keys or listens begins there."""
+    expect(title(page)).to_contain_text(receipt.label)
+    expect(title(page)).to_be_focused()
+
+
+def state_of(site: Site, receipt: Receipt) -> str:
+    with site.ports.database.read() as session:
+        return session.get_one(Receipt, receipt.id).state
+
+
+# --- keys ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_queue_is_walked_by_keys(own_site: Site, page: Page) -> None:
+    receipts = own_site.world.ours.receipts
+    expect(title(page)).to_contain_text(receipts["open"].label)
+    page.keyboard.press("j")
+    is_at(page, receipts["changed"])
+    page.keyboard.press("k")
+    is_at(page, receipts["open"])
+    current(page).focus()
+    page.keyboard.press("ArrowDown")
+    is_at(page, receipts["changed"])
+
+
+def test_enter_assigns_and_u_takes_it_back(own_site: Site, page: Page) -> None:
+    receipts = own_site.world.ours.receipts
+    page.keyboard.press("Enter")
+    is_at(page, receipts["changed"])
+    assert state_of(own_site, receipts["open"]) == "assigned"
+    expect(page.locator("#notices")).to_contain_text(receipts["open"].label)
+    page.keyboard.press("u")
+    is_at(page, receipts["open"])
+    assert state_of(own_site, receipts["open"]) == "in_review"
+    assert page.url.endswith(receipts["open"].id)  # a reload shows the same
+
+
+def test_enter_asks_first_where_a_candidate_is_only_possible(own_site: Site, page: Page) -> None:
+    world = own_site.world
+    receipt = world.ours.receipts["income"]
+    with own_site.writing() as session:
+        factories.candidate(session, receipt, (world.ours.transactions[3], 238000), score=0.3).grade = "possible"
+    page.goto(f"/review?item={receipt.id}")
+    page.keyboard.press("Enter")
+    expect(page.locator("#assign-1 button")).to_be_focused()
+    assert state_of(own_site, receipt) == "in_review"
+    page.keyboard.press("Enter")
+    expect(page.locator("#undo")).to_contain_text(receipt.label)
+    assert state_of(own_site, receipt) == "assigned"
+
+
+def test_a_digit_assigns_that_candidate_and_unfolds_what_is_folded(own_site: Site, page: Page) -> None:
+    ours = own_site.world.ours
+    with own_site.writing() as session:
+        third = factories.transaction(session, ours.account, "t-9", 11900, now=datetime.now(UTC), counterparty="Weber")
+        factories.candidate(session, ours.receipts["open"], (third, 11900), rank=3, score=0.2)
+    page.reload()
+    page.keyboard.press("3")
+    expect(page.locator("#assign-3 button")).to_be_focused()
+    assert state_of(own_site, ours.receipts["open"]) == "in_review"
+    page.keyboard.press("2")
+    is_at(page, ours.receipts["changed"])
+    with own_site.ports.database.read() as session:
+        assigned = select(Assignment.transaction_id).where(Assignment.receipt_id == ours.receipts["open"].id)
+        assert session.scalars(assigned).all() == [ours.transactions[1].id]
+
+
+def test_n_sets_aside_with_a_reason(own_site: Site, page: Page) -> None:
+    receipts = own_site.world.ours.receipts
+    page.keyboard.press("n")
+    reason = page.locator("#set-aside-reason")
+    expect(reason).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator("#set-aside")).not_to_have_attribute("open", re.compile(""))
+    expect(page.locator("#set-aside summary")).to_be_focused()
+    page.keyboard.press("n")
+    reason.select_option("paid_in_cash")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    is_at(page, receipts["changed"])
+    assert state_of(own_site, receipts["open"]) == "set_aside"
+    page.keyboard.press("u")
+    is_at(page, receipts["open"])
+    assert state_of(own_site, receipts["open"]) == "in_review"
+
+
+def test_p_opens_the_page_large(page: Page) -> None:
+    with page.context.expect_page() as opened:
+        page.keyboard.press("p")
+    opened.value.wait_for_load_state()
+    assert re.search(r"/documents/[^/]+/pages/1\.webp$", opened.value.url)
+
+
+def test_the_help_lists_exactly_the_keys_that_work(own_site: Site, page: Page) -> None:
+    page.keyboard.press("?")
+    help_sheet = page.locator(".bf-keys-sheet")
+    expect(help_sheet).to_be_visible()
+    assert [key.strip() for key in help_sheet.locator("kbd").all_inner_texts()] == ["J", "K", "↵", "1", "2", "N", "P", "?"]
+    page.keyboard.press("Escape")
+    expect(help_sheet).to_be_hidden()
+    expect(page.locator("#keys summary")).to_be_focused()
+    page.goto(f"/review?item={own_site.world.ours.receipts['income'].id}")
+    page.keyboard.press("?")
+    assert [key.strip() for key in help_sheet.locator("kbd").all_inner_texts()] == ["J", "K", "N", "?"]
+
+
+def test_no_key_works_while_somebody_types_or_holds_a_modifier(own_site: Site, page: Page) -> None:
+    receipts = own_site.world.ours.receipts
+    page.locator("#filter-reason").focus()
+    for key in ("j", "n", "u", "p", "1", "?"):
+        page.keyboard.press(key)
+    page.locator("#set-aside summary").click()
+    page.locator("#set-aside-reason").focus()
+    for key in ("j", "k", "2", "u", "?"):
+        page.keyboard.press(key)
+    title(page).focus()
+    for key in ("Control+j", "Alt+n", "Meta+1"):
+        page.keyboard.press(key)
+    expect(title(page)).to_contain_text(receipts["open"].label)
+    expect(page.locator("#keys")).not_to_have_attribute("open", re.compile(""))
+    assert len(page.context.pages) == 1
+    assert state_of(own_site, receipts["open"]) == "in_review"
+
+
+def test_enter_on_a_link_or_button_is_the_links_own(own_site: Site, page: Page) -> None:
+    receipts = own_site.world.ours.receipts
+    page.locator(f"#queue-{receipts['no_transaction'].id}").focus()
+    page.keyboard.press("Enter")
+    is_at(page, receipts["no_transaction"])
+    assert state_of(own_site, receipts["open"]) == "in_review"
+
+
+def test_the_profile_switches_single_keys_off(own_site: Site, page: Page) -> None:
+    receipts = own_site.world.ours.receipts
+    page.goto("/profile")
+    page.locator("#has_shortcuts").uncheck()
+    page.locator("form[action='/profile'] button[type=submit]").click()
+    expect(page.locator("#notices .bf-notice")).to_be_visible()
+    page.goto("/review")
+    for key in ("j", "Enter", "1", "2", "n", "u", "?"):
+        page.keyboard.press(key)
+    expect(title(page)).to_contain_text(receipts["open"].label)
+    expect(page.locator("#keys, .bf-key")).to_have_count(0)
+    assert state_of(own_site, receipts["open"]) == "in_review"
+    current(page).press("Tab")  # everything is still reached
+    page.locator("#assign-1 button").press("Enter")
+    is_at(page, receipts["changed"])
+    assert state_of(own_site, receipts["open"]) == "assigned"
+
+
+# --- focus ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_skip_link_is_first_and_leads_past_the_bar(page: Page) -> None:
+    page.keyboard.press("Tab")
+    skip = page.locator(".bf-skip")
+    expect(skip).to_be_focused()
+    expect(skip).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.locator("#filter-reason")).to_be_focused()
+
+
+def test_a_filter_keeps_the_focus(own_site: Site, page: Page) -> None:
+    page.locator("#filter-reason").focus()
+    page.locator("#filter-reason").select_option("source_changed")
+    expect(title(page)).to_contain_text(own_site.world.ours.receipts["changed"].label)
+    expect(page.locator("#filter-reason")).to_be_focused()
+    assert "reason=source_changed" in page.url
+    page.go_back()
+    expect(title(page)).to_contain_text(own_site.world.ours.receipts["open"].label)
+
+
+def test_the_menu_closes_on_escape_and_beside_it(page: Page) -> None:
+    menu = page.locator(".bf-menu")
+    menu.locator("summary").press("Enter")
+    expect(page.locator(".bf-menu-sheet")).to_be_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Escape")
+    expect(page.locator(".bf-menu-sheet")).to_be_hidden()
+    expect(menu.locator("summary")).to_be_focused()
+    menu.locator("summary").press("Enter")
+    page.locator("h1").click()
+    expect(page.locator(".bf-menu-sheet")).to_be_hidden()
+
+
+def test_a_card_that_is_swapped_keeps_the_focus(own_site: Site, chromium: Browser) -> None:
+    """A sync is asked for by keyboard; the card is swapped at once, and again with each look at the progress."""
+    ours = own_site.world.ours
+    with browsing(chromium, own_site, ours.owner) as page:
+        page.goto("/profile/connections")
+        card = page.locator("#connection-documents")
+        card.locator("form button").press("Enter")
+        expect(card.locator("progress")).to_be_visible()
+        assert page.evaluate(HAS_FOCUS)
+        history = card.locator(f"a[href='/connections/{ours.documents.id}']").last
+        history.focus()
+        with page.expect_response(re.compile("/progress$")):
+            pass
+        page.wait_for_function(
+            "!document.querySelector('#connection-documents').matches('.htmx-request, .htmx-swapping, .htmx-settling')"
+        )
+        expect(history).to_be_focused()
+
+
+# --- two at once ---------------------------------------------------------------------------------------------------
+
+
+def test_the_slower_one_is_told_and_loses_nothing(own_site: Site, chromium: Browser, page: Page) -> None:
+    world, receipt = own_site.world, own_site.world.ours.receipts["open"]
+    with browsing(chromium, own_site, world.admin, may_say="409") as slower:
+        slower.goto(f"/review?item={receipt.id}")
+        page.keyboard.press("Enter")
+        is_at(page, world.ours.receipts["changed"])
+        slower.locator("#assign-2 button").focus()
+        slower.keyboard.press("Enter")
+        told = slower.locator("#notices [role=alert]")
+        expect(told).to_contain_text("This receipt is already assigned or set aside.")
+        expect(title(slower)).to_contain_text(receipt.label)
+        expect(slower.locator("#assign-2 button")).to_be_focused()
+        slower.reload()
+        expect(slower.locator("#pane-candidates")).to_contain_text("This receipt is assigned.")
+    with own_site.ports.database.read() as session:
+        standing = session.scalars(select(Assignment).where(Assignment.receipt_id == receipt.id)).one()
+    assert (standing.transaction_id, standing.actor) == (world.ours.transactions[0].id, world.staff.id)
+
+
+# --- devices -------------------------------------------------------------------------------------------------------
+
+
+def test_on_a_phone_one_part_is_shown_and_assign_stays_in_reach(own_site: Site, chromium: Browser) -> None:
+    receipts = own_site.world.ours.receipts
+    with browsing(chromium, own_site, own_site.world.staff, **PHONE) as page:
+        page.goto("/review")
+        panes = [page.locator(f"#pane-{name}") for name in ("queue", "receipt", "candidates")]
+        tabs = page.locator(".bf-tabs a")
+
+        def shows(number: int) -> None:
+            for at, pane in enumerate(panes):
+                expect(pane).to_be_visible(visible=at == number)
+            expect(tabs.nth(number)).to_have_attribute("aria-current", "page")
+
+        shows(0)
+        page.locator(f"#queue-{receipts['open'].id}").tap()
+        shows(2)
+        sticky = page.locator(".bf-phone-assign")
+        expect(sticky).to_be_in_viewport(ratio=1)
+        tabs.nth(1).tap()
+        shows(1)
+        expect(sticky).to_be_in_viewport(ratio=1)
+        page.mouse.wheel(0, 600)
+        expect(sticky).to_be_in_viewport(ratio=1)
+        for target in (sticky, tabs.nth(0), page.locator(".bf-menu summary")):
+            assert target.bounding_box()["height"] >= 44
+        sticky.tap()
+        expect(title(page)).to_contain_text(receipts["changed"].label)
+        assert state_of(own_site, receipts["open"]) == "assigned"
+        page.locator("#undo button").tap()
+        expect(title(page)).to_contain_text(receipts["open"].label)
+        assert state_of(own_site, receipts["open"]) == "in_review"
+
+
+def test_nothing_moves_for_those_who_asked_for_it(own_site: Site, chromium: Browser) -> None:
+    moving = """[...document.querySelectorAll('*')].filter(one => ['', '::before', '::after'].some(part => {
+        const style = getComputedStyle(one, part);
+        return [style.transitionDuration, style.animationDuration].some(all => all.split(', ').some(time => parseFloat(time) > 0));
+    })).map(one => one.outerHTML.slice(0, 80))"""
+    with browsing(chromium, own_site, own_site.world.staff, reduced_motion="reduce") as page:
+        for path in ("/review", "/profile/connections"):
+            page.goto(path)
+            page.evaluate("document.getElementById('desk')?.setAttribute('aria-busy', 'true')")
+            assert page.evaluate(moving) == [], path
+
+
+def test_forced_colors_leave_the_current_place_visible(own_site: Site, chromium: Browser) -> None:
+    edge = "one => { const style = getComputedStyle(one); return [style.outlineStyle, parseFloat(style.outlineWidth)]; }"
+    with browsing(chromium, own_site, own_site.world.staff, forced_colors="active") as page:
+        page.goto("/review")
+        assert page.evaluate("matchMedia('(forced-colors: active)').matches")
+        for place in (".bf-queue-row[aria-current]", ".bf-nav .bf-nav-link[aria-current]"):
+            style, width = page.locator(place).evaluate(edge)
+            assert (style, width >= 2) == ("solid", True), place
+        page.locator("#assign-1 button").focus()
+        page.keyboard.press("Shift+Tab")
+        page.keyboard.press("Tab")
+        assert page.locator("#assign-1 button").evaluate(edge)[0] == "solid"
