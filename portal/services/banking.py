@@ -87,7 +87,7 @@ class _Progress:
 def _keep_accounts(session: Session, lease: Lease, rows: tuple[BankAccountRow, ...], now: datetime) -> list[BankAccount]:
     """Upsert by IBAN (ids may change when a client reconnects); accounts that are gone stay, inactive."""
     assert lease.connection_id is not None
-    accounts = session.scalars(select(BankAccount).where(BankAccount.client_id == lease.client_id))
+    accounts = session.scalars(select(BankAccount).where(BankAccount.client_id == lease.client_id).order_by(BankAccount.id))
     held = {account.iban or account.qonto_id: account for account in accounts}
     listed = set()
     for row in rows:
