@@ -5,6 +5,7 @@ from portal.models.audit_event import AuditEvent, AuditHead
 from portal.models.base import Base
 from portal.models.client import Client, Engagement, Membership, TaxReturn
 from portal.models.connection import BankAccount, ConnectAttempt, Connection, Consent
+from portal.models.message import HelpVote, Message
 from portal.models.receipt import Document, Preview, Receipt, SkippedInvoice
 from portal.models.run import Heartbeat, RequestBudget, Run
 from portal.models.transaction import Transaction
@@ -25,7 +26,9 @@ __all__ = [
     "Document",
     "Engagement",
     "Heartbeat",
+    "HelpVote",
     "Membership",
+    "Message",
     "OneTimeCode",
     "Preview",
     "Receipt",

@@ -18,6 +18,8 @@ class Client(HasId, Base):
     number: Mapped[str] = mapped_column(unique=True)  #: the firm's own client number
     name: Mapped[str]
     created_at: Mapped[datetime]
+    #: whether the client invited the firm to its Qonto account: open, later (not now), claimed, confirmed (by the firm)
+    accountant_access: Mapped[str] = mapped_column(default="open", server_default="open")
 
 
 class Membership(HasId, Base):

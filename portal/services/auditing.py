@@ -60,6 +60,8 @@ class Tag(Enum):
     DOCUMENT_DOWNLOADED = ("document.downloaded", {"receipt"})
     TRANSACTIONS_IMPORTED = ("bank_account.transactions_imported", {"new", "updated"})
     TRANSACTION_CHANGED = ("transaction.changed", {"before", "after"})
+    MESSAGE_WRITTEN = ("message.written", {"topic"})
+    ACCESS_CHANGED = ("client.accountant_access", {"state"})
     ASSIGNMENT_MADE = ("assignment.made", {"receipt", "transactions", "is_automatic", "score", "matcher"})
     ASSIGNMENT_WITHDRAWN = ("assignment.withdrawn", {"receipt", "transactions", "reason"})
 

@@ -34,6 +34,11 @@ def visible_clients(actor: Actor) -> Select[Client]:
     return query.where(Client.id.in_(mine))
 
 
+def first_client(session: Session, actor: Actor) -> Client | None:
+    """The first client that the actor may see, by name."""
+    return session.scalar(visible_clients(actor).order_by(Client.name).limit(1))
+
+
 def client(session: Session, actor: Actor, client_id: str) -> Client:
     """A client the actor may see; NotFound for any other text."""
     found = session.scalar(visible_clients(actor).where(Client.id == _checked(client_id)))

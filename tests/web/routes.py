@@ -30,6 +30,7 @@ PERMISSIONS = {
     ("auth.sign_out", "POST"): HALF,
     ("auth.home", "GET"): ALL,
     ("help.index", "GET"): ALL,
+    ("help.vote", "POST"): ALL,
     ("profile.show", "GET"): ALL,
     ("profile.change", "POST"): ALL,
     ("profile.change_password", "POST"): ALL,
@@ -43,6 +44,10 @@ PERMISSIONS = {
     ("connections.show", "GET"): ALL,
     ("connections.progress", "GET"): ALL,
     ("connections.sync", "POST"): ALL,
+    ("messages.index", "GET"): ALL,
+    ("messages.show", "GET"): ALL,
+    ("messages.write", "POST"): ALL,
+    ("messages.read", "POST"): ALL,
     ("connections.scope", "GET"): CLIENTS,
     ("connections.connect", "POST"): CLIENTS,
     ("connections.callback", "GET"): CLIENTS,
@@ -52,6 +57,7 @@ PERMISSIONS = {
     ("clients.show", "GET"): STAFF,
     ("clients.commission", "POST"): STAFF,
     ("clients.complete", "POST"): STAFF,
+    ("clients.change_access", "POST"): ALL,
     ("clients.reopen", "POST"): STAFF,
     ("review.desk", "GET"): STAFF,
     ("review.done", "GET"): STAFF,
@@ -64,7 +70,12 @@ PERMISSIONS = {
     ("admin.resync", "POST"): ADMIN,
     ("admin.resync_all", "POST"): ADMIN,
 }
-LAST = {"clients.reopen": 1, "connections.disconnect": 1, "profile.change_password": 2, "auth.sign_out": 3}  #: what ends something comes last
+LAST = {
+    "clients.reopen": 1,
+    "connections.disconnect": 1,
+    "profile.change_password": 2,
+    "auth.sign_out": 3,
+}  #: what ends something comes last
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +130,9 @@ def form_of(endpoint: str, books: Books) -> dict[str, str]:
         "profile.language": {"language": "de"},
         "profile.change": {"name": "Anders", "language": "en", "theme": "dark"},
         "profile.change_password": {"old": PASSWORD, "new": "eine ganz neue Losung"},
+        "help.vote": {"entry": "period", "is_helpful": "1"},
+        "clients.change_access": {"state": "claimed"},
+        "messages.write": {"text": "Guten Tag", "receipt": books.receipts["open"].id},
         "clients.commission": {"tax_year": "2020", "returns": "vat"},
         "review.assign": {"candidate": books.candidate.id, "seen_version": version},
         "review.withdraw": {"seen_version": version},

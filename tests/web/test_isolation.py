@@ -26,10 +26,18 @@ from tests.factories import Books, World
 from tests.web.routes import CLIENTS, STAFF, Call, calls, with_arguments
 from tests.web.visitor import HTMX, Visit, Visitor, comparable, fingerprint
 
-IDS = {"client", "item", "candidate", "state", "code"}  #: what an address or a form may name besides the path: checked below
+IDS = {
+    "client",
+    "item",
+    "candidate",
+    "receipt",
+    "state",
+    "code",
+}  #: what an address or a form may name besides the path: checked below
 PLAIN = {
     "reason", "queue_reason", "sort", "pane", "direction", "q", "page", "next", "error", "language", "seen_version", "email",
     "password", "name", "theme", "has_shortcuts", "old", "new", "csrf_token", "tax_year", "returns",
+    "text", "topic", "entry", "is_helpful",
 }  # fmt: skip
 READ = re.compile(r"(?:(?:args|form|values|given)\.|(?<![\w.]))get\(\s*\"(\w+)\"")
 
@@ -101,7 +109,7 @@ def test_every_name_that_a_view_reads_is_known_here() -> None:
 def test_an_id_in_the_query(world: World, visit: Visit, ports: Ports, who: str) -> None:
     visitor = visit(person(world, who))
     before = fingerprint(ports.database)
-    for path, theirs in queries(world.theirs, is_staff=who == "staff"):
+    for path, theirs in queries(world.theirs, world.ours, is_staff=who == "staff"):
         mine = nobodys()
         for headers in (None, HTMX):
             foreign = visitor.get(path.format(theirs), headers=headers)
@@ -112,8 +120,20 @@ def test_an_id_in_the_query(world: World, visit: Visit, ports: Ports, who: str) 
     assert fingerprint(ports.database) == before
 
 
-def queries(theirs: Books, *, is_staff: bool) -> Iterator[tuple[str, str]]:
+@pytest.mark.parametrize("who", WHO)
+def test_a_message_about_a_receipt_of_somebody_else(world: World, visit: Visit, ports: Ports, who: str) -> None:
+    visitor = visit(person(world, who))
+    path, before = f"/clients/{world.ours.client.id}/messages", fingerprint(ports.database)
+    theirs, mine = world.theirs.receipts["open"].id, nobodys()
+    foreign, unknown = (visitor.post(path, {"text": "Hallo", "receipt": one}) for one in (theirs, mine))
+    assert foreign.status_code == 404
+    assert same(foreign, unknown, theirs, mine)
+    assert fingerprint(ports.database) == before
+
+
+def queries(theirs: Books, ours: Books, *, is_staff: bool) -> Iterator[tuple[str, str]]:
     """(address, an id of theirs)."""
+    yield f"/clients/{ours.client.id}/messages?receipt={{}}", theirs.receipts["open"].id
     for path in (
         "/receipts?client={}",
         "/receipts?state=assigned&client={}",

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flask import Blueprint, redirect, render_template, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from portal.errors import PortalError
-from portal.services import client_pages, deciding, engaging, finding, listing
-from portal.web.access import actor, ports, staff
+from portal.models import Role
+from portal.services import client_pages, deciding, engaging, finding, listing, welcoming
+from portal.web.access import actor, ports, signed_in, staff
 from portal.web.clients.forms import EngagementForm
 from portal.web.forms import refuse
 from portal.web.htmx import notice
@@ -85,6 +86,18 @@ def reopen(client_id: str, tax_year: int, tax_return: str) -> ResponseReturnValu
     )
     notice(_("The return is open again."))
     return redirect(url_for("clients.show", client_id=client_id), 303)
+
+
+@blueprint.post("/clients/<id:client_id>/accountant-access")
+@signed_in
+def change_access(client_id: str) -> ResponseReturnValue:
+    """How far the invitation of the firm to the client's Qonto account is."""
+    with ports().database.write() as session:
+        welcoming.change_access(
+            session, actor(), client_id=client_id, state=request.form.get("state", ""), now=ports().clock.now()
+        )
+    page = url_for("connections.index", client=client_id) + "#access" if actor().role is Role.CLIENT else None
+    return redirect(page or url_for("clients.show", client_id=client_id), 303)
 
 
 def _change(client_id: str, change: Callable[[Session], object]) -> None:

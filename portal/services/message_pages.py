@@ -1,0 +1,35 @@
+"""What the pages of conversations show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from portal.models import Client, Receipt, Role
+from portal.services import finding, messaging
+from portal.services.finding import Actor
+from portal.services.messaging import Written
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationPage:
+    """A conversation. `about`: the receipt that the next message is about."""
+
+    client: Client
+    clients: Sequence[Client]
+    written: Sequence[Written]
+    about: Receipt | None
+    is_unread: bool
+
+
+def conversation(session: Session, actor: Actor, client_id: str, *, receipt_id: str) -> ConversationPage:
+    """The conversation of a client with the firm."""
+    client = finding.client(session, actor, client_id)
+    written = messaging.conversation(session, actor, client.id)
+    clients = list(session.scalars(finding.visible_clients(actor))) if actor.role is Role.CLIENT else []
+    about = finding.receipt(session, actor, receipt_id) if receipt_id else None
+    is_theirs = actor.role is not Role.CLIENT
+    is_unread = any(one.message.read_at is None and one.message.is_from_client is is_theirs for one in written)
+    return ConversationPage(client, clients, written, about, is_unread)

@@ -1,0 +1,78 @@
+"""Messages: a client writes, the firm's inbox shows it, the answer comes back; nobody else reads along."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from portal.models import AuditEvent, Message
+from portal.ports import Ports
+from tests.factories import World
+from tests.web.visitor import Visit
+
+
+def test_a_question_is_answered(visit: Visit, world: World, ports: Ports) -> None:
+    client, receipt = world.ours.client, world.ours.receipts["open"]
+    owner, staff = visit(world.ours.owner), visit(world.staff)
+    assert owner.get("/messages").location == f"/clients/{client.id}/messages"
+    page = owner.get(f"/clients/{client.id}/messages?receipt={receipt.id}")
+    assert f"About {receipt.label}" in page.text
+    sent = owner.post(f"/clients/{client.id}/messages", {"text": "Was fehlt?\r\nGruß", "receipt": receipt.id})
+    assert sent.location == f"/clients/{client.id}/messages"
+    assert "Your message has been sent." in owner.get(sent.location).text
+    inbox = staff.get("/messages").text
+    assert "Was fehlt?" in inbox
+    assert "<strong>1</strong>" in inbox
+    assert world.ours.client.name not in visit(world.other_staff).get("/messages").text
+    page = staff.get(f"/clients/{client.id}/messages").text
+    assert "Was fehlt?\nGruß" in page
+    assert f"/receipts/{receipt.id}" in page
+    staff.post(f"/clients/{client.id}/messages", {"text": "Nichts, alles da."})
+    assert "<strong>1</strong>" not in staff.get("/messages").text  # who answers has read
+    assert "Nichts, alles da." in owner.get(f"/clients/{client.id}/messages").text
+    with ports.database.read() as session:
+        tags = list(session.scalars(select(AuditEvent.details).where(AuditEvent.tag == "message.written")))
+    assert sorted(details["topic"] for details in tags) == ["general", "receipt"]
+
+
+def test_reading_is_noted_by_a_button_that_the_page_presses_itself(visit: Visit, world: World, ports: Ports) -> None:
+    client = world.ours.client
+    visit(world.ours.owner).post(f"/clients/{client.id}/messages", {"text": "Hallo"})
+    staff = visit(world.staff)
+    page = staff.get(f"/clients/{client.id}/messages").text
+    assert "Mark as read" in page
+    assert f'hx-post="/clients/{client.id}/messages/reading"' in page
+    assert staff.post(f"/clients/{client.id}/messages/reading").status_code == 303
+    assert "Mark as read" not in staff.get(f"/clients/{client.id}/messages").text
+
+
+def test_feedback_on_the_beta_has_its_list(visit: Visit, world: World) -> None:
+    owner, admin = visit(world.ours.owner), visit(world.admin)
+    owner.post(f"/clients/{world.ours.client.id}/messages", {"text": "Sehr bequem", "topic": "beta"})
+    owner.post(f"/clients/{world.ours.client.id}/messages", {"text": "Eine Frage"})
+    assert "Sehr bequem" in admin.get("/messages?topic=beta").text
+    assert "No message of this topic" in admin.get("/messages?topic=receipt").text
+    assert "Eine Frage" in admin.get("/messages?topic=no-such-topic").text
+
+
+def test_what_cannot_be_sent_stays_in_the_field(visit: Visit, world: World, ports: Ports) -> None:
+    owner, path = visit(world.ours.owner), f"/clients/{world.ours.client.id}/messages"
+    assert "Write a few words first." in owner.post(path, {"text": "  \n "}).text
+    long = owner.post(path, {"text": "a" * 5001})
+    assert (long.status_code, "5,000 characters at most" in long.text, "a" * 5001 in long.text) == (422, True, True)
+    with ports.database.read() as session:
+        assert session.scalar(select(Message.id)) is None
+
+
+def test_markup_stays_text(visit: Visit, world: World) -> None:
+    path = f"/clients/{world.ours.client.id}/messages"
+    visit(world.ours.owner).post(path, {"text": "<img src=x onerror=alert(1)>"})
+    page = visit(world.staff).get(path).text
+    assert "<img src=x" not in page
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+
+
+def test_a_foreign_receipt_is_unknown(visit: Visit, world: World) -> None:
+    foreign = world.theirs.receipts["open"].id
+    owner, path = visit(world.ours.owner), f"/clients/{world.ours.client.id}/messages"
+    assert owner.post(path, {"text": "Hallo", "receipt": foreign}).status_code == 404
+    assert owner.get(f"{path}?receipt={foreign}").status_code == 404
