@@ -72,15 +72,16 @@ def receipts(session: Session, actor: Actor, filters: Filters) -> Page[ReceiptRo
     """The receipts an actor may see, newest first."""
     query = _filtered(select(Receipt, Client).join(Client, Client.id == Receipt.client_id), actor, filters)
     total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
+    number = max(1, min(filters.page, -(-total // PAGE_SIZE)))  # beyond the end: the last page
     page = query.order_by(Receipt.issued_on.desc().nulls_last(), Receipt.sequence.desc())
-    found = session.execute(page.limit(PAGE_SIZE).offset((filters.page - 1) * PAGE_SIZE)).all()
+    found = session.execute(page.limit(PAGE_SIZE).offset((number - 1) * PAGE_SIZE)).all()
     client_ids = {client.id for _, client in found}
     context = _contexts(session, client_ids)
     transactions = first_transactions(session, [receipt.id for receipt, _ in found if receipt.state == "assigned"])
     rows = [
         ReceiptRow(receipt, client, show(receipt, context[client.id]), transactions.get(receipt.id)) for receipt, client in found
     ]
-    return Page(rows, filters.page, total)
+    return Page(rows, number, total)
 
 
 def counts(session: Session, actor: Actor, client_id: str = "") -> dict[str, int]:
@@ -105,9 +106,15 @@ def _filtered(query: Select[Receipt, Client], actor: Actor, filters: Filters) ->
     if filters.direction:
         query = query.where(Receipt.direction == filters.direction)
     for word in filters.words.split()[:5]:
-        pattern = "%" + word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-        query = query.where(or_(Receipt.counterparty.ilike(pattern, escape="\\"), Receipt.number.ilike(pattern, escape="\\")))
+        columns = (Receipt.counterparty, Receipt.number)
+        query = query.where(or_(*(column.ilike(pattern, escape="\\") for column in columns for pattern in _patterns(word))))
     return query
+
+
+def _patterns(word: str) -> set[str]:
+    """ILIKE patterns for a part of a text. SQLite, and PostgreSQL without a locale, know the two cases of A-Z only."""
+    plain = "%" + word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    return {plain} if word.isascii() else {plain, plain.lower(), plain.upper()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,99 @@
+"""Documents: byte for byte as a download, looked at only as pictures."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select, update
+
+from portal.media import Media, safe_file_name
+from portal.models import AuditEvent, Document, Preview
+from portal.ports import Ports
+from tests.factories import World, pdf
+from tests.pages import Page
+from tests.web.visitor import HTMX, Visit
+
+
+@pytest.mark.parametrize("who", ["owner", "staff", "admin"])
+def test_a_download_is_the_original_and_can_do_nothing(world: World, visit: Visit, ports: Ports, who: str) -> None:
+    user = world.ours.owner if who == "owner" else getattr(world, who)
+    answer = visit(user).get(f"/documents/{world.ours.document.id}")
+    assert answer.data == pdf("Rechnung RE-2026-1001")
+    assert answer.mimetype == "application/pdf"
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="Rechnung RE-2026-1001.pdf"'
+    assert answer.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == "no-store"
+    with ports.database.read() as session:
+        events = session.scalars(select(AuditEvent).where(AuditEvent.tag == "document.downloaded")).all()
+    assert [(event.actor, event.subject, event.client_id) for event in events] == [
+        (user.id, f"document:{world.ours.document.id}", world.ours.client.id)
+    ]
+
+
+def test_whatever_a_file_is_called_it_is_only_a_name(world: World, visit: Visit, ports: Ports) -> None:
+    visitor = visit(world.ours.owner)
+    for name in (
+        "Rechnung Süß & Söhne.pdf",
+        'a"b.pdf',
+        "a\r\nSet-Cookie: x=1.pdf",
+        "../../etc/passwd",
+        "<script>.pdf",
+        "文書.pdf",
+        "a;b.pdf",
+    ):
+        kept = {"file_name": safe_file_name(name, Media.PDF), "media_type": "text/html"}  # as the import keeps it
+        with ports.database.write() as session:
+            session.execute(update(Document).where(Document.id == world.ours.document.id).values(kept))
+        answer = visitor.client.get(f"/documents/{world.ours.document.id}", buffered=True)
+        assert answer.headers["Content-Disposition"].startswith("attachment; filename"), name
+        assert not {"\r", "\n"} & set(str(answer.headers["Content-Disposition"])), name
+        assert answer.headers["Content-Security-Policy"].startswith("sandbox"), name
+        assert visitor.page(f"/receipts/{world.ours.receipts['open'].id}")
+
+
+def test_a_damaged_document_is_not_handed_out(world: World, visit: Visit, ports: Ports) -> None:
+    folder = ports.settings.data_dir / "documents" / world.ours.client.id
+    stored = next(path for path in folder.rglob("*") if path.name.endswith(world.ours.document.sha256[-8:]))
+    stored.chmod(0o640)
+    stored.write_bytes(b"something else")
+    visitor = visit(world.ours.owner)
+    answer = visitor.get(f"/documents/{world.ours.document.id}")
+    assert answer.status_code == 500
+    assert "This document was damaged in our storage." in Page(answer.text).words
+    stored.unlink()
+    assert visitor.get(f"/documents/{world.ours.document.id}").status_code == 500
+    assert visitor.get("/receipts").status_code == 200
+
+
+def test_pages_are_pictures_that_may_be_kept(world: World, visit: Visit) -> None:
+    visitor = visit(world.ours.owner)
+    answer = visitor.get(f"/documents/{world.ours.document.id}/pages/1.webp")
+    assert (answer.status_code, answer.mimetype, answer.data[8:12]) == (200, "image/webp", b"WEBP")
+    assert answer.headers["Cache-Control"] == "private, max-age=3600, immutable"
+    for number in ("0", "2", "999999999999", "-1", "x"):
+        assert visitor.get(f"/documents/{world.ours.document.id}/pages/{number}.webp").status_code == 404
+
+
+def test_the_preview_polls_until_it_is_made(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, address = visit(world.ours.owner), f"/documents/{world.ours.document.id}/preview"
+
+    def state(value: str, reason: str | None = None) -> Page:
+        with ports.database.write() as session:
+            session.execute(update(Preview).where(Preview.id == world.ours.preview.id).values(state=value, reason=reason))
+        return Page(visitor.get(address, headers=HTMX).text)
+
+    assert state("due").polls == [address]
+    assert visitor.page(f"/receipts/{world.ours.receipts['open'].id}").polls == [address]
+    assert state("ready").polls == []
+    broken = state("impossible", "encrypted")
+    assert broken.polls == []
+    assert "The file is protected by a password." in broken.words
+    assert f"/documents/{world.ours.document.id}" in broken.links
+
+
+def test_a_receipt_without_a_file_says_why(world: World, visit: Visit) -> None:
+    visitor = visit(world.ours.owner)
+    for name, words in (
+        ("waiting", "There is no file yet"), ("fetching", "The file could not be fetched"), ("failed", "The file is too large."),
+    ):  # fmt: skip
+        assert words in visitor.page(f"/receipts/{world.ours.receipts[name].id}").words

@@ -1,0 +1,262 @@
+"""The desk: what it shows, and that each decision works once, with and without htmx, and can be undone."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from sqlalchemy import select, update
+
+from portal.clock import FixedClock
+from portal.models import Assignment, Candidate, Receipt, Run
+from portal.ports import Ports
+from tests import factories
+from tests.factories import World
+from tests.pages import Page
+from tests.web.visitor import HTMX, Visit, fingerprint
+
+DESK = "/review"
+
+
+def path_of(receipt: Receipt, what: str) -> str:
+    return f"/receipts/{receipt.id}/{what}"
+
+
+def stored(ports: Ports, receipt: Receipt) -> Receipt:
+    with ports.database.read() as session:
+        return session.get_one(Receipt, receipt.id)
+
+
+def standing(ports: Ports, receipt: Receipt) -> list[Assignment]:
+    with ports.database.read() as session:
+        return list(
+            session.scalars(select(Assignment).where(Assignment.receipt_id == receipt.id, Assignment.withdrawn_at.is_(None)))
+        )
+
+
+# --- what it shows
+
+
+def test_it_begins_with_what_can_be_decided(world: World, visit: Visit) -> None:
+    page = visit(world.staff).page(DESK)
+    assert "8 open" in page.words
+    assert "Several equal candidates" in page.words
+    assert page.form(path_of(world.ours.receipts["open"], "assignment")).buttons == ["Assign candidate 1 ↵"]
+
+
+def test_the_receipt_stands_beside_its_candidates_with_reasons(world: World, visit: Visit) -> None:
+    page = visit(world.staff).page(f"{DESK}?item={world.ours.receipts['open'].id}")
+    for words in ("RE-2026-1001", "€119.00", "2 candidates", "Amount equal", "Name equal", "Holzhandel Weber GmbH", "Booked"):
+        assert words in page.words
+    assert f"/documents/{world.ours.document.id}" in page.links
+    assert f"/documents/{world.ours.document.id}/pages/1.webp" in page.links
+
+
+def test_every_kind_of_receipt_can_be_looked_at(world: World, visit: Visit) -> None:
+    visitor = visit(world.staff)
+    for receipt in world.ours.receipts.values():
+        assert receipt.label in visitor.page(f"{DESK}?item={receipt.id}").words
+
+
+def test_it_is_filtered_and_sorted(world: World, visit: Visit) -> None:
+    visitor = visit(world.staff)
+    only = visitor.page(f"{DESK}?reason=amount_differs")
+    assert "1 open" in only.words
+    assert "AR-77" in only.words
+    largest = visitor.page(f"{DESK}?sort=amount")
+    assert largest.words.index("AR-77") < largest.words.index("RE-2026-1001")
+    assert "No receipt fits this filter" in visitor.page(f"{DESK}?reason=duplicate_suspected").words
+    assert visitor.get(f"{DESK}?sort=nonsense&reason=nonsense&pane=nonsense").status_code == 200
+
+
+def test_htmx_gets_the_desk_alone_and_everybody_else_the_page_with_the_same_desk(world: World, visit: Visit) -> None:
+    visitor = visit(world.staff)
+    whole, part = visitor.get(DESK), visitor.get(DESK, headers=HTMX)
+    assert not Page(part.text).is_whole
+    assert part.text.replace(visitor.token, "") in whole.text.replace(visitor.token, "")
+    assert "HX-Request" in whole.headers["Vary"]
+    assert "HX-Request" in part.headers["Vary"]
+    for asked in ({**HTMX, "HX-Boosted": "true"}, {**HTMX, "HX-History-Restore-Request": "true"}):
+        assert Page(visitor.get(DESK, headers=asked).text).is_whole
+
+
+def test_an_empty_desk_says_what_comes_next(world: World, visit: Visit, ports: Ports) -> None:
+    with ports.database.write() as session:
+        session.execute(update(Receipt).values(state="set_aside", review_reason=None, set_aside_reason="duplicate"))
+    assert "Nothing is waiting for review" in visit(world.staff).page(DESK).words
+
+
+# --- assigning
+
+
+@pytest.mark.parametrize("fragment", [False, True])
+def test_it_assigns(world: World, visit: Visit, ports: Ports, fragment: bool) -> None:
+    visitor, receipt = visit(world.staff), world.ours.receipts["open"]
+    answer = visitor.send(visitor.page(DESK), path_of(receipt, "assignment"), fragment=fragment)
+    page = Page(answer.text) if fragment else visitor.follow(answer)
+    assert page.is_whole is not fragment
+    assert "7 open" in page.words
+    assert "2 done today" in page.words  # with the one that was set aside before
+    assert f"{receipt.label} Holzhandel Weber GmbH assigned to −€119.00" in page.words
+    said = json.loads(answer.headers["HX-Trigger"])["notice"]["texts"] if fragment else page.words
+    assert f"{receipt.label} assigned." in said
+    assert stored(ports, receipt).state == "assigned"
+    made = standing(ports, receipt)
+    assert [(one.transaction_id, one.amount_cents, one.actor) for one in made] == [
+        (world.ours.transactions[0].id, 11900, world.staff.id)
+    ]
+
+
+def test_it_goes_on_with_the_next_receipt_of_the_same_queue(world: World, visit: Visit) -> None:
+    visitor, receipt = visit(world.staff), world.ours.receipts["open"]
+    page = visitor.page(f"{DESK}?sort=oldest&client={world.ours.client.id}&item={receipt.id}")
+    onward = page.form(path_of(receipt, "assignment")).fields["item"]
+    answer = visitor.send(page, path_of(receipt, "assignment"))
+    assert answer.location == f"{DESK}?client={world.ours.client.id}&sort=oldest&item={onward}"
+    assert onward in {one.id for one in world.ours.receipts.values()} - {receipt.id}
+
+
+def test_a_double_click_assigns_once(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, receipt = visit(world.staff), world.ours.receipts["open"]
+    page = visitor.page(DESK)
+    assert [visitor.send(page, path_of(receipt, "assignment")).status_code for _ in range(3)] == [303, 409, 409]
+    assert len(standing(ports, receipt)) == 1
+
+
+@pytest.mark.parametrize("fragment", [False, True])
+def test_a_stale_page_is_told_so_and_changes_nothing(world: World, visit: Visit, ports: Ports, fragment: bool) -> None:
+    visitor, before = visit(world.staff), fingerprint(ports.database)
+    for what, name in (
+        ("assignment", "open"),
+        ("set-aside", "open"),
+        ("assignment/withdrawal", "assigned"),
+        ("reopening", "set_aside"),
+    ):
+        form = {"candidate": world.ours.candidate.id, "reason": "duplicate", "seen_version": 0}
+        answer = visitor.post(path_of(world.ours.receipts[name], what), form, headers=HTMX if fragment else None)
+        assert answer.status_code == 409
+        assert "Somebody changed this receipt in the meantime. Please look at it again." in Page(answer.text).words
+        if fragment:  # among the notices, so that the desk stays as it is
+            assert (answer.headers["HX-Retarget"], answer.headers["HX-Reswap"]) == ("#notices", "innerHTML")
+    assert fingerprint(ports.database) == before
+
+
+def test_a_form_without_a_choice_is_refused(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, receipt, before = visit(world.staff), world.ours.receipts["open"], fingerprint(ports.database)
+    for form in ({}, {"candidate": ""}, {"candidate": "x", "seen_version": "y"}, {"seen_version": "1"}):
+        answer = visitor.post(path_of(receipt, "assignment"), form)
+        assert answer.status_code == 422
+        assert "Choose the transaction that this receipt belongs to." in Page(answer.text).words
+    assert fingerprint(ports.database) == before
+
+
+def test_a_proposal_that_a_newer_matching_replaced(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, receipt = visit(world.staff), world.ours.receipts["open"]
+    page = visitor.page(DESK)
+    with ports.database.write() as session:
+        session.delete(session.get_one(Candidate, world.ours.candidate.id))
+    answer = visitor.send(page, path_of(receipt, "assignment"))
+    assert answer.status_code == 409
+    assert "The proposals for this receipt have changed. Please look at them again." in Page(answer.text).words
+    assert standing(ports, receipt) == []
+
+
+def test_a_transaction_that_somebody_else_just_used(world: World, visit: Visit, ports: Ports, clock: FixedClock) -> None:
+    visitor, ours = visit(world.staff), world.ours
+    other = ours.receipts["no_transaction"]
+    with ports.database.write() as session:
+        rival = factories.candidate(session, session.get_one(Receipt, other.id), (ours.transactions[0], 11900))
+    page = visitor.page(DESK)
+    assert visitor.post(path_of(other, "assignment"), {"candidate": rival.id, "seen_version": 1}).status_code == 303
+    answer = visitor.send(page, path_of(ours.receipts["open"], "assignment"))
+    assert answer.status_code == 409
+    assert "This transaction is already assigned to another receipt." in Page(answer.text).words
+    shown = visitor.page(f"{DESK}?item={ours.receipts['open'].id}")
+    assert f"already assigned to {other.label}" in shown.words
+
+
+# --- undoing
+
+
+@pytest.mark.parametrize("fragment", [False, True])
+def test_undo_brings_the_receipt_back(world: World, visit: Visit, ports: Ports, fragment: bool) -> None:
+    visitor, receipt = visit(world.staff), world.ours.receipts["open"]
+    page = visitor.follow(visitor.send(visitor.page(DESK), path_of(receipt, "assignment")))
+    answer = visitor.send(page, path_of(receipt, "assignment/withdrawal"), fragment=fragment)
+    page = Page(answer.text) if fragment else visitor.follow(answer)
+    assert "The candidates are being looked for again" in page.words
+    assert "8 open" in page.words
+    assert (stored(ports, receipt).state, stored(ports, receipt).review_reason) == ("in_review", "manual_unlink")
+    with ports.database.read() as session:
+        steps = session.scalars(select(Assignment).where(Assignment.receipt_id == receipt.id)).all()
+        assert [step.withdrawn_by for step in steps] == [world.staff.id]
+        asked = session.scalars(
+            select(Run).where(Run.client_id == world.ours.client.id, Run.kind == "matching", Run.state == "due")
+        )
+        assert len(asked.all()) == 1
+
+
+def test_what_the_machine_assigned_can_be_undone_from_the_receipts_page(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, receipt = visit(world.staff), world.ours.receipts["assigned"]
+    page = visitor.page(f"/receipts/{receipt.id}")
+    assert "Assigned automatically" in page.words
+    visitor.follow(visitor.send(page, path_of(receipt, "assignment/withdrawal")))
+    assert standing(ports, receipt) == []
+    history = visitor.page(f"/receipts/{receipt.id}").words
+    assert "Assignment withdrawn · Mara Klein" in history
+
+
+@pytest.mark.parametrize("fragment", [False, True])
+def test_it_sets_aside_with_a_reason_and_takes_back(world: World, visit: Visit, ports: Ports, fragment: bool) -> None:
+    visitor, receipt = visit(world.staff), world.ours.receipts["no_transaction"]
+    page = visitor.page(f"{DESK}?item={receipt.id}")
+    answer = visitor.send(page, path_of(receipt, "set-aside"), fragment=fragment, reason="paid_privately")
+    page = Page(answer.text) if fragment else visitor.follow(answer)
+    assert "set aside: Paid privately" in page.words
+    assert (stored(ports, receipt).state, stored(ports, receipt).set_aside_reason) == ("set_aside", "paid_privately")
+    answer = visitor.send(page, path_of(receipt, "reopening"), fragment=fragment)
+    page = Page(answer.text) if fragment else visitor.follow(answer)
+    assert receipt.label in page.words
+    assert (stored(ports, receipt).state, stored(ports, receipt).set_aside_reason) == ("in_review", None)
+
+
+def test_setting_aside_needs_one_of_the_reasons(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, receipt = visit(world.staff), world.ours.receipts["no_transaction"]
+    for reason in ("", "because"):
+        answer = visitor.post(path_of(receipt, "set-aside"), {"reason": reason, "seen_version": 1})
+        assert answer.status_code == 422
+        assert "Choose why no transaction is expected." in Page(answer.text).words
+    assert stored(ports, receipt).state == "in_review"
+
+
+def test_recently_done_lists_what_people_decided_and_undoes_it(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, ours = visit(world.staff), world.ours
+    assert "Nobody has decided anything yet" in visitor.page("/review/done").words
+    visitor.send(visitor.page(DESK), path_of(ours.receipts["open"], "assignment"))
+    visitor.post(path_of(ours.receipts["waiting"], "set-aside"), {"reason": "duplicate", "seen_version": 1})
+    page = visitor.page("/review/done")
+    assert "Set aside: Duplicate of another receipt" in page.words
+    assert "Mara Klein" in page.words
+    visitor.follow(visitor.send(page, path_of(ours.receipts["open"], "assignment/withdrawal")))
+    visitor.follow(visitor.send(page, path_of(ours.receipts["waiting"], "reopening")))
+    after = visitor.page("/review/done")
+    assert after.words.count("not valid any more") == 2
+    assert standing(ports, ours.receipts["open"]) == []
+
+
+def test_shortcuts_can_be_switched_off(world: World, visit: Visit) -> None:
+    visitor = visit(world.staff)
+    assert "data-shortcuts" in visitor.get(DESK).text
+    page = visitor.page("/profile")
+    fields = {name: value for name, value in page.form("/profile").fields.items() if name not in {"has_shortcuts", "csrf_token"}}
+    visitor.follow(visitor.post("/profile", fields))
+    assert "data-shortcuts" not in visitor.get(DESK).text
+
+
+def test_it_speaks_german(world: World, visit: Visit) -> None:
+    visitor = visit(world.staff)
+    visitor.post("/language", {"language": "de"})
+    page = visitor.get(DESK)
+    assert 'lang="de"' in page.text
+    assert "Gleichwertige Kandidaten" in page.text
+    assert "119,00" in page.text
