@@ -18,9 +18,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from socketserver import BaseServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
 from playwright.sync_api import Browser, ConsoleMessage, Page, StorageState, expect, sync_playwright
 from sqlalchemy import update
 from sqlalchemy.orm import Session
@@ -122,9 +124,24 @@ def opened(folder: Path, database_url: str, bank: Callable[[str], AbstractContex
         settings = settings_at(folder, server.server_port, database_url, bank_url)
         ports = build_ports(settings)
         server.app = create_app(settings, ports)
+        server.app.jinja_env.bytecode_cache = _Compiled()
         with _serving(server):
             yield Site(settings.public_url, server.app, ports)
+        ports.qonto.close()
         ports.database.engine.dispose()
+
+
+class _Compiled(BytecodeCache):
+    """Each portal has its own templates; they are compiled once."""
+
+    kept: ClassVar[dict[str, bytes]] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if found := self.kept.get(bucket.key):
+            bucket.bytecode_from_string(found)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self.kept[bucket.key] = bucket.bytecode_to_string()
 
 
 class _Quiet(WSGIRequestHandler):
@@ -206,8 +223,9 @@ def browsing(chromium: Browser, site: Site, person: User | None = None, *, may_s
     said: list[str] = []
 
     def listen_to(message: ConsoleMessage) -> None:
-        is_ours = not (message.page and message.page.url.endswith(".webp"))  # around a picture Chromium puts a page of its own
-        if is_ours and message.type in {"error", "warning"}:
+        is_elsewhere = message.location["url"].startswith("http") and not message.location["url"].startswith(site.url)
+        is_picture = message.page and message.page.url.endswith(".webp")  # around it Chromium puts a page of its own
+        if message.type in {"error", "warning"} and not is_elsewhere and not is_picture:
             said.append(message.text)
 
     context.on("console", listen_to)
