@@ -183,6 +183,7 @@ def test_a_sync_asked_for_while_one_runs_is_queued_behind_it(story: Story) -> No
         assert len(behind) == 1
         assert execute_run(story.ports, behind.copy().pop()) == "not mine"
         assert wake() == "done"
+    story.bank.move(minutes=1)
     assert story.work("documents") == {"documents": "done"}
     second = story.run(behind.pop())
     assert (second.new, second.updated, story.run(run.id).new) == (0, 0, len(story.receipts()))
