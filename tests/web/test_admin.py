@@ -1,0 +1,98 @@
+"""The firm's overview: what needs somebody comes first, Resync for one client or all, and everything that happened."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import select, update
+
+from portal.clock import FixedClock
+from portal.models import Connection, Run
+from portal.ports import Ports
+from portal.services import keeping
+from tests.factories import World
+from tests.web.visitor import Visit
+
+
+def due(ports: Ports) -> list[Run]:
+    with ports.database.read() as session:
+        return list(session.scalars(select(Run).where(Run.state == "due").order_by(Run.id)))
+
+
+def test_the_overview_puts_first_what_needs_somebody(world: World, visit: Visit, ports: Ports) -> None:
+    with ports.database.write() as session:
+        broken = {"state": "action_needed", "reason": "invalid_grant"}
+        session.execute(update(Connection).where(Connection.id == world.theirs.documents.id).values(broken))
+    page = visit(world.admin).page("/admin")
+    assert page.words.index(world.theirs.client.name) < page.words.index(world.ours.client.name)
+    assert "Action needed" in page.words
+    assert f"/connections/{world.theirs.documents.id}" in page.links
+
+
+def test_it_counts_so_that_nothing_can_be_missing(world: World, visit: Visit) -> None:
+    words = visit(world.admin).page("/admin").words
+    for count, label in (
+        (16, "Receipts in review"),
+        (2, "Receipts matched"),
+        (2, "Receipts without a transaction"),
+        (20, "Receipts imported in all"),
+    ):
+        assert f"{count} {label}" in words
+
+
+def test_it_tells_when_the_timetable_stands_still(world: World, visit: Visit, ports: Ports, clock: FixedClock) -> None:
+    visitor = visit(world.admin)
+    warning = "The timetable stands still."
+    assert warning in visitor.page("/admin").words
+    with ports.database.write() as session:
+        keeping.beat(session, "ticker", now=clock.now() - timedelta(seconds=59))
+    assert warning not in visitor.page("/admin").words
+    clock.move(seconds=2)
+    assert warning in visitor.page("/admin").words
+
+
+def test_resync_starts_both_connections_of_one_client(world: World, visit: Visit, ports: Ports) -> None:
+    visitor = visit(world.admin)
+    path = f"/admin/clients/{world.ours.client.id}/runs"
+    assert "2 syncs started." in visitor.follow(visitor.send(visitor.page("/admin"), path)).words
+    assert {(run.client_id, run.kind, run.trigger) for run in due(ports)} == {
+        (world.ours.client.id, "documents", "admin"), (world.ours.client.id, "bank", "admin"),
+    }  # fmt: skip
+
+
+def test_twenty_presses_start_one_run_of_each(world: World, visit: Visit, ports: Ports) -> None:
+    visitor = visit(world.admin)
+    for _ in range(10):
+        visitor.post(f"/admin/clients/{world.ours.client.id}/runs")
+        visitor.post("/admin/runs")
+    assert len(due(ports)) == 4
+
+
+def test_resync_all_leaves_out_what_has_no_consent(world: World, visit: Visit, ports: Ports) -> None:
+    with ports.database.write() as session:
+        session.execute(update(Connection).where(Connection.client_id == world.theirs.client.id).values(state="disconnected"))
+    visitor = visit(world.admin)
+    assert "2 syncs started." in visitor.follow(visitor.post("/admin/runs")).words
+    assert {run.client_id for run in due(ports)} == {world.ours.client.id}
+    assert (
+        "There is no active connection to sync."
+        in visitor.follow(visitor.post(f"/admin/clients/{world.theirs.client.id}/runs")).words
+    )
+
+
+def test_everything_that_happened_is_listed(world: World, visit: Visit) -> None:
+    visitor = visit(world.admin)
+    visitor.post(f"/admin/clients/{world.ours.client.id}/runs")
+    visit(world.ours.owner).get(f"/documents/{world.ours.document.id}")
+    words = visitor.page("/admin/audit").words
+    for told in (
+        "Sync requested",
+        "Katrin Elbtor",
+        "Document downloaded",
+        "Inhaber 10042",
+        "Tax year commissioned",
+        "System",
+        "127.0.0.1",
+    ):
+        assert told in words
+    assert words.index("Document downloaded") < words.index("Sync requested")
