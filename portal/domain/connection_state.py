@@ -46,6 +46,7 @@ class SyncLine(StrEnum):
     RUNNING = "running"
     WELL = "well"
     DELAYED = "delayed"
+    STOPPED = "stopped"  #: by something that trying again at once does not help, while the consent stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def shown(facts: Facts, *, now: datetime) -> Shown:
         case ConsentState.ACTION_NEEDED:
             return Shown(Word.ACTION_NEEDED, "warn", sync, Button.RECONNECT)
         case ConsentState.ACTIVE:
-            if sync is SyncLine.DELAYED and _silent_for(facts, now) > ALARM_AFTER:
+            if sync is SyncLine.STOPPED or (sync is SyncLine.DELAYED and _silent_for(facts, now) > ALARM_AFTER):
                 return Shown(Word.ERROR, "error", sync, Button.SYNC)
             word = Word.ACTIVE if facts.kind == "documents" else Word.CONNECTED
             return Shown(word, "ok", sync, Button.SYNC)
@@ -92,6 +93,8 @@ def shown(facts: Facts, *, now: datetime) -> Shown:
 def _sync_line(facts: Facts, now: datetime) -> SyncLine:
     if facts.run_state in {"due", "leased"}:
         return SyncLine.RUNNING
+    if facts.run_state == "needs_person" and facts.consent is ConsentState.ACTIVE:
+        return SyncLine.STOPPED
     if facts.run_state == "waiting" and facts.run_failures > 1:
         return SyncLine.DELAYED
     if facts.consent is ConsentState.ACTIVE and _silent_for(facts, now) > ALARM_AFTER:

@@ -23,6 +23,7 @@ NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
         ("documents", "active", "waiting", 2, 5, Word.ACTIVE, "ok", SyncLine.DELAYED, Button.SYNC),
         ("documents", "active", "waiting", 4, 27, Word.ERROR, "error", SyncLine.DELAYED, Button.SYNC),
         ("documents", "active", "done", 0, 27, Word.ERROR, "error", SyncLine.DELAYED, Button.SYNC),
+        ("documents", "active", "needs_person", 0, 5, Word.ERROR, "error", SyncLine.STOPPED, Button.SYNC),
         ("documents", "action_needed", "needs_person", 0, 5, Word.ACTION_NEEDED, "warn", SyncLine.WELL, Button.RECONNECT),
         ("documents", "disconnected", "done", 0, 5, Word.DISCONNECTED, "off", SyncLine.WELL, Button.RECONNECT),
     ],

@@ -350,6 +350,35 @@ def test_a_bank_that_nobody_reaches_makes_the_run_wait(story: Story, settings: S
     assert story.run(run.id).state == "done"
 
 
+@pytest.mark.parametrize(
+    ("fault", "reason"), [("403_org", "forbidden"), ("403_scope", "scope_missing"), ("302_foreign", "redirect")]
+)
+def test_a_refusal_stops_the_run_and_the_card_says_so_until_the_next_day(
+    connected: Story, admin: User, reader: Reader, fault: str, reason: str
+) -> None:
+    """F10, F11, F28: trying again at once would not help, and the consent still stands."""
+    story, row = connected, _invoice(connected)
+    story.bank.fault(fault, match={"path": "/v2/*"})
+    run = story.sync("documents", hours=1)
+    assert (run.state, run.reason, story.connection("documents").state) == ("needs_person", reason, "active")
+    sentence = reader.words("connection_reason", reason)
+    says(
+        reader.open(story.owner, "/profile/connections"),
+        "Error",
+        sentence,
+        "The consent still stands. If this stays, write to your tax office.",
+    )
+    says(reader.open(admin, f"/clients/{story.client.id}"), "Error", sentence)
+    _is_at_rest(story)
+    story.bank.heal()
+    story.bank.move(days=1)
+    ticker.tick(story.ports, 0)
+    _work(story)
+    assert row["id"] in story.receipts()
+    says(reader.open(story.owner, "/profile/connections"), "Active")
+    story.check_books()
+
+
 # --- tokens and consent --------------------------------------------------------------------------------------------
 
 
