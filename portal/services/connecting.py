@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import NoReturn
@@ -44,13 +44,18 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the callback page tells. `missing` names the rights that were not granted."""
+    """What the callback page tells.
+
+    `missing` names the rights that were not granted; `organizations` the one that was chosen and the one that stands, where the
+    bank told both names.
+    """
 
     ending: Ending
     kind: str = ""
     client_id: str = ""
     missing: tuple[str, ...] = ()
     run_id: str = ""
+    organizations: tuple[str, str] | None = None
 
 
 def begin(ports: Ports, session: Session, *, user_id: str, client: Client, kind: str, browser: str = "") -> str:
@@ -106,13 +111,15 @@ def complete(  # noqa: PLR0911 -- one ending each
         _discard(ports, tokens)
         return _refuse(ports, attempt, Ending.BANK_AWAY, reason=getattr(problem, "code", ""))
     with ports.database.write() as session:
+        standing = _standing_name(session, client_id)
         if not is_fitting(session, client_id, organization[0]):
             result = None
         else:
             result = _store(ports, session, attempt, tokens, organization, user_id=actor.user_id)
     if result is None:
         _discard(ports, tokens)
-        return _refuse(ports, attempt, Ending.OTHER_ORGANIZATION, reason="other_organization")
+        refused = _refuse(ports, attempt, Ending.OTHER_ORGANIZATION, reason="other_organization")
+        return replace(refused, organizations=(organization[1], standing)) if organization[1] and standing else refused
     with ports.database.read() as session:
         ports.queue.push(running.ticket(session.get_one(Run, result.run_id), now=ports.clock.now()))
     return result
@@ -247,6 +254,13 @@ def is_fitting(session: Session, client_id: str, organization_id: str | None) ->
         select(Connection.id).where(Connection.client_id != client_id, Connection.organization_id == organization_id).limit(1)
     )
     return mine <= {organization_id} and others is None
+
+
+def _standing_name(session: Session, client_id: str) -> str | None:
+    query = select(Connection.organization_name).where(
+        Connection.client_id == client_id, Connection.organization_name.is_not(None)
+    )
+    return session.scalar(query.limit(1))
 
 
 def _store(

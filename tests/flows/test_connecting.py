@@ -150,18 +150,22 @@ def test_another_organisation_is_refused_given_back_and_nothing_is_mixed(journey
     """F13: while the first one stands, with its receipts."""
     story = journey.story
     _arrives(journey)
+    journey.come_back(journey.leave("bank"), status=303)
     story.work("documents")
     before, receipts = story.connection("documents"), story.receipts().keys()
-    second = story.bank.organizations()[1]
+    first, second = story.bank.organizations()[:2]
     for kind in ("documents", "bank"):
         query = journey.leave(kind, organization=second["id"])
         pages: list[str] = []
         calls = story.bank.calls_of(lambda q=query, p=pages: p.append(journey.come_back(q)))
         journey.tells(pages[0], Ending.OTHER_ORGANIZATION)
+        if kind == "bank":  # only this consent lets us read names
+            says(pages[0], "You chose %(chosen)s; %(standing)s is connected here.")
+            assert f"You chose {second['legal_name']}; {first['legal_name']} is connected here." in pages[0]
         assert (calls[0]["path"], calls[-1]["path"], calls[-1]["status"]) == ("/oauth2/token", "/oauth2/revoke", 200)
     after = story.connection("documents")
     assert (after.state, after.access_token, after.organization_id) == ("active", before.access_token, before.organization_id)
-    assert len(story.rows(select(Connection))) == 1
+    assert len(story.rows(select(Connection))) == 2
     story.sync("documents")
     assert story.receipts().keys() == receipts
     assert {call["organization_id"] for call in story.bank.log() if call["path"].startswith("/v2/")} <= {
