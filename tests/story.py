@@ -9,15 +9,17 @@ from sqlalchemy import Select, func, select, update
 
 from jobs.runs import execute_run
 from portal.clock import FixedClock
-from portal.models import Assignment, Client, Connection, Document, Receipt, RequestBudget, Role, Run, Transaction, User
+from portal.models import Assignment, Base, Client, Connection, Document, Receipt, RequestBudget, Role, Run, Transaction, User
 from portal.ports import Ports
 from portal.services import auditing, connecting, running
 from portal.services.connecting import Result
 from portal.services.finding import Actor
 from tests import factories
 from tests.bank import Bank
+from tests.web.visitor import fingerprint
 
 Row = TypeVar("Row")
+BOOKS = {"receipt", "document", "preview", "candidate", "assignment", "bank_transaction"}
 
 
 @dataclass
@@ -117,6 +119,12 @@ class Story:
     def documents(self, receipt: Receipt) -> list[Document]:
         """Oldest first."""
         return self.rows(select(Document).where(Document.receipt_id == receipt.id).order_by(Document.fetched_at, Document.id))
+
+    def books(self) -> tuple[str, int]:
+        """A hash over everything imported and decided, and the number of stored files."""
+        files = (self.ports.settings.data_dir / "documents").rglob("*")
+        others = frozenset(Base.metadata.tables) - BOOKS
+        return fingerprint(self.ports.database, without=others), sum(path.is_file() for path in files)
 
     def check_books(self) -> None:
         """What must hold after everything: one state each, nothing over-used, every document's bytes are there, chains whole."""
