@@ -39,7 +39,7 @@ class Receipt(HasId, Base):
     paid_on: Mapped[date | None]
     iban: Mapped[str | None]
     source_status: Mapped[str]  #: the bank's word, e.g. paid
-    eligibility: Mapped[str]  #: why it was imported: paid, linked
+    eligibility: Mapped[str]  #: why it is here: paid, linked, uploaded
     linked_transactions: Mapped[list[Any]] = mapped_column(default=list)  #: bank ids of transactions that the bank linked
     attachments: Mapped[list[Any]] = mapped_column(default=list)  #: bank ids of the files that belong to it now
     qonto_updated_at: Mapped[datetime | None]
@@ -51,6 +51,7 @@ class Receipt(HasId, Base):
     document_state: Mapped[str]  #: complete, waiting (the bank has none yet), fetching, failed
     document_problem: Mapped[str | None]  #: why a file could not be had: gone, too_big, refused, …
     document_tries: Mapped[int] = mapped_column(default=0)  #: failed fetches of the current files
+    duplicate_of: Mapped[str | None] = mapped_column(Id)  #: the first receipt with the same bytes: an upload that was here
     best_score: Mapped[float | None]  #: of its best candidate while in review; None: there is no candidate
     #: differs from what was assigned; shown until a person decided
     is_changed_at_source: Mapped[bool] = mapped_column(default=False)

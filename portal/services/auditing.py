@@ -52,6 +52,7 @@ class Tag(Enum):
     RUN_REQUESTED = ("run.requested", {"kind", "trigger"})
     RUN_FINISHED = ("run.finished", {"kind", "outcome", "new", "updated", "unchanged", "skipped", "failed"})
     RECEIPT_IMPORTED = ("receipt.imported", {"qonto_id", "eligibility"})
+    RECEIPT_UPLOADED = ("receipt.uploaded", {"sha256", "duplicate_of"})
     RECEIPT_CHANGED = ("receipt.changed", {"fields"})
     RECEIPT_SET_ASIDE = ("receipt.set_aside", {"reason"})
     RECEIPT_REOPENED = ("receipt.reopened", {"reason"})

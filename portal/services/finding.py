@@ -34,6 +34,11 @@ def visible_clients(actor: Actor) -> Select[Client]:
     return query.where(Client.id.in_(mine))
 
 
+def clients(session: Session, actor: Actor) -> list[Client]:
+    """The clients that the actor may see, by name."""
+    return list(session.scalars(visible_clients(actor).order_by(Client.name)))
+
+
 def first_client(session: Session, actor: Actor) -> Client | None:
     """The first client that the actor may see, by name."""
     return session.scalar(visible_clients(actor).order_by(Client.name).limit(1))

@@ -72,7 +72,7 @@ def _apply(session: Session, decision: Decision, receipt: Receipt | None, held: 
     """One decision. `receipt`: None when it changed since we looked, `held`: its candidates until now."""
     if receipt is None:
         return "unchanged"
-    is_held = receipt.review_reason in HELD_REASONS or receipt.document_state != "complete"
+    is_held = receipt.review_reason in HELD_REASONS or receipt.document_state != "complete" or receipt.duplicate_of is not None
     if decision.status == "assigned" and not is_held:
         best = decision.candidates[0] if decision.candidates else None
         try:
@@ -89,6 +89,8 @@ def _apply(session: Session, decision: Decision, receipt: Receipt | None, held: 
             return "new"
     is_changed = _propose(session, receipt, held, decision.candidates)
     reason = (decision.reason or ReviewReason.COUNTERPARTY_UNCLEAR).value
+    if receipt.duplicate_of is not None:  # the same bytes twice: a person says which of them counts
+        reason = ReviewReason.DUPLICATE_SUSPECTED.value
     if receipt.review_reason not in HELD_REASONS and receipt.review_reason != reason:
         receipt.review_reason, is_changed = reason, True
     return "updated" if is_changed else "unchanged"

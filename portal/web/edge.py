@@ -121,7 +121,7 @@ def _refuse_strange(settings: Settings) -> None:
     if is_change and request.headers.get("Sec-Fetch-Site", "none") not in {"same-origin", "none"}:
         raise Forbidden
     given = [request.path, *_texts(request.args)]
-    if is_change and request.mimetype == "application/x-www-form-urlencoded":
+    if is_change and request.mimetype in {"application/x-www-form-urlencoded", "multipart/form-data"}:
         given += _texts(request.form)
     if any("\0" in text for text in given):
         raise BadRequest

@@ -24,7 +24,7 @@ WORDS = {
     404: (_("Not found"), _("We could not find this page.")),
     405: (_("This did not work"), _("This address cannot be used like that. Nothing was changed.")),
     409: (_("Changed in the meantime"), _("Somebody else was faster. Please look at the page again.")),
-    413: (_("Too large"), _("This is larger than we can take. Nothing was changed.")),
+    413: (_("Too large"), _("This is larger than we can take: 25 MB at most. Nothing was changed.")),
     422: (_("Please check what you entered"), _("Something you entered is not right. Nothing was changed.")),
     429: (_("Please wait a moment"), _("Too many requests. Please wait a moment and try again.")),
     500: (_("Something went wrong"), _("This is our fault, not yours. Please try again. If it stays, tell us the number below.")),

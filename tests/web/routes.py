@@ -36,6 +36,8 @@ PERMISSIONS = {
     ("profile.change_password", "POST"): ALL,
     ("receipts.index", "GET"): ALL,
     ("receipts.show", "GET"): ALL,
+    ("receipts.before_uploading", "GET"): ALL,
+    ("receipts.upload", "POST"): ALL,
     ("documents.download", "GET"): ALL,
     ("documents.page", "GET"): ALL,
     ("documents.preview", "GET"): ALL,

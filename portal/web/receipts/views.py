@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from wtforms.fields.choices import SelectChoice
 
-from portal.services import finding, listing, receipt_pages
+from portal.errors import Rejected
+from portal.services import finding, listing, receipt_pages, uploading
 from portal.services.listing import Filters
 from portal.web.access import actor, ports, signed_in
+from portal.web.forms import refuse
+from portal.web.htmx import notice
+from portal.web.receipts.forms import UploadForm
 
 blueprint = Blueprint("receipts", __name__)
+
+ACCEPTED = ".pdf,.jpg,.jpeg,.png,.tif,.tiff,.webp,.xml"
 
 
 @blueprint.get("/receipts")
@@ -28,6 +36,44 @@ def index() -> ResponseReturnValue:
             finding.client(session, actor(), filters.client_id)
         page = receipt_pages.index(session, actor(), filters, now=ports().clock.now())
     return render_template("receipts/page.html", page=page, filters=filters, PAGE_SIZE=listing.PAGE_SIZE)
+
+
+@blueprint.get("/receipts/upload")
+@signed_in
+def before_uploading() -> ResponseReturnValue:
+    """The form for a receipt that is brought by hand."""
+    return _upload_page(UploadForm(formdata=None, client=request.args.get("client", "")))
+
+
+@blueprint.post("/receipts/upload")
+@signed_in
+def upload() -> ResponseReturnValue:
+    """Keep the file as a receipt in review."""
+    form = UploadForm()
+    _offer_clients(form)
+    if form.validate_on_submit():
+        try:
+            receipt_id = uploading.upload(
+                ports(), actor(), client_id=form.client.data, file_name=form.file.data.filename or "",
+                content=form.file.data.read(), facts=form.facts,
+            )  # fmt: skip
+        except Rejected as problem:
+            refuse(form.file, problem)
+        else:
+            notice(_("The receipt is here. We look for its transaction now."))
+            return redirect(url_for("receipts.show", receipt_id=receipt_id), 303)
+    return _upload_page(form), 422
+
+
+def _upload_page(form: UploadForm) -> str:
+    _offer_clients(form)
+    return render_template("receipts/upload.html", form=form, accepted=ACCEPTED)
+
+
+def _offer_clients(form: UploadForm) -> None:
+    with ports().database.read() as session:
+        clients = finding.clients(session, actor())
+    form.client.choices = [SelectChoice(client.id, client.name) for client in clients]
 
 
 @blueprint.get("/receipts/<id:receipt_id>")

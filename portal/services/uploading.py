@@ -1,0 +1,96 @@
+"""Receipts that somebody brings by hand: beside the sync, in the same lists, held to stricter rules by the matcher."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from portal.db import new_id
+from portal.errors import Rejected
+from portal.media import Media, safe_file_name, sniff
+from portal.models import Document, Preview, Receipt
+from portal.ports import Ports
+from portal.services import finding, running
+from portal.services.auditing import Tag, queue_up, record
+from portal.services.finding import Actor
+
+LARGEST = 25 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the person knows of the receipt; everything but the direction may be left out. Cents as on paper, EUR."""
+
+    direction: str  #: expense, income
+    amount_cents: int | None = None
+    issued_on: date | None = None
+    number: str | None = None
+    counterparty: str | None = None
+
+
+def upload(ports: Ports, actor: Actor, *, client_id: str, file_name: str, content: bytes, facts: Facts) -> str:
+    """Store a file as a receipt in review; its id. The same bytes again are kept and flagged, never dropped.
+
+    Errors: Rejected for an empty or too large file and for a kind that no page can show or read; NotFound for a foreign client.
+    """
+    if not content:
+        raise Rejected("This file is empty.")
+    if len(content) > LARGEST:
+        raise Rejected("This file is too large: 25 MB at most.")
+    media = sniff(content)
+    if media is Media.UNKNOWN:
+        raise Rejected("This is none of the files that we can take: PDF, JPEG, PNG, TIFF, WebP or an XML e-invoice.")
+    with ports.database.read() as session:
+        client = finding.client(session, actor, client_id)
+    sha256 = ports.storage.put(client.id, content)  # bytes first
+    now = ports.clock.now()
+    with ports.database.write() as session:
+        finding.client(session, actor, client.id)
+        queue_up(session, client.id)  # receipts are numbered per client
+        receipt = Receipt(
+            id=new_id(), client_id=client.id, connection_id=None, qonto_id=None,
+            sequence=1 + (session.scalar(select(func.max(Receipt.sequence)).where(Receipt.client_id == client.id)) or 0),
+            kind="supplier_invoice" if facts.direction == "expense" else "client_invoice", direction=facts.direction,
+            number=facts.number, counterparty=facts.counterparty, amount_cents=facts.amount_cents,
+            currency="EUR" if facts.amount_cents is not None else None, issued_on=facts.issued_on, source_status="uploaded",
+            eligibility="uploaded", linked_transactions=[], attachments=[], state="in_review",
+            review_reason="amount_missing" if facts.amount_cents is None else "no_transaction_yet", in_review_since=now,
+            duplicate_of=_same_content(session, client.id, sha256), document_state="complete", document_tries=0, version=1,
+            is_changed_at_source=False, created_at=now, updated_at=now,
+        )  # fmt: skip
+        if receipt.duplicate_of:
+            receipt.review_reason = "duplicate_suspected"
+        session.add(receipt)
+        session.flush()
+        document = Document(
+            id=new_id(), client_id=client.id, receipt_id=receipt.id, attachment_id=None, version=1, sha256=sha256,
+            size=len(content), media_type=media.media_type, file_name=safe_file_name(file_name, media), fetched_at=now,
+        )  # fmt: skip
+        session.add(document)
+        if media.is_previewable and not _has_preview(session, client.id, sha256):
+            session.add(Preview(id=new_id(), client_id=client.id, sha256=sha256, media_type=media.media_type, state="due"))
+        session.flush()
+        record(
+            session, Tag.RECEIPT_UPLOADED, subject=f"receipt:{receipt.id}", at=now, client_id=client.id, sha256=sha256,
+            duplicate_of=receipt.duplicate_of,
+        )  # fmt: skip
+        runs = [
+            running.request(session, client_id=client.id, kind=kind, trigger="change", now=now)
+            for kind in ("matching", "previews")
+        ]
+    for run in runs:
+        ports.queue.push(running.ticket(run, now=now))
+    return receipt.id
+
+
+def _same_content(session: Session, client_id: str, sha256: str) -> str | None:
+    """The first receipt of the client with these bytes."""
+    query = select(Document.receipt_id).where(Document.client_id == client_id, Document.sha256 == sha256)
+    return session.scalar(query.order_by(Document.fetched_at, Document.id).limit(1))
+
+
+def _has_preview(session: Session, client_id: str, sha256: str) -> bool:
+    return bool(session.scalar(select(Preview.id).where(Preview.client_id == client_id, Preview.sha256 == sha256)))
