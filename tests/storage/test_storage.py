@@ -96,9 +96,9 @@ def test_missing_is_said(storage: Storage) -> None:
         ("..", "0" * 64),
         ("a/b", "0" * 64),
         ("", "0" * 64),
-        (new_id(), "../../secret_key"),
-        (new_id(), "0" * 63),
-        (new_id(), "A" * 64),
+        ("0190f3a1-1234-7abc-8def-0123456789ab", "../../secret_key"),
+        ("0190f3a1-1234-7abc-8def-0123456789ab", "0" * 63),
+        ("0190f3a1-1234-7abc-8def-0123456789ab", "A" * 64),
     ],
 )
 def test_only_ids_and_hashes_become_paths(storage: Storage, client: str, key: str) -> None:
