@@ -29,7 +29,7 @@ from jobs.runs import execute_run
 from portal import build_ports
 from portal.qonto.transport import Transport, new_client
 from portal.services.auditing import Origin, acting
-from portal.services.importing import THREADS
+from portal.services.importing import DOWNLOADS
 from portal.settings import Settings
 from tests.bank_process import BankProcess, installation
 from tests.chaos import databases
@@ -61,7 +61,7 @@ class Bench:
             return len(files.get(attachment["url"]).content)
 
         started = time.perf_counter()
-        with api, files, ThreadPoolExecutor(THREADS) as pool:
+        with api, files, ThreadPoolExecutor(DOWNLOADS) as pool:
             downloads, page, is_last = [], 0, False
             while not is_last:
                 page += 1

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from threading import BoundedSemaphore
 from typing import Any, Protocol
 
 import structlog
@@ -44,7 +45,8 @@ from portal.services.running import Lease
 
 log = structlog.get_logger()
 
-THREADS = 8
+DOWNLOADS = 8  #: files that are asked for at the same time
+STORING = 4  #: further threads: the bank is asked while finished files reach the disk
 OVERLAP = timedelta(days=3)  #: rows may turn up late with an older `updated_at` (F32)
 FILE_TRIES = 3  #: then the file no longer holds the run up; it is tried once a day
 FILES_AT_ONCE = 200
@@ -148,7 +150,8 @@ class _Import:
         self.since = self._window_start(connection)
         self.counts = Counts.of(self.cursor.get("counts", {}))
         self.organization_id = connection.organization_id
-        self.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="file")
+        self.pool = ThreadPoolExecutor(DOWNLOADS + STORING, thread_name_prefix="file")
+        self.turns = BoundedSemaphore(DOWNLOADS)
 
     def is_stopped(self) -> bool:
         """A connection that ended meanwhile stops its import; what was imported stays."""
@@ -245,7 +248,8 @@ class _Import:
     def _fetch(self, attachment_id: str) -> Stored | NotHad:
         """Bytes first: download, look at the content, store. Runs in a thread."""
         try:
-            file = self.ports.qonto.fetch(self.connection_id, attachment_id)
+            with self.turns:
+                file = self.ports.qonto.fetch(self.connection_id, attachment_id)
             media = sniff(file.content)
             sha256 = self.ports.storage.put(self.client_id, file.content)
             return Stored(attachment_id, sha256, len(file.content), media, safe_file_name(file.file_name, media))
