@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from portal import build_ports
 from portal.errors import ConsentEnded, Fenced, PortalError, QontoError, RateLimited
 from portal.ports import Ports
-from portal.services import banking, connecting, importing, matching, previewing, running
+from portal.services import banking, connecting, importing, matching, notifying, previewing, running
 from portal.services.auditing import Origin, acting
 from portal.services.running import Lease
 from portal.settings import Settings
@@ -26,6 +26,7 @@ WORK: dict[str, Callable[[Ports, Lease], None]] = {
     "bank": banking.import_transactions,
     "matching": matching.match_client,
     "previews": previewing.make_previews,
+    "mail": notifying.send_mails,
 }
 
 

@@ -25,7 +25,7 @@ from portal import build_ports
 from portal.log import configure
 from portal.ports import Ports
 from portal.queue import QUEUES
-from portal.services import authenticating, keeping, running
+from portal.services import authenticating, keeping, notifying, running
 from portal.services.auditing import Origin, acting
 from portal.services.token_keeping import TokenKeeper
 from portal.settings import Settings
@@ -103,6 +103,12 @@ def forget_sessions(ports: Ports) -> None:
         authenticating.forget_expired_sessions(session, now=ports.clock.now())
 
 
+def remind(ports: Ports) -> None:
+    """Tell people again what still needs them, and that a consent is about to end."""
+    with ports.database.write() as session:
+        notifying.remind(session, now=ports.clock.now())
+
+
 @dataclass(frozen=True, slots=True)
 class Duty:
     """One line of the timetable. `every` counts ticks."""
@@ -118,6 +124,7 @@ TIMETABLE = (
     Duty(rescue_renewals, 1, "a worker that died while renewing a token must not cost the client his consent"),
     Duty(beat, 1, "health checks see a silent ticker"),
     Duty(tidy_redis, 3, "a dead worker's job must not wait for RQ's own maintenance"),
+    Duty(remind, 120, "a consent that ended or is about to end needs a person"),
     Duty(forget_sessions, 720, "expired sessions are not kept"),
 )
 

@@ -34,6 +34,7 @@ def build_ports(settings: Settings) -> Ports:
     from portal.clock import Clock
     from portal.crypto import KeyRing
     from portal.db import Database
+    from portal.mailing import Mailer
     from portal.ports import Ports
     from portal.qonto.client import Qonto
     from portal.qonto.oauth import OAuth
@@ -54,4 +55,5 @@ def build_ports(settings: Settings) -> Ports:
         qonto=Qonto(settings, tokens, new_budget(settings, database)),
         storage=Storage(settings.documents_url),
         queue=Queue(settings.redis_url),
+        mailer=Mailer(settings.mail_url, sender=settings.firm.contact_email),
     )

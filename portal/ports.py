@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from portal.clock import Clock
 from portal.crypto import KeyRing
 from portal.db import Database
+from portal.mailing import Mailer
 from portal.qonto.client import Qonto
 from portal.qonto.oauth import OAuth
 from portal.queue import Queue
@@ -26,3 +27,4 @@ class Ports:
     qonto: Qonto
     storage: Storage
     queue: Queue
+    mailer: Mailer

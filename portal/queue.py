@@ -19,7 +19,7 @@ log = structlog.get_logger()
 IMPORTS, MATCHING, LIGHT = "imports", "matching", "light"
 QUEUES = (IMPORTS, MATCHING, LIGHT)  #: one worker process (or more) each; never two queues in one process (rq.md, fact 1)
 RUN_JOB = "jobs.runs.execute"
-QUEUE_OF_KIND = {"documents": IMPORTS, "bank": IMPORTS, "matching": MATCHING, "previews": LIGHT}
+QUEUE_OF_KIND = {"documents": IMPORTS, "bank": IMPORTS, "matching": MATCHING, "previews": LIGHT, "mail": LIGHT}
 JOB_TIMEOUT = 900  #: seconds
 
 

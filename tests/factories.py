@@ -78,6 +78,7 @@ class World:
 def make_ports(settings: Settings, database: Database, clock: Clock, bank: Bank) -> Ports:
     """Ports whose bank is the simulator in this process; without Redis."""
     from portal.ports import Ports
+    from portal.mailing import Mailer
     from portal.queue import Queue
 
     keyring = KeyRing(settings.token_keys)
@@ -85,6 +86,7 @@ def make_ports(settings: Settings, database: Database, clock: Clock, bank: Bank)
     return Ports(
         settings=settings, clock=clock, database=database, keyring=keyring, oauth=oauth, qonto=qonto,
         storage=Storage(settings.documents_url), queue=Queue(settings.redis_url),
+        mailer=Mailer(settings.mail_url, sender=settings.firm.contact_email),
     )  # fmt: skip
 
 

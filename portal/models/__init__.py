@@ -5,6 +5,7 @@ from portal.models.audit_event import AuditEvent, AuditHead
 from portal.models.base import Base
 from portal.models.client import Client, Engagement, Membership, TaxReturn
 from portal.models.connection import BankAccount, ConnectAttempt, Connection, Consent
+from portal.models.mail import Mail
 from portal.models.message import HelpVote, Message
 from portal.models.receipt import Document, Preview, Receipt, SkippedInvoice
 from portal.models.run import Heartbeat, RequestBudget, Run
@@ -27,6 +28,7 @@ __all__ = [
     "Engagement",
     "Heartbeat",
     "HelpVote",
+    "Mail",
     "Membership",
     "Message",
     "OneTimeCode",

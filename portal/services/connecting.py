@@ -19,7 +19,7 @@ from portal.models import Client, ConnectAttempt, Connection, Consent, Run
 from portal.ports import Ports
 from portal.qonto.client import OneToken
 from portal.qonto.oauth import SCOPES, TokenSet, new_verifier
-from portal.services import finding, running, token_keeping
+from portal.services import finding, notifying, running, token_keeping
 from portal.services.auditing import Tag, record
 from portal.services.finding import Actor
 
@@ -193,6 +193,7 @@ def refuse_organization(ports: Ports, connection_id: str) -> NoReturn:
             session, Tag.CONNECTION_BROKEN, subject=f"connection:{connection.id}", at=now, client_id=connection.client_id,
             kind=connection.kind, reason="other_organization",
         )  # fmt: skip
+        notifying.needs_you(session, connection, now=now)
     if token:
         _revoke(ports, token)
     raise ConsentEnded("This consent belongs to another Qonto organisation.", code="other_organization")
@@ -278,6 +279,7 @@ def _store(
         session.add(connection)
         session.flush()
     token_keeping.store(session, connection, tokens, keyring=ports.keyring, now=now)
+    notifying.well_again(session, connection, now=now)
     connection.state, connection.reason = "active", ""
     connection.scopes = " ".join(sorted(tokens.scopes))
     connection.connected_by, connection.connected_at = user_id, now

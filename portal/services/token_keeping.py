@@ -25,6 +25,7 @@ from portal.errors import ConsentEnded, QontoError, Unavailable
 from portal.models import Connection
 from portal.qonto.errors import Code
 from portal.qonto.oauth import OAuth, TokenSet
+from portal.services import notifying
 from portal.services.auditing import Tag, record
 from portal.settings import Settings
 
@@ -260,6 +261,7 @@ class TokenKeeper:
             session, Tag.CONNECTION_BROKEN, subject=f"connection:{connection.id}", at=self._clock.now(),
             client_id=connection.client_id, kind=connection.kind, reason=str(code),
         )  # fmt: skip
+        notifying.needs_you(session, connection, now=self._clock.now())
 
 
 def _ended(code: str) -> ConsentEnded:

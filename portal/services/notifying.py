@@ -1,0 +1,141 @@
+"""Mails about connections: it needs you, its consent is about to end, it is well again; then silence."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from babel.dates import format_datetime
+from babel.support import Translations
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import Session
+
+from portal.clock import BERLIN
+from portal.db import new_id
+from portal.models import Client, Connection, Mail, Membership, User
+from portal.ports import Ports
+from portal.services import running
+from portal.services.running import Lease
+
+ROOT = Path(__file__).resolve().parents[1]
+REMINDERS, BETWEEN = 3, timedelta(days=1)  #: of a connection that needs somebody: once a day, three times, then silence
+EXPIRY_STEPS = (timedelta(days=7), timedelta(days=14), timedelta(days=30))  #: before an unused consent ends
+
+
+class Kind(StrEnum):
+    """What a mail tells; each has its template `templates/mail/<kind>.txt`, whose first line is the subject."""
+
+    NEEDS_YOU = "needs_you"
+    EXPIRING = "expiring"
+    WELL_AGAIN = "well_again"
+
+
+def needs_you(session: Session, connection: Connection, *, now: datetime, number: int = 1) -> None:
+    """The connection has ended at the bank: its client has to connect again."""
+    facts = {"kind": connection.kind, "since": now.isoformat()}
+    _write(session, connection, Kind.NEEDS_YOU, episode=f"{_episode(connection)}:{number}", facts=facts, now=now)
+
+
+def well_again(session: Session, connection: Connection, *, now: datetime) -> None:
+    """The connection works again; only whoever was told otherwise hears of it. Call before the new connecting is noted."""
+    if _told(session, connection):
+        _write(session, connection, Kind.WELL_AGAIN, episode=_episode(connection), facts={"kind": connection.kind}, now=now)
+
+
+def remind(session: Session, *, now: datetime) -> None:
+    """What has to be told today: connections that still need somebody, and consents that end soon because nothing uses them."""
+    for connection in session.scalars(select(Connection).where(Connection.state == "action_needed")):
+        told = _told(session, connection)
+        if 0 < len(told) < REMINDERS and now - max(told) >= BETWEEN:
+            needs_you(session, connection, now=now, number=len(told) + 1)
+    ending = select(Connection).where(Connection.state == "active", Connection.consent_expires_at < now + max(EXPIRY_STEPS))
+    for connection in session.scalars(ending):
+        assert connection.consent_expires_at is not None
+        step = next(days for days in EXPIRY_STEPS if connection.consent_expires_at - now < days)
+        facts = {"kind": connection.kind, "until": connection.consent_expires_at.isoformat()}
+        episode = f"{connection.consent_expires_at.isoformat()}:{step.days}"
+        _write(session, connection, Kind.EXPIRING, episode=episode, facts=facts, now=now)
+
+
+def send_mails(ports: Ports, lease: Lease) -> None:
+    """Execute a run of kind `mail`: send what waits for this client's people. One that was sent twice has the same id."""
+    with ports.database.read() as session:
+        query = (
+            select(Mail, User, Client)
+            .join(User, User.id == Mail.user_id)
+            .join(Client, Client.id == Mail.client_id)
+            .where(Mail.client_id == lease.client_id, Mail.sent_at.is_(None))
+            .order_by(Mail.created_at)
+        )
+        waiting = [(mail, user, client) for mail, user, client in session.execute(query)]
+    sent = 0
+    for mail, user, client in waiting:
+        subject, text = words(ports, mail, user=user, client=client)
+        if user.is_active:
+            ports.mailer.send(mail_id=mail.id, to=user.email, subject=subject, text=text)
+        sent += 1
+        with ports.database.write() as session:
+            session.get_one(Mail, mail.id).sent_at = ports.clock.now()
+            running.advance(session, lease, seen=sent, new=sent)
+    with ports.database.write() as session:
+        running.finish(session, lease, now=ports.clock.now(), seen=sent, new=sent)
+
+
+def words(ports: Ports, mail: Mail, *, user: User, client: Client) -> tuple[str, str]:
+    """Subject and text in the person's language."""
+    facts: dict[str, Any] = dict(mail.facts)
+    for name in ("since", "until"):
+        if name in facts:
+            moment = datetime.fromisoformat(facts[name]).astimezone(BERLIN)
+            facts[name] = format_datetime(moment, "d. MMMM y" if user.language == "de" else "d MMMM y", locale=user.language)
+    template = _templates(user.language).get_template(f"mail/{mail.kind}.txt")
+    address = f"{ports.settings.public_url}/profile/connections"
+    text = template.render(**facts, name=user.name, client=client.name, firm=ports.settings.firm, address=address)
+    subject, _, body = text.partition("\n")
+    return subject.strip(), body.strip() + "\n"
+
+
+@cache
+def _templates(language: str) -> Environment:
+    """Plain text: nothing is escaped, nothing undefined passes."""
+    environment = Environment(
+        loader=FileSystemLoader(ROOT.parent / "templates"), extensions=["jinja2.ext.i18n"], undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, autoescape=False,  # noqa: S701 -- these are no web pages
+    )  # fmt: skip
+    environment.install_gettext_translations(Translations.load(ROOT / "translations", [language]), newstyle=True)  # type: ignore[attr-defined]
+    return environment
+
+
+def _write(session: Session, connection: Connection, kind: Kind, *, episode: str, facts: dict[str, Any], now: datetime) -> None:
+    """A mail to each of the client's own people, once; with the run that sends them."""
+    people = select(Membership.user_id).where(Membership.client_id == connection.client_id, Membership.kind == "client")
+    rows = [
+        {
+            "id": new_id(), "client_id": connection.client_id, "user_id": user_id, "kind": kind.value, "facts": facts,
+            "key": f"{kind.value}:{connection.id}:{episode}:{user_id}", "created_at": now, "sent_at": None,
+        }
+        for user_id in session.scalars(people)
+    ]  # fmt: skip
+    if not rows:
+        return
+    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgres_insert
+    session.execute(insert(Mail).on_conflict_do_nothing(index_elements=["key"]), rows)
+    running.request(session, client_id=connection.client_id, kind="mail", trigger="change", now=now)
+
+
+def _told(session: Session, connection: Connection) -> list[datetime]:
+    """When people were told in this episode that the connection needs them."""
+    prefix = f"{Kind.NEEDS_YOU.value}:{connection.id}:{_episode(connection)}:"
+    query = select(func.min(Mail.created_at)).where(Mail.key.startswith(prefix, autoescape=True)).group_by(Mail.created_at)
+    return list(session.scalars(query))
+
+
+def _episode(connection: Connection) -> str:
+    """The time since the connection was connected last."""
+    return connection.connected_at.isoformat() if connection.connected_at else "new"
