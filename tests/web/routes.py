@@ -136,6 +136,7 @@ def form_of(endpoint: str, books: Books) -> dict[str, str]:
         "clients.change_access": {"state": "claimed"},
         "messages.write": {"text": "Guten Tag", "receipt": books.receipts["open"].id},
         "clients.commission": {"tax_year": "2020", "returns": "vat"},
+        "receipts.upload": {"client": books.client.id, "direction": "expense"},  # and a file
         "review.assign": {"candidate": books.candidate.id, "seen_version": version},
         "review.withdraw": {"seen_version": version},
         "review.set_aside": {"reason": "paid_in_cash", "seen_version": version},
