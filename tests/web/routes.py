@@ -10,6 +10,7 @@ from flask import Flask
 from portal.models import User
 from portal.web.access import Permission
 from tests.factories import PASSWORD, Books, World
+from tests.web.visitor import Visit, Visitor
 
 PUBLIC, HALF, ALL = Permission.PUBLIC, Permission.HALF_SIGNED_IN, Permission.SIGNED_IN
 STAFF, ADMIN, CLIENTS = Permission.STAFF, Permission.ADMIN, Permission.FOR_CLIENTS
@@ -119,6 +120,15 @@ def calls(site: Flask, books: Books, *methods: str) -> Iterator[Call]:
 def allowed(world: World, permission: Permission) -> User:
     """Somebody who may, and who sees `world.ours`."""
     return {STAFF: world.staff, ADMIN: world.admin}.get(permission, world.ours.owner)
+
+
+def browsers(world: World, visit: Visit) -> dict[Permission, Visitor]:
+    """For each permission somebody who is signed in and may; the same person has one browser."""
+    people = {permission: allowed(world, permission) for permission in set(PERMISSIONS.values())}
+    opened = {user.id: visit(user) for user in people.values()}
+    for browser in opened.values():
+        browser.get("/help")
+    return {permission: opened[user.id] for permission, user in people.items()}
 
 
 def form_of(endpoint: str, books: Books) -> dict[str, str]:

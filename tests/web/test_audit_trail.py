@@ -16,7 +16,7 @@ from portal.models import AuditEvent, Run
 from portal.ports import Ports
 from portal.services import auditing
 from tests.factories import World, pdf
-from tests.web.routes import PERMISSIONS, allowed, calls
+from tests.web.routes import PERMISSIONS, allowed, browsers, calls
 from tests.web.visitor import Visit, Visitor, fresh_code
 
 #: (endpoint) → the event that a successful call leaves. None: it changes nothing that anybody else could ever ask about
@@ -61,12 +61,12 @@ def test_every_route_that_changes_something_is_known_here() -> None:
 
 
 def test_each_change_leaves_its_event(site: Flask, world: World, visit: Visit, ports: Ports) -> None:
-    browsers = {call.permission: visit(allowed(world, call.permission)) for call in calls(site, world.ours)}
+    people = browsers(world, visit)
     seen = newest(ports)[-1].id
     for call in calls(site, world.ours, "POST"):
         if call.endpoint in DOORS:
             continue
-        browser, actor = browsers[call.permission], allowed(world, call.permission)
+        browser, actor = people[call.permission], allowed(world, call.permission)
         with ports.database.write() as session:  # a queued run is not asked for twice
             session.execute(update(Run).where(Run.state == "due").values(state="done"))
         file = {"file": (io.BytesIO(pdf("Beleg")), "Beleg.pdf")} if call.endpoint == "receipts.upload" else {}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from flask import Flask
 from sqlalchemy import select
@@ -11,8 +9,8 @@ from sqlalchemy import select
 from portal.models import AuditEvent
 from portal.ports import Ports
 from tests.factories import World
-from tests.web.routes import PERMISSIONS, allowed, calls
-from tests.web.visitor import HTMX, ORIGIN, Visit, Visitor, fingerprint
+from tests.web.routes import PERMISSIONS, browsers, calls
+from tests.web.visitor import HTMX, ORIGIN, Visit, fingerprint
 
 OF_OTHERS = {
     "another site": {"Origin": "https://evil.example"},
@@ -26,22 +24,13 @@ READS_THAT_LEAVE_A_TRACE = {"documents.download", "connections.callback"}  #: an
 TRACES = frozenset({"user_session", "audit_event", "audit_head"})
 
 
-def visitors(site: Flask, world: World, visit: Visit) -> dict[Any, Visitor]:
-    """One complete browser for each permission."""
-    people = {permission: allowed(world, permission) for permission in set(PERMISSIONS.values())}
-    browsers = {user.id: visit(user) for user in people.values()}
-    for browser in browsers.values():
-        browser.get("/help")
-    return {permission: browsers[user.id] for permission, user in people.items()}
-
-
 def test_without_the_sessions_own_token_nothing_changes(site: Flask, world: World, visit: Visit, ports: Ports) -> None:
-    browsers = visitors(site, world, visit)
+    people = browsers(world, visit)
     elsewhere = visit(world.theirs.owner)
     before = fingerprint(ports.database)
     tried = 0
     for call in calls(site, world.ours, "POST"):
-        browser = browsers[call.permission]
+        browser = people[call.permission]
         for token in ("", elsewhere.token, "x" * 43, browser.token[:-1]):
             for headers in ({}, HTMX, {"Origin": ORIGIN, "Sec-Fetch-Site": "same-origin"}):
                 assert browser.post(call.path, call.form, token=token, headers=headers).status_code == 400, (call, token)
@@ -53,10 +42,10 @@ def test_without_the_sessions_own_token_nothing_changes(site: Flask, world: Worl
 
 @pytest.mark.parametrize("name", OF_OTHERS)
 def test_another_site_changes_nothing_even_with_a_token(site: Flask, world: World, visit: Visit, ports: Ports, name: str) -> None:
-    browsers = visitors(site, world, visit)
+    people = browsers(world, visit)
     before = fingerprint(ports.database)
     for call in calls(site, world.ours, "POST"):
-        answer = browsers[call.permission].post(call.path, call.form, headers=OF_OTHERS[name])
+        answer = people[call.permission].post(call.path, call.form, headers=OF_OTHERS[name])
         assert answer.status_code == 403, call
     assert fingerprint(ports.database) == before
 
@@ -71,10 +60,10 @@ def test_the_token_also_travels_in_the_header_that_htmx_sends(world: World, visi
 
 
 def test_no_other_method_changes_anything(site: Flask, world: World, visit: Visit, ports: Ports) -> None:
-    browsers = visitors(site, world, visit)
+    people = browsers(world, visit)
     before = fingerprint(ports.database)
     for call in calls(site, world.ours):
-        browser = browsers[call.permission]
+        browser = people[call.permission]
         for method in ("PUT", "PATCH", "DELETE"):
             form = {**call.form, "csrf_token": browser.token}
             assert browser.open(method, call.path, form).status_code == 405, (method, call)

@@ -24,7 +24,7 @@ from portal.web.access import public
 from tests.factories import World
 from tests.pages import Page
 from tests.servers import free_port
-from tests.web.routes import allowed, calls
+from tests.web.routes import allowed, browsers, calls
 from tests.web.visitor import HTMX, Visit, Visitor
 
 TRACES = (
@@ -89,13 +89,13 @@ def test_every_view_whose_tables_are_gone_says_so_politely(site: Flask, world: W
     """Each blueprint that reads clients' books breaks here for real."""
     site.config["PROPAGATE_EXCEPTIONS"] = False
     broken = set()
-    browsers = {call.permission: visit(allowed(world, call.permission)) for call in calls(site, world.ours)}
+    people = browsers(world, visit)
     with ports.database.write() as session:
         session.execute(text("ALTER TABLE client RENAME TO gone"))
     for call in calls(site, world.ours):
         if call.endpoint.startswith("auth."):
             continue
-        browser = browsers[call.permission]
+        browser = people[call.permission]
         form = {**call.form, "csrf_token": browser.token} if call.method == "POST" else None
         answer = browser.open(call.method, call.path, form)
         assert answer.status_code in {200, 303, 400, 404, 422, 500, 503}, call

@@ -19,7 +19,7 @@ from portal.ports import Ports
 from portal.web.access import public
 from tests.factories import PASSWORD, World
 from tests.pages import Page
-from tests.web.routes import PERMISSIONS, allowed, calls
+from tests.web.routes import browsers, calls
 from tests.web.visitor import COOKIE, HTMX, ORIGIN, Visit, Visitor
 
 POLICY = (
@@ -58,9 +58,9 @@ def check(answer: TestResponse, endpoint: str = "") -> None:
 
 
 def test_every_answer_of_every_route(site: Flask, world: World, visit: Visit) -> None:
-    browsers = {permission: visit(allowed(world, permission)) for permission in set(PERMISSIONS.values())}
+    people = browsers(world, visit)
     for call in calls(site, world.ours):
-        for browser in (Visitor(site), browsers[call.permission]):
+        for browser in (Visitor(site), people[call.permission]):
             for headers in (None, HTMX):
                 form = {**call.form, "csrf_token": browser.token} if call.method == "POST" else None
                 check(browser.open(call.method, call.path, form, headers=headers), call.endpoint)
