@@ -77,8 +77,8 @@ class World:
 
 def make_ports(settings: Settings, database: Database, clock: Clock, bank: Bank) -> Ports:
     """Ports whose bank is the simulator in this process; without Redis."""
-    from portal.ports import Ports
     from portal.mailing import Mailer
+    from portal.ports import Ports
     from portal.queue import Queue
 
     keyring = KeyRing(settings.token_keys)
