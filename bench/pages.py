@@ -111,7 +111,7 @@ def fill(ports: Ports, *, receipts: int, now: datetime) -> Books:
 
 
 def _imported(session: Session, over: Connection, number: int, now: datetime) -> Receipt:
-    receipt = factories.receipt(
+    receipt: Receipt = factories.receipt(
         session, over, number, now=now, amount_cents=11900 + number, review_reason="amount_differs",
         issued_on=(now - timedelta(days=number // 8)).date(),
     )  # fmt: skip
