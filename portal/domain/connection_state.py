@@ -27,6 +27,7 @@ class Word(StrEnum):
     CONNECTED = "connected"
     ACTION_NEEDED = "action_needed"
     ERROR = "error"
+    PAUSED = "paused"
     DISCONNECTED = "disconnected"
 
 
@@ -36,7 +37,7 @@ class Button(StrEnum):
     CONNECT = "connect"
     RECONNECT = "reconnect"
     SYNC = "sync"
-    NONE = "none"
+    RESUME = "resume"
 
 
 class SyncLine(StrEnum):
@@ -59,6 +60,7 @@ class Facts:
     run_failures: int
     connected_at: datetime | None
     last_success_at: datetime | None
+    is_paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ def shown(facts: Facts, *, now: datetime) -> Shown:
             return Shown(Word.DISCONNECTED, "off", sync, Button.RECONNECT)
         case ConsentState.ACTION_NEEDED:
             return Shown(Word.ACTION_NEEDED, "warn", sync, Button.RECONNECT)
+        case ConsentState.ACTIVE if facts.is_paused:
+            return Shown(Word.PAUSED, "off", sync, Button.RESUME)
         case ConsentState.ACTIVE:
             if sync is SyncLine.STOPPED or (sync is SyncLine.DELAYED and _silent_for(facts, now) > ALARM_AFTER):
                 return Shown(Word.ERROR, "error", sync, Button.SYNC)

@@ -29,6 +29,7 @@ class Connection(HasId, Base):
     connected_by: Mapped[str | None] = mapped_column(Id, ForeignKey("user_account.id"))
     connected_at: Mapped[datetime | None]  #: when the first call over the new consent had succeeded
     consent_expires_at: Mapped[datetime | None]  #: the refresh token's end if it is not used before
+    paused_at: Mapped[datetime | None]  #: while it is set no sync starts by itself; the consent stands
     created_at: Mapped[datetime]
 
     access_token: Mapped[str | None]  #: sealed

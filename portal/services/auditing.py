@@ -48,6 +48,8 @@ class Tag(Enum):
     CONNECT_REFUSED = ("connection.connect_refused", {"kind", "reason"})
     CONNECTION_ACTIVE = ("connection.active", {"kind", "scopes"})
     CONNECTION_BROKEN = ("connection.broken", {"kind", "reason"})
+    CONNECTION_PAUSED = ("connection.paused", {"kind"})
+    CONNECTION_RESUMED = ("connection.resumed", {"kind"})
     CONNECTION_ENDED = ("connection.ended", {"kind"})
     RUN_REQUESTED = ("run.requested", {"kind", "trigger"})
     RUN_FINISHED = ("run.finished", {"kind", "outcome", "new", "updated", "unchanged", "skipped", "failed"})

@@ -280,7 +280,7 @@ def _store(
         session.flush()
     token_keeping.store(session, connection, tokens, keyring=ports.keyring, now=now)
     notifying.well_again(session, connection, now=now)
-    connection.state, connection.reason = "active", ""
+    connection.state, connection.reason, connection.paused_at = "active", "", None
     connection.scopes = " ".join(sorted(tokens.scopes))
     connection.connected_by, connection.connected_at = user_id, now
     connection.consent_expires_at = now + CONSENT_LIFE

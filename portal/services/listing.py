@@ -248,13 +248,13 @@ def _shown(kind: str, connection: Connection | None, run: Run | None, now: datet
     facts = connection_state.Facts(
         kind=kind, consent=ConsentState(connection.state) if connection else None, run_state=run.state if run else None,
         run_failures=run.failures if run else 0, connected_at=connection.connected_at if connection else None,
-        last_success_at=connection.last_success_at if connection else None,
+        last_success_at=connection.last_success_at if connection else None, is_paused=bool(connection and connection.paused_at),
     )  # fmt: skip
     return connection_state.shown(facts, now=now)
 
 
 def _next_run(connection: Connection | None, run: Run | None, now: datetime) -> datetime | None:
-    if connection is None or connection.state != "active":
+    if connection is None or connection.state != "active" or connection.paused_at:
         return None
     if run is not None and run.state == "waiting" and run.next_attempt_at:
         return run.next_attempt_at

@@ -215,7 +215,9 @@ def make_scheduled(session: Session, *, now: datetime) -> list[Run]:
     """Ask for today's run of every active connection whose slot has come and that has none yet."""
     today = berlin_day(now)
     served = exists().where(Run.subject_id == Connection.id, Run.kind == Connection.kind, Run.berlin_day == today)
-    waiting = select(Connection).where(Connection.state == "active", Connection.kind.in_(SCHEDULED_KINDS), ~served)
+    waiting = select(Connection).where(
+        Connection.state == "active", Connection.paused_at.is_(None), Connection.kind.in_(SCHEDULED_KINDS), ~served
+    )
     return [
         request(
             session, client_id=connection.client_id, connection_id=connection.id, kind=connection.kind, trigger="schedule",

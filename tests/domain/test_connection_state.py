@@ -38,6 +38,14 @@ def test_card(
     assert (card.word, card.kind, card.sync, card.button) == (word, badge, line, button)
 
 
+def test_a_paused_one_says_so_and_offers_to_go_on() -> None:
+    facts = Facts("documents", ConsentState.ACTIVE, "done", 0, NOW, NOW - timedelta(days=9), is_paused=True)
+    card = shown(facts, now=NOW)
+    assert (card.word, card.kind, card.button) == (Word.PAUSED, "off", Button.RESUME)
+    gone = Facts("documents", ConsentState.ACTION_NEEDED, "done", 0, NOW, NOW, is_paused=True)
+    assert shown(gone, now=NOW).word is Word.ACTION_NEEDED
+
+
 @pytest.mark.parametrize("consent", [None, *ConsentState])
 @pytest.mark.parametrize("run_state", [None, "due", "leased", "waiting", "done", "needs_person"])
 def test_every_state_has_a_card(consent: ConsentState | None, run_state: str | None) -> None:

@@ -47,6 +47,8 @@ PERMISSIONS = {
     ("connections.show", "GET"): ALL,
     ("connections.progress", "GET"): ALL,
     ("connections.sync", "POST"): ALL,
+    ("connections.pause", "POST"): ALL,
+    ("connections.resume", "POST"): ALL,
     ("messages.index", "GET"): ALL,
     ("messages.show", "GET"): ALL,
     ("messages.write", "POST"): ALL,
@@ -75,9 +77,11 @@ PERMISSIONS = {
 }
 LAST = {
     "clients.reopen": 1,
-    "connections.disconnect": 1,
-    "profile.change_password": 2,
-    "auth.sign_out": 3,
+    "connections.pause": 1,
+    "connections.resume": 2,
+    "connections.disconnect": 3,
+    "profile.change_password": 4,
+    "auth.sign_out": 5,
 }  #: what ends something comes last
 
 

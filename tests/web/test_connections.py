@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from werkzeug.test import TestResponse
 
 from portal.clock import FixedClock
@@ -386,3 +387,20 @@ def test_somebody_without_a_company_is_told_whom_to_ask(site: Flask, ports: Port
     for path in (CARDS, "/finances/accounts", "/receipts"):
         assert visitor.page(path)
     assert "No company is set up for you yet" in visitor.page(CARDS).words
+
+
+def test_a_connection_is_paused_and_goes_on(visit: Visit, world: World, ports: Ports, acts: None) -> None:
+    visitor, connection = visit(world.ours.owner), world.ours.documents
+    answer = visitor.post(f"/connections/{connection.id}/pause", headers=HTMX)
+    assert "Paused" in answer.text
+    assert visitor.post(f"/connections/{connection.id}/pause").status_code == 422
+    assert visitor.post(f"/connections/{connection.id}/runs").status_code == 422
+    with ports.database.write() as session:
+        session.execute(delete(Run).where(Run.connection_id == connection.id))
+        due = running.make_scheduled(session, now=ports.clock.now() + timedelta(days=2))
+    assert connection.id not in {run.connection_id for run in due}
+    assert visitor.post(f"/connections/{connection.id}/resumption").status_code == 303
+    with ports.database.read() as session:
+        run = session.scalars(select(Run).where(Run.connection_id == connection.id)).one()
+    assert (run.state, run.trigger) == ("due", "client")
+    assert "Active" in visitor.get("/profile/connections").text

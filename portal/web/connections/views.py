@@ -93,6 +93,28 @@ def sync(connection_id: str) -> ResponseReturnValue:
     return progress(connection_id)
 
 
+@blueprint.post("/connections/<id:connection_id>/pause")
+@signed_in
+def pause(connection_id: str) -> ResponseReturnValue:
+    """No sync until it is resumed."""
+    with ports().database.write() as session:
+        syncing.pause(session, finding.connection(session, actor(), connection_id), now=ports().clock.now())
+    notice(_("The connection is paused. The consent stands, and everything that came in stays."))
+    return progress(connection_id)
+
+
+@blueprint.post("/connections/<id:connection_id>/resumption")
+@signed_in
+def resume(connection_id: str) -> ResponseReturnValue:
+    """Go on, with a sync at once."""
+    now = ports().clock.now()
+    with ports().database.write() as session:
+        run = syncing.resume(session, finding.connection(session, actor(), connection_id), trigger=actor().role, now=now)
+    deciding.start(ports(), run)
+    notice(_("The connection goes on. What was missed is being fetched."))
+    return progress(connection_id)
+
+
 @blueprint.get("/connections/<id:connection_id>/disconnection")
 @for_clients
 def before_disconnecting(connection_id: str) -> ResponseReturnValue:
