@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pyotp
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 from sqlalchemy import func, select
 
 from jobs.runs import execute_run
@@ -23,7 +23,8 @@ from portal.db import Database
 from portal.models import Receipt, Role, Run, User
 from portal.services import authenticating, running
 from tests import factories
-from tests.browser.conftest import Site, browsing, keep_picture, opened, simulator
+from tests.browser.sites import Site, opened, simulator
+from tests.browser.windows import Windows, keep_picture
 from tests.factories import PASSWORD
 
 pytestmark = [
@@ -129,9 +130,9 @@ def stage(database: Database, tmp_path: Path, language: str) -> Iterator[Stage]:
 
 
 @pytest.fixture
-def client(stage: Stage, chromium: Browser, language: str) -> Iterator[Words]:
+def client(stage: Stage, windows: Windows, language: str) -> Iterator[Words]:
     """The client, signed in."""
-    with browsing(chromium, stage.site, locale=language) as page:
+    with windows.at(stage.site, locale=language) as page:
         words = Words(page, language)
         sign_in(words, stage.owner)
         yield words
@@ -174,10 +175,10 @@ def count(stage: Stage, *conditions: object) -> int:
 # --- the way -------------------------------------------------------------------------------------------------------
 
 
-def test_from_connect_to_an_assigned_receipt(stage: Stage, client: Words, chromium: Browser, language: str) -> None:
+def test_from_connect_to_an_assigned_receipt(stage: Stage, client: Words, windows: Windows, language: str) -> None:
     connect_documents(stage, client)
     connect_bank(stage, client)
-    with browsing(chromium, stage.site, locale=language) as page:
+    with windows.at(stage.site, locale=language) as page:
         decided, undone = review(stage, Words(page, language))
     page = client.page
     page.goto(f"/receipts/{decided}")
