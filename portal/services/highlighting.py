@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import islice
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -17,6 +20,8 @@ MONTHS = {
     "jan": 1, "feb": 2, "mar": 3, "mae": 3, "apr": 4, "may": 5, "mai": 5, "jun": 6, "jul": 7, "aug": 8, "sep": 9,
     "oct": 10, "okt": 10, "nov": 11, "dec": 12, "dez": 12,
 }  # fmt: skip
+DAY_BEGINS = "0123456789" + "".join({month[0] for month in MONTHS})
+AMOUNT_BEGINS = "0123456789e"  #: a figure, or EUR before it
 _AMOUNT = re.compile(r"[-−+]?(\d{1,3}(?:[.,'\s]?\d{3})*)[.,](\d{2})[-−]?")
 _DIGITS = re.compile(r"(\d{1,4})\D+(\d{1,2})\D+(\d{2,4})")
 _MONTH_SECOND = re.compile(r"(\d{1,2})(?:st|nd|rd|th)? ([a-z]{3})[a-z]* (\d{4})")
@@ -38,12 +43,12 @@ def highlights(receipt: Receipt, preview: Preview | None) -> tuple[Highlight, ..
     """The facts that are found, each once: the amount at its last place (totals stand below), others at their first."""
     if preview is None or not preview.words:
         return ()
-    windows = list(_windows([_Word(*word) for word in preview.words]))
+    words = [_Word(*word) for word in preview.words]
     found = []
-    for field, longest, fits in _wanted(receipt):
-        places = [words for text, words in windows if len(words) <= longest and fits(text)]
-        if places:
-            found.append(_box(field, places[-1] if field == "amount" else places[0]))
+    for fact in _wanted(receipt):
+        places = _places(words, fact)
+        place = deque(places, maxlen=1) if fact.field == "amount" else islice(places, 1)
+        found += [_box(fact.field, part) for part in place]
     return tuple(found)
 
 
@@ -52,22 +57,40 @@ def of_document(session: Session, document: Document, preview: Preview | None) -
     return highlights(session.get_one(Receipt, document.receipt_id), preview)
 
 
-def _wanted(receipt: Receipt) -> Iterator[tuple[str, int, Callable[[str], bool]]]:
-    """Per known fact: its name, how many words it may be spread over, and the test of a text."""
+class _Fact(NamedTuple):
+    """What is looked for. Every page view asks, so words that cannot begin a fact are passed over at their first sign."""
+
+    field: str
+    longest: int  #: words it may be spread over
+    begins: Callable[[str], bool]
+    fits: Callable[[str], bool]
+
+
+def _wanted(receipt: Receipt) -> Iterator[_Fact]:
+    """The facts that are known."""
     if name := fold(receipt.counterparty or ""):
-        yield "counterparty", min(LONGEST, name.count(" ") + 1), lambda text: fold(text) == name
+        longest = min(LONGEST, max(name.count(" ") + 1, len((receipt.counterparty or "").split())))  # "&" is a word on paper
+        yield _Fact("counterparty", longest, lambda word: _may_begin(word, name[0]), lambda text: fold(text) == name)
     if number := _squashed(receipt.number or ""):
-        yield "number", 3, lambda text: _squashed(text) == number
+        yield _Fact("number", 3, lambda word: _may_begin(word, number[0]), lambda text: _squashed(text) == number)
     if day := receipt.issued_on:
-        yield "issued_on", 3, lambda text: _day(text) == day
+        yield _Fact("issued_on", 3, lambda word: _may_begin(word, DAY_BEGINS), lambda text: _day(text) == day)
     if iban := _squashed(receipt.iban or ""):
-        yield "iban", LONGEST, lambda text: _squashed(text).removeprefix("iban") == iban
+        yield _Fact(
+            "iban", LONGEST, lambda word: _may_begin(word, iban[0] + "i"),
+            lambda text: _squashed(text).removeprefix("iban") == iban,
+        )  # fmt: skip
     if cents := abs(receipt.amount_cents or 0):
-        yield "amount", 2, lambda text: _cents(text) == cents
+        yield _Fact("amount", 2, lambda word: _may_begin(word, AMOUNT_BEGINS), lambda text: _cents(text) == cents)
 
 
-@dataclass(frozen=True, slots=True)
-class _Word:
+def _may_begin(word: str, signs: str) -> bool:
+    """Whether a word can begin with one of these signs; of others than plain letters and digits nobody knows."""
+    first = word[:1].lower()
+    return first in signs or not (first.isascii() and first.isalnum())
+
+
+class _Word(NamedTuple):
     text: str
     left: float
     top: float
@@ -80,13 +103,18 @@ class _Word:
         return self.top < other.bottom and other.top < self.bottom and -height < other.left - self.right < 2 * height
 
 
-def _windows(words: Sequence[_Word]) -> Iterator[tuple[str, Sequence[_Word]]]:
-    """Every run of up to `LONGEST` neighbouring words of a line, the shorter ones of a place first."""
-    for start in range(len(words)):
-        for end in range(start + 1, min(start + LONGEST, len(words)) + 1):
-            if end - start > 1 and not words[end - 2].is_beside(words[end - 1]):
+def _places(words: Sequence[_Word], fact: _Fact) -> Iterator[Sequence[_Word]]:
+    """The runs of neighbouring words of a line that are the fact, in reading order, the shorter ones of a place first."""
+    for start, first in enumerate(words):
+        if not fact.begins(first.text):
+            continue
+        text = ""
+        for end in range(start, min(start + fact.longest, len(words))):
+            if end > start and not words[end - 1].is_beside(words[end]):
                 break
-            yield " ".join(word.text for word in words[start:end]), words[start:end]
+            text = f"{text} {words[end].text}" if text else words[end].text
+            if fact.fits(text):
+                yield words[start : end + 1]
 
 
 def _box(field: str, words: Sequence[_Word]) -> Highlight:

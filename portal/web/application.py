@@ -13,7 +13,7 @@ from flask_wtf import CSRFProtect
 from portal.ports import Ports
 from portal.services.authenticating import LANGUAGES
 from portal.settings import LOOPBACK
-from portal.web import access, edge, filters, handlers, htmx, sessions
+from portal.web import access, edge, filters, handlers, htmx, pieces, sessions, texts
 from portal.web.admin.views import blueprint as admin
 from portal.web.auth.views import blueprint as auth
 from portal.web.clients.views import blueprint as clients
@@ -60,6 +60,8 @@ def create(ports: Ports) -> Flask:
     _limiter(app)
     CSRFProtect(app)
     Babel(app, locale_selector=chosen_language)
+    texts.register(app)
+    pieces.register(app)
     htmx.register(app)
     filters.register(app)
     handlers.register(app)

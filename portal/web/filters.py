@@ -1,21 +1,25 @@
-"""Money, dates and sizes as people read them: in the reader's language, days and times in Berlin."""
+"""Money, dates and sizes as people read them: in the reader's language, days and times in Berlin.
+
+What was formatted once is remembered: the desk shows the same queue again after each decision.
+"""
 
 from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache, lru_cache
 from typing import Any
 
 from babel import Locale
 from babel.dates import format_date, format_time
 from babel.numbers import format_currency, format_decimal, format_percent
 from flask import Flask, current_app
-from flask_babel import get_locale, ngettext
 from flask_babel import gettext as _
 from werkzeug.local import LocalProxy
 
 from portal.clock import BERLIN, aware, berlin_day
 from portal.settings import Settings
+from portal.web.texts import language, ngettext
 
 MINUS = "\N{MINUS SIGN}"
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -33,31 +37,39 @@ def register(app: Flask) -> None:
     )
 
 
-def language() -> str:
-    """The language of the page, for its `lang`."""
-    return _locale().language
-
-
 def money(cents: int | None, currency: str | None = "EUR") -> str:
     """−1.234,50 €. Units: cents of `currency`; an unknown currency leaves the bare number."""
-    if cents is None:
-        return NOTHING
+    return NOTHING if cents is None else _money(cents, currency, language())
+
+
+@lru_cache(maxsize=4096)
+def _money(cents: int, currency: str | None, spoken: str) -> str:
     amount = Decimal(cents) / 100
     if currency:
-        return format_currency(amount, currency, locale=_locale()).replace("-", MINUS)
-    return format_decimal(amount, format="#,##0.00", locale=_locale()).replace("-", MINUS)
+        return format_currency(amount, currency, locale=_locale(spoken)).replace("-", MINUS)
+    return format_decimal(amount, format="#,##0.00", locale=_locale(spoken)).replace("-", MINUS)
 
 
 def number(value: float | None) -> str:
     """1.243."""
-    return NOTHING if value is None else format_decimal(value, locale=_locale()).replace("-", MINUS)
+    return NOTHING if value is None else _number(value, language())
+
+
+@lru_cache(maxsize=1024)
+def _number(value: float, spoken: str) -> str:
+    return format_decimal(value, locale=_locale(spoken)).replace("-", MINUS)
 
 
 def percent(share: float | None) -> str:
     """89 %. Range: 0-1, rounded down, so that only certainty reads as certain."""
     if share is None:
         return NOTHING
-    return format_percent(int(min(share, 1 if share >= 1 else NEVER_SURE) * 100) / 100, locale=_locale())
+    return _percent(int(min(share, 1 if share >= 1 else NEVER_SURE) * 100), language())
+
+
+@lru_cache(maxsize=1024)
+def _percent(hundredths: int, spoken: str) -> str:
+    return format_percent(hundredths / 100, locale=_locale(spoken))
 
 
 def size(count: int | None) -> str:
@@ -86,7 +98,7 @@ def month(value: date | datetime | None) -> str:
 
 def clock_time(value: datetime | None) -> str:
     """02:14."""
-    return NOTHING if value is None else format_time(_in_berlin(value), "HH:mm", locale=_locale())
+    return NOTHING if value is None else format_time(_in_berlin(value), "HH:mm", locale=_locale(language()))
 
 
 def moment(value: datetime | None) -> str:
@@ -136,8 +148,13 @@ def _formatted(value: date | datetime | str | None, *, de: str, other: str) -> s
         return NOTHING
     if isinstance(value, str):  # a reason's date comes out of JSON
         value = date.fromisoformat(value)
-    shown = _in_berlin(value).date() if isinstance(value, datetime) else value
-    return format_date(shown, de if _locale().language == "de" else other, locale=_locale())
+    spoken = language()
+    return _day(berlin_day(_aware(value)) if isinstance(value, datetime) else value, de if spoken == "de" else other, spoken)
+
+
+@lru_cache(maxsize=4096)
+def _day(value: date, pattern: str, spoken: str) -> str:
+    return format_date(value, pattern, locale=_locale(spoken))
 
 
 def _in_berlin(value: datetime) -> datetime:
@@ -148,8 +165,9 @@ def _aware(value: datetime) -> datetime:
     return aware(value) or value
 
 
-def _locale() -> Locale:
-    return get_locale() or Locale("de")
+@cache
+def _locale(spoken: str) -> Locale:
+    return Locale(spoken)
 
 
 def _ports() -> Any:
