@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from jinja2 import BytecodeCache
 
 from portal.clock import FixedClock
 from portal.db import Database
@@ -60,6 +61,6 @@ def admin(ports: Ports, story: Story) -> User:
 
 
 @pytest.fixture
-def reader(ports: Ports) -> Reader:
+def reader(ports: Ports, compiled: BytecodeCache) -> Reader:
     """Pages over the same doors."""
-    return Reader(ports)
+    return Reader(ports, compiled)

@@ -8,6 +8,7 @@ from html import unescape
 
 from flask import render_template_string
 from flask_babel import force_locale
+from jinja2 import BytecodeCache
 
 from portal import create_app
 from portal.models import User
@@ -19,8 +20,9 @@ from tests.web.visitor import Visitor
 class Reader:
     """People in front of their browsers, each signed in until the session is over."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, compiled: BytecodeCache) -> None:
         self.site = create_app(ports=ports)  # not `testing`: an error of ours must become a page here too
+        self.site.jinja_env.bytecode_cache = compiled
         self._browsers: dict[str, Visitor] = {}
 
     def browser(self, person: User) -> Visitor:

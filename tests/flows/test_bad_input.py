@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from jinja2 import BytecodeCache
 from sqlalchemy import select
 
 from jobs import ticker
@@ -33,7 +34,8 @@ HALF_AN_HOUR = 30
 
 @pytest.fixture
 def connected(story: Story) -> Story:
-    """Both connections stand, and everything that the story tells is here."""
+    """Both connections stand, and everything that a short story tells is here."""
+    story.bank.quieten()
     for kind in ("documents", "bank"):
         story.connect(kind)
     _work(story)
@@ -255,8 +257,9 @@ ON_A_SOCKET: dict[str, tuple[str, dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("what", ANSWERS)
-@pytest.mark.parametrize("kind", ["documents", "bank"])
+@pytest.mark.parametrize(
+    ("kind", "what"), [*(("documents", what) for what in ANSWERS), *(("bank", what) for what in ("malformed JSON", "500"))]
+)
 def test_an_answer_that_is_none_makes_the_run_wait_with_a_date(
     connected: Story, admin: User, reader: Reader, what: str, kind: str
 ) -> None:
@@ -264,12 +267,13 @@ def test_an_answer_that_is_none_makes_the_run_wait_with_a_date(
 
 
 @pytest.mark.parametrize("what", ON_A_SOCKET)
-def test_a_line_that_breaks_makes_the_run_wait_with_a_date(wired: Story, what: str) -> None:
+def test_a_line_that_breaks_makes_the_run_wait_with_a_date(wired: Story, compiled: BytecodeCache, what: str) -> None:
     """The same, where only a real socket can show it: in the middle of the first import."""
     fault, arguments, reason = ON_A_SOCKET[what]
+    wired.bank.quieten()
     wired.connect("documents")
     wired.bank.fault(fault, match={"path": "/v2/client_invoices"}, **arguments)
-    reader = Reader(wired.ports)
+    reader = Reader(wired.ports, compiled)
     wired.work("documents")
     run = wired.newest("documents")
     assert (run.state, run.reason, run.failures) == ("waiting", reason, 1)
@@ -336,6 +340,7 @@ def _waits_and_heals(
 
 def test_a_bank_that_nobody_reaches_makes_the_run_wait(story: Story, settings: Settings, reader: Reader) -> None:
     """A closed port on this machine: what a real connection that is refused looks like (F20)."""
+    story.bank.quieten()
     story.connect("documents")
     _work(story)
     keeper = TokenKeeper(story.ports.database, story.ports.keyring, story.ports.oauth, story.clock, settings)
@@ -477,6 +482,7 @@ def test_a_token_endpoint_that_is_away_is_no_end_of_the_consent(
 
 def test_an_answer_with_the_new_token_that_is_lost_is_asked_for_again(wired: Story) -> None:
     """F05, on a real socket: the bank has turned the token over, and the line is cut before a byte of it."""
+    wired.bank.quieten()
     wired.connect("documents")
     wired.work("documents")
     wired.bank.move(hours=2)
@@ -558,6 +564,7 @@ def test_a_bank_that_always_fails_is_not_asked_over_and_over(connected: Story, r
 
 def test_one_broken_file_among_many_is_set_aside_and_the_others_go_on(story: Story) -> None:
     """C16: poison is no reason to stop; after three tries it no longer holds the run up."""
+    story.bank.quieten()
     rows = [_invoice(story, invoice_number=f"VIEL-{number}") for number in range(120)]
     poison = rows[60]
     story.bank.fault("short_file", match={"path": f"/files/{poison['attachment_id']}/*"}, size=0)

@@ -206,9 +206,8 @@ class Life:
         for line in self.logged.getvalue().splitlines():
             yield "log", line
 
-    def pages(self, staff: User, admin: User) -> Iterator[tuple[str, str]]:
+    def pages(self, reader: Reader, staff: User, admin: User) -> Iterator[tuple[str, str]]:
         """Every kind of page about the client, each opened by one who may."""
-        reader = Reader(self.story.ports)
         receipts = {(r.state, r.review_reason, r.kind): r for r in self.story.receipts().values()}.values()  # one of each sort
         paths = {
             self.story.owner: [
@@ -230,7 +229,7 @@ class Life:
 
 
 def test_nothing_private_and_no_secret_is_kept_anywhere(
-    story: Story, staff: User, admin: User, redis: Redis, logged: io.StringIO
+    story: Story, staff: User, admin: User, reader: Reader, redis: Redis, logged: io.StringIO
 ) -> None:
     """S-10, B03, B14, E22."""
     story.ports = replace(story.ports, queue=Queue(_address(redis)))
@@ -238,7 +237,7 @@ def test_nothing_private_and_no_secret_is_kept_anywhere(
     life.live()
     kept = {
         "tables": list(life.tables()), "jobs": list(life.jobs()), "files": list(life.files()),
-        "pages": list(life.pages(staff, admin)), "lines": list(life.lines()),
+        "pages": list(life.pages(reader, staff, admin)), "lines": list(life.lines()),
     }  # fmt: skip
     _is_worth_searching(life, kept)
     secrets = {*life.secrets, story.ports.settings.qonto_client_secret}

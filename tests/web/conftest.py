@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import pytest
 from flask import Flask
-from jinja2 import BytecodeCache, FileSystemBytecodeCache
+from jinja2 import BytecodeCache
 
 from portal import create_app
 from portal.models import User
 from portal.ports import Ports
 from tests.factories import World
 from tests.web.visitor import Visit, Visitor
-
-
-@pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> BytecodeCache:
-    """Each test has a site of its own; its templates are compiled once."""
-    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
 
 
 @pytest.fixture
