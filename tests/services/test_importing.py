@@ -22,8 +22,17 @@ LISTS = ("/v2/supplier_invoices", "/v2/client_invoices", "/v2/credit_notes")
 
 
 @pytest.fixture
+def whole(story: Story) -> Story:
+    """Connected, and the first import of everything has run."""
+    story.connect("documents")
+    assert story.work("documents") == {"documents": "done"}
+    return story
+
+
+@pytest.fixture
 def imported(story: Story) -> Story:
-    """Connected, and the first import has run."""
+    """The same of a short story."""
+    story.bank.quieten()
     story.connect("documents")
     assert story.work("documents") == {"documents": "done"}
     return story
@@ -77,11 +86,11 @@ def _digest(story: Story) -> str:
 # --- the first import ----------------------------------------------------------------------------------------------
 
 
-def test_what_the_rule_says_is_imported_and_everything_else_is_skipped_with_a_reason(imported: Story) -> None:
+def test_what_the_rule_says_is_imported_and_everything_else_is_skipped_with_a_reason(whole: Story) -> None:
     """Decision 3, written down a second time over the bank's own rows."""
-    start = imported.clock.today().replace(year=imported.clock.today().year - 1, month=1, day=1).isoformat()
+    start = whole.clock.today().replace(year=whole.clock.today().year - 1, month=1, day=1).isoformat()
     expected, reasons = set(), Counter()
-    for row_id, row in _listed(imported).items():
+    for row_id, row in _listed(whole).items():
         is_paid = row["list"] == "credit_notes" or row.get("status") == "paid"
         is_linked = bool(row.get("matched_transactions") or row.get("matched_transactions_ids"))
         days = [day for day in (row.get("issue_date"), row.get("payment_date"), (row.get("paid_at") or "")[:10]) if day]
@@ -91,31 +100,31 @@ def test_what_the_rule_says_is_imported_and_everything_else_is_skipped_with_a_re
             expected.add(row_id)
         else:
             reasons["no_invoice" if is_paper else "other"] += 1
-    assert set(imported.receipts()) == expected
-    run = imported.newest("documents")
+    assert set(whole.receipts()) == expected
+    run = whole.newest("documents")
     assert (run.state, run.new, run.updated, run.unchanged, run.failed) == ("done", len(expected), 0, 0, 0)
-    assert run.total == run.seen == len(_listed(imported)) == run.new + sum(run.skipped.values())
+    assert run.total == run.seen == len(_listed(whole)) == run.new + sum(run.skipped.values())
     assert run.skipped["no_invoice"] == reasons["no_invoice"]
     assert {"not_paid", "draft", "canceled"} <= set(run.skipped)
-    skipped = imported.rows(select(SkippedInvoice))
+    skipped = whole.rows(select(SkippedInvoice))
     assert Counter(row.reason for row in skipped) == Counter(run.skipped)
-    assert {row.qonto_id for row in skipped} == set(_listed(imported)) - expected
-    imported.check_books()
+    assert {row.qonto_id for row in skipped} == set(_listed(whole)) - expected
+    whole.check_books()
 
 
-def test_every_document_is_stored_byte_for_byte(imported: Story) -> None:
-    listed = _listed(imported)
-    token = imported.bank.tell("tokens", organization=None, scope="attachment.read")["access_token"]
-    for receipt in imported.receipts().values():
+def test_every_document_is_stored_byte_for_byte(whole: Story) -> None:
+    listed = _listed(whole)
+    token = whole.bank.tell("tokens", organization=None, scope="attachment.read")["access_token"]
+    for receipt in whole.receipts().values():
         wanted = {listed[receipt.qonto_id].get(name) for name in ("attachment_id", "display_attachment_id")} - {None}
-        documents = imported.documents(receipt)
+        documents = whole.documents(receipt)
         assert {document.attachment_id for document in documents} == wanted
         assert receipt.document_state == ("complete" if wanted else "waiting")
         for document in documents:
-            url = imported.bank.call(f"/v2/attachments/{document.attachment_id}", token=token).json()["attachment"]["url"]
-            content = imported.bank.call(url).content
+            url = whole.bank.call(f"/v2/attachments/{document.attachment_id}", token=token).json()["attachment"]["url"]
+            content = whole.bank.call(url).content
             assert document.sha256 == hashlib.sha256(content).hexdigest()
-            assert imported.ports.storage.get(document.client_id, document.sha256) == content
+            assert whole.ports.storage.get(document.client_id, document.sha256) == content
 
 
 def test_only_invoices_and_files_are_asked_for(story: Story) -> None:
@@ -126,25 +135,25 @@ def test_only_invoices_and_files_are_asked_for(story: Story) -> None:
     assert {call["status"] for call in calls} == {200}
 
 
-def test_an_xml_invoice_comes_with_its_readable_twin(imported: Story) -> None:
-    found = imported.rows(select(Document).where(Document.media_type == "application/xml"))
+def test_an_xml_invoice_comes_with_its_readable_twin(whole: Story) -> None:
+    found = whole.rows(select(Document).where(Document.media_type == "application/xml"))
     assert found
-    receipt = imported.rows(select(Receipt).where(Receipt.id == found[0].receipt_id))[0]
-    kinds = {document.media_type: document.is_preferred_view for document in imported.documents(receipt)}
+    receipt = whole.rows(select(Receipt).where(Receipt.id == found[0].receipt_id))[0]
+    kinds = {document.media_type: document.is_preferred_view for document in whole.documents(receipt)}
     assert kinds == {"application/xml": False, "application/pdf": True}
-    assert {document.version for document in imported.documents(receipt)} == {1}
+    assert {document.version for document in whole.documents(receipt)} == {1}
 
 
-def test_matching_and_previews_follow(imported: Story) -> None:
-    assert imported.newest("matching").state == imported.newest("previews").state == "due"
-    previews = imported.rows(select(Preview))
+def test_matching_and_previews_follow(whole: Story) -> None:
+    assert whole.newest("matching").state == whole.newest("previews").state == "due"
+    previews = whole.rows(select(Preview))
     assert {(p.media_type, p.state) for p in previews} <= {
         ("application/pdf", "due"), ("image/png", "due"), ("image/jpeg", "due"), ("application/xml", "impossible"),
     }  # fmt: skip
 
 
-def test_credit_notes_are_negative(imported: Story) -> None:
-    notes = [receipt for receipt in imported.receipts().values() if receipt.kind == "credit_note"]
+def test_credit_notes_are_negative(whole: Story) -> None:
+    notes = [receipt for receipt in whole.receipts().values() if receipt.kind == "credit_note"]
     assert notes
     assert all(receipt.amount_cents is not None and receipt.amount_cents < 0 for receipt in notes)
 
