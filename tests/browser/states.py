@@ -20,10 +20,10 @@ from tests import factories
 from tests.browser.sites import Cookies, Site
 
 NO_PAGE = {
-    "static", "documents.download", "documents.page", "documents.preview", "connections.progress", "health.healthz",
+    "static", "auth.home", "documents.download", "documents.page", "documents.preview", "connections.progress", "health.healthz",
     "health.readyz",
 }  # fmt: skip
-#: bytes, fragments, machine answers
+#: bytes, redirects, fragments, machine answers
 REFUSED = {"auth.first_admin": 404, "connections.callback": 400}  #: what these answer when they are opened just so
 VIEWERS = {
     "auth.sign_in": "nobody", "auth.first_admin": "nobody", "auth.second_factor": "halfway", "auth.enrolment": "enrolling",

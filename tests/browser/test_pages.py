@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Page, Request
+from playwright.sync_api import ConsoleMessage, Page
 
 from portal.models import Role
 from tests import factories
@@ -22,23 +22,30 @@ pytestmark = [pytest.mark.browser, pytest.mark.parametrize("language", ["de", "e
 AXE = (Path(__file__).parent / "vendor" / "axe-core-4.14.1" / "axe.min.js").read_text()
 RUN_AXE = "axe.run(document, {resultTypes: ['violations'], preload: false, selectors: false}).then(r => r.violations)"
 WATCH = "window.refused = []; addEventListener('securitypolicyviolation', e => refused.push(e.violatedDirective + ' ' + e.blockedURI))"
+READ = """({
+    language: document.documentElement.lang, headings: document.querySelectorAll("h1").length, refused,
+    asked: performance.getEntriesByType("resource").map(one => one.name),
+})"""
 
-Look = tuple[str, int]  #: light or dark, and how wide
-LOOKS: dict[str, tuple[Look, ...]] = {"de": (("light", 1280), ("dark", 390)), "en": (("dark", 1280), ("light", 390))}
+#: light or dark, and how wide: 320 px is the least (WCAG 2.2, 1.4.10), 640 px are 1280 px at a zoom of 200 % (1.4.4)
+Look = tuple[str, int]
+PAGES: dict[str, tuple[Look, ...]] = {
+    "de": (("light", 1280), ("dark", 390), ("dark", 320)),
+    "en": (("dark", 1280), ("light", 640), ("light", 390)),
+}
+FACES: dict[str, tuple[Look, ...]] = {"de": (("dark", 320), ("light", 320)), "en": (("light", 1280), ("dark", 1280))}  #: in turn
 THEME = {"de": "auto", "en": "light"}  #: of the profile: in German the device decides, in English the person
-NARROW = {"de": 320, "en": 640}  #: the least width, and 1280 px at a zoom of 200 % (WCAG 2.2, 1.4.10 and 1.4.4)
 LOCALE = {"de": "de-DE", "en": "en-GB"}
 
 
 def test_every_page(site: Site, windows: Windows, language: str) -> None:
     """No CSP error, no script error, no axe violation, nothing from elsewhere, no sideways scrolling, one heading.
 
-    The pages are looked at in both looks of the language; their further faces in turn.
+    Further faces of the pages are looked at light or dark; in German, whose words are longer, as narrow as it gets.
     """
-    known, looks = people(site, now=datetime.now(UTC)), LOOKS[language]
+    known = people(site, now=datetime.now(UTC))
     site.show_in(language, THEME[language])
-    found = [(state, looks) for state in pages(site)]
-    found += [(state, looks[number % 2 :][:1]) for number, state in enumerate(faces(site, known))]
+    found = [(state, PAGES[language]) for state in pages(site)] + in_turn(faces(site, known), language)
     with looking(windows, site, language) as inspector:
         inspector.look_at(found, known.cookies)
     assert not inspector.faults, "\n".join(inspector.faults)
@@ -51,14 +58,18 @@ def test_the_pages_of_an_empty_installation(bare_site: Site, windows: Windows, l
         State("nobody", "/first-admin", does=sent("form[action='/first-admin']", 422)),
     ]
     with looking(windows, bare_site, language) as inspector:
-        inspector.look_at([(state, LOOKS[language]) for state in first], {"nobody": []})
+        inspector.look_at([(state, PAGES[language]) for state in first], {"nobody": []})
         with bare_site.writing() as session:
             admin = factories.user(session, "admin@kanzlei.example", "Katrin Elbtor", Role.ADMIN, now=datetime.now(UTC))
         bare_site.show_in(language, THEME[language])
         paths = ("/admin", "/admin/audit", "/review", "/review/done", "/clients", "/receipts", "/finances/accounts")
-        empty = [(State("admin", path), LOOKS[language][number % 2 :][:1]) for number, path in enumerate(paths)]
+        empty = in_turn((State("admin", path) for path in paths), language)
         inspector.look_at(empty, {"admin": bare_site.cookies(admin)})
     assert not inspector.faults, "\n".join(inspector.faults)
+
+
+def in_turn(found: Iterable[State], language: str) -> list[tuple[State, tuple[Look, ...]]]:
+    return [(state, (FACES[language][number % 2],)) for number, state in enumerate(found)]
 
 
 @contextmanager
@@ -68,10 +79,8 @@ def looking(windows: Windows, site: Site, language: str) -> Iterator[Inspector]:
     with windows.at(site, may_say="Failed to load resource", **options) as page:
         inspector = Inspector(page, site.url, language)
         page.on("console", inspector.hear)
-        page.on("request", inspector.note)
         yield inspector
         page.remove_listener("console", inspector.hear)
-        page.remove_listener("request", inspector.note)
 
 
 @dataclass
@@ -83,14 +92,10 @@ class Inspector:
     language: str
     faults: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
 
     def hear(self, message: ConsoleMessage) -> None:
         if message.type == "error":
             self.said.append(message.text)
-
-    def note(self, request: Request) -> None:
-        self.asked.append(request.url)
 
     def look_at(self, found: Iterable[tuple[State, tuple[Look, ...]]], cookies: dict[str, Cookies]) -> None:
         """Each in its looks; whoever opens it has these cookies."""
@@ -104,25 +109,23 @@ class Inspector:
 
     def _faults(self, state: State, looks: tuple[Look, ...]) -> Iterator[str]:
         self.said.clear()
-        self.asked.clear()
         self._wear(*looks[0])
         answer = self.page.goto(self.url + state.path, wait_until="load")
         if answer is None or answer.status != state.status:
             yield f"answers {answer and answer.status}"
         if state.does:
             state.does(self.page)
-        if self.page.evaluate("document.documentElement.lang") != self.language:
-            yield "is in another language"
-        if (headings := self.page.locator("h1").count()) != 1:
-            yield f"has {headings} h1"
         for look in looks:
             yield from self._look(*look)
-        self._wear(looks[-1][0], NARROW[self.language])
-        yield from self._too_wide()
-        yield from (f"refused: {text}" for text in self.page.evaluate("window.refused"))
+        read = self.page.evaluate(READ)
+        if read["language"] != self.language:
+            yield "is in another language"
+        if read["headings"] != 1:
+            yield f"has {read['headings']} h1"
+        yield from (f"refused: {text}" for text in read["refused"])
+        yield from (f"asks {url}" for url in read["asked"] if not url.startswith((self.url, "data:")))
         is_refusal = state.does or state.status >= 400
         yield from (f"says {text}" for text in self.said if not (is_refusal and "Failed to load resource" in text))
-        yield from (f"asks {url}" for url in self.asked if not url.startswith((self.url, "data:")))
 
     def _look(self, scheme: str, width: int) -> Iterator[str]:
         self._wear(scheme, width)
@@ -130,7 +133,8 @@ class Inspector:
         for violation in self.page.evaluate(RUN_AXE):
             where = "; ".join(node["html"][:120] for node in violation["nodes"][:2])
             yield f"axe {violation['id']} ({scheme}, {width} px): {where}"
-        yield from self._too_wide()
+        if (over := self.page.evaluate("document.documentElement.scrollWidth - innerWidth")) > 0:
+            yield f"is {over} px too wide at {width} px"
 
     def _wear(self, scheme: str, width: int) -> None:
         if self.page.viewport_size != (size := {"width": width, "height": 900}):
@@ -139,8 +143,3 @@ class Inspector:
             self.page.emulate_media(color_scheme=scheme)
         else:
             self.page.evaluate("theme => { document.documentElement.dataset.bsTheme = theme }", scheme)
-
-    def _too_wide(self) -> Iterator[str]:
-        width, over = self.page.evaluate("[innerWidth, document.documentElement.scrollWidth - innerWidth]")
-        if over > 0:
-            yield f"is {over} px too wide at {width} px"

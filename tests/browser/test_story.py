@@ -44,7 +44,7 @@ LABELS = {
     "Allow": "Erlauben", "Deny": "Ablehnen",
 }  # fmt: skip
 #: English → German; the last line is what the bank's page says
-COMPANY = {"de": "Tischlerei Brandt", "en": "Northlight Studio"}
+COMPANY = "Northlight Studio"
 
 
 @dataclass
@@ -114,7 +114,7 @@ def stage(database: Database, tmp_path: Path, language: str) -> Iterator[Stage]:
     now = datetime.now(UTC)
     with opened(tmp_path, database.engine.url.render_as_string(hide_password=False), simulator) as site:
         with site.writing() as session:
-            company = factories.client(session, "10042", f"{COMPANY[language]} GmbH", now=now, years=(now.year - 1, now.year))
+            company = factories.client(session, "10042", f"{COMPANY} GmbH", now=now, years=(now.year - 1, now.year))
             owner = factories.user(session, "owner@client.example", "Jonas Brandt", Role.CLIENT, now=now, language=language)
             staff = factories.user(session, "mara@kanzlei.example", "Mara Klein", Role.STAFF, now=now, language=language)
             factories.member(session, owner, company, "client")
@@ -152,7 +152,7 @@ def sign_in(words: Words, person: User, secret: str = "") -> None:
 
 def consent(words: Words, decision: str, *, without: str = "") -> None:
     """At the bank: choose the company, tick off a right, decide."""
-    words.page.get_by_label(COMPANY[words.language]).check()
+    words.page.get_by_label(COMPANY).check()
     if without:
         words.page.locator(f"input[value='{without}']").uncheck()
     keep_picture(words.page)

@@ -49,7 +49,7 @@ def told(page: Page, text: str) -> None:
 def test_signing_in_with_a_second_factor_and_out(site: Site, windows: Windows) -> None:
     staff = site.world.staff
     code = fresh_code(site.ports, staff)
-    with plain(windows, site, locale="en") as page:
+    with plain(windows, site) as page:
         page.goto("/review?sort=oldest")
         press(page, "main form[action='/sign-in'] button", 422)
         expect(page.locator(".bf-errors a")).to_have_text(
@@ -75,10 +75,10 @@ def test_the_language_changes_in_place(site: Site, windows: Windows) -> None:
             assert page.url == f"{site.url}/receipts?state=assigned"
             expect(page.locator("h1")).to_have_text(word)
             expect(page.locator("html")).to_have_attribute("lang", language)
-    with plain(windows, site, locale="de") as page:
+    with plain(windows, site) as page:
         page.goto("/sign-in")
-        press(page, ".bf-languages button[value=en]")
-        expect(page.locator("h1")).to_have_text("Sign in")
+        press(page, ".bf-languages button[value=de]")
+        expect(page.locator("h1")).to_have_text("Anmelden")
 
 
 # --- lists ---------------------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ class Windows:
 
         Whatever the console complains about (scripts, refusals by the policy, missing files) fails the test, unless it fits `may_say`.
         """
-        options = {"base_url": site.url, "viewport": {"width": 1440, "height": 900}, **options}
+        options = {"base_url": site.url, "locale": "en-GB", "viewport": {"width": 1440, "height": 900}, **options}
         free = self._free[repr(sorted(options.items()))]
         page = free.pop() if free else self._new(options)
         page.context.clear_cookies()
