@@ -155,7 +155,6 @@ def test_what_cannot_be_pictured_has_a_reason(content: bytes, media: Media, reas
 def test_a_picture_that_unpacks_to_gigabytes_is_stopped_by_the_memory_limit() -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert _reason(papers.image_bomb(), Media.PDF) in {"crashed", "too_big", "broken", "timeout", ""}
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 900 * 1024
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
 
 

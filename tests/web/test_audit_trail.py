@@ -36,6 +36,8 @@ EVENTS = {
     "clients.change_access": "client.accountant_access",
     "connections.connect": "connection.connect_started",
     "connections.sync": "run.requested",
+    "connections.pause": "connection.paused",
+    "connections.resume": "connection.resumed",
     "connections.disconnect": "connection.ended",
     "messages.write": "message.written",
     "messages.read": None,
