@@ -30,8 +30,9 @@ class ClientPage:
 def one(session: Session, actor: Actor, client_id: str, *, now: datetime) -> ClientPage:
     """A client's page."""
     client = finding.client(session, actor, client_id)
+    commissioned = engaging.engagements(session, client.id)
     return ClientPage(
-        client, engaging.scope(session, client.id), engaging.engagements(session, client.id),
-        listing.connection_cards(session, [client], now=now), listing.accounts(session, client.id),
+        client, engaging.scope_over(commissioned), commissioned,
+        listing.connection_cards(session, [client], now=now, has_contents=False), listing.accounts(session, client.id),
         listing.counts(session, actor, client.id),
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 
 from sqlalchemy import select
@@ -20,15 +21,19 @@ EARLIEST_YEAR = 2010  #: a year before this one is a slip of the keyboard
 
 def scope(session: Session, client_id: str) -> Scope:
     """The period from which this client's documents are imported."""
-    engagements = session.scalars(select(Engagement).where(Engagement.client_id == client_id))
-    return scope_of(EngagementFacts(e.tax_year, tuple(r.completed_on is not None for r in e.returns)) for e in engagements)
+    return scope_over(engagements(session, client_id))
+
+
+def scope_over(commissioned: Sequence[Engagement]) -> Scope:
+    """The scope that these engagements of a client span."""
+    return scope_of(_facts(engagement) for engagement in commissioned)
 
 
 def scopes(session: Session, client_ids: list[str]) -> dict[str, Scope]:
     """As `scope`, for many clients at once."""
     found: dict[str, list[EngagementFacts]] = {client_id: [] for client_id in client_ids}
     for e in session.scalars(select(Engagement).where(Engagement.client_id.in_(client_ids))):
-        found[e.client_id].append(EngagementFacts(e.tax_year, tuple(r.completed_on is not None for r in e.returns)))
+        found[e.client_id].append(_facts(e))
     return {client_id: scope_of(facts) for client_id, facts in found.items()}
 
 
@@ -97,6 +102,10 @@ def backfill(session: Session, client_id: str, *, was: Scope, now: datetime) -> 
     return running.request(
         session, client_id=client_id, connection_id=connection.id, kind=connection.kind, trigger="change", now=now
     )
+
+
+def _facts(engagement: Engagement) -> EngagementFacts:
+    return EngagementFacts(engagement.tax_year, tuple(one.completed_on is not None for one in engagement.returns))
 
 
 def _return(session: Session, client_id: str, tax_year: int, kind: str) -> TaxReturn:

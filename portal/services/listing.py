@@ -19,7 +19,6 @@ from portal.models import (
     BankAccount,
     Client,
     Connection,
-    Document,
     Receipt,
     Run,
     SkippedInvoice,
@@ -155,12 +154,6 @@ def first_transactions(session: Session, receipt_ids: Sequence[str]) -> dict[str
     return {receipt_id: transaction for receipt_id, transaction in session.execute(query)}
 
 
-def documents(session: Session, receipt_id: str) -> list[Document]:
-    """The receipt's documents, newest version first; within a version the readable view first."""
-    query = select(Document).where(Document.receipt_id == receipt_id)
-    return list(session.scalars(query.order_by(Document.version.desc(), Document.is_preferred_view.desc())))
-
-
 # --- connections -------------------------------------------------------------------------------------------------
 
 
@@ -184,23 +177,15 @@ class ConnectionCard:
         return self.shown.sync is connection_state.SyncLine.RUNNING
 
 
-def connection_cards(session: Session, clients: Sequence[Client], *, now: datetime) -> list[ConnectionCard]:
-    """Two cards a client, in the order of the clients: documents, bank."""
+def connection_cards(
+    session: Session, clients: Sequence[Client], *, now: datetime, has_contents: bool = True
+) -> list[ConnectionCard]:
+    """Two cards a client, in the order of the clients: documents, bank. Without contents: no skips and no accounts."""
     ids = [client.id for client in clients]
     connections = {(c.client_id, c.kind): c for c in session.scalars(select(Connection).where(Connection.client_id.in_(ids)))}
     subjects = [connection.id for connection in connections.values()]
     newest, counted = _newest_runs(session, subjects)
-    skipped: dict[str, dict[str, int]] = defaultdict(dict)
-    query = (
-        select(SkippedInvoice.connection_id, SkippedInvoice.reason, func.count())
-        .where(SkippedInvoice.connection_id.in_(subjects))
-        .group_by(SkippedInvoice.connection_id, SkippedInvoice.reason)
-    )
-    for connection_id, reason, count in session.execute(query):
-        skipped[connection_id][reason] = count
-    accounts: dict[str, list[BankAccount]] = defaultdict(list)
-    for account in session.scalars(select(BankAccount).where(BankAccount.connection_id.in_(subjects)).order_by(BankAccount.name)):
-        accounts[account.connection_id].append(account)
+    skipped, accounts = _contents(session, subjects) if has_contents else ({}, {})
     cards = []
     for client in clients:
         for kind in KINDS:
@@ -210,37 +195,46 @@ def connection_cards(session: Session, clients: Sequence[Client], *, now: dateti
                 ConnectionCard(
                     client, kind, connection, _shown(kind, connection, run, now), run,
                     counted.get(connection.id) if connection else None, _next_run(connection, run, now),
-                    skipped[connection.id] if connection else {}, accounts[connection.id] if connection else [],
+                    skipped.get(connection.id, {}) if connection else {}, accounts.get(connection.id, []) if connection else [],
                 )
             )  # fmt: skip
     return cards
 
 
+def _contents(session: Session, connection_ids: Sequence[str]) -> tuple[dict[str, dict[str, int]], dict[str, list[BankAccount]]]:
+    """Per connection what was skipped and why, and its accounts."""
+    skipped: dict[str, dict[str, int]] = defaultdict(dict)
+    query = (
+        select(SkippedInvoice.connection_id, SkippedInvoice.reason, func.count())
+        .where(SkippedInvoice.connection_id.in_(connection_ids))
+        .group_by(SkippedInvoice.connection_id, SkippedInvoice.reason)
+    )
+    for connection_id, reason, count in session.execute(query):
+        skipped[connection_id][reason] = count
+    accounts: dict[str, list[BankAccount]] = defaultdict(list)
+    held = select(BankAccount).where(BankAccount.connection_id.in_(connection_ids)).order_by(BankAccount.name)
+    for account in session.scalars(held):
+        accounts[account.connection_id].append(account)
+    return skipped, accounts
+
+
 def _newest_runs(session: Session, subjects: Sequence[str]) -> tuple[dict[str, Run], dict[str, Run]]:
+    """Per connection the newest run, and the newest that came to its end."""
+    is_done = Run.state == "done"
     latest = (
-        select(Run.subject_id, func.max(Run.created_at).label("at"))
+        select(Run.subject_id, func.max(Run.created_at).label("made"), func.max(Run.finished_at).filter(is_done).label("ended"))
         .where(Run.subject_id.in_(subjects), Run.kind.in_(KINDS))
         .group_by(Run.subject_id)
         .subquery()
     )
-    newest = {
-        run.subject_id: run
-        for run in session.scalars(
-            select(Run).join(latest, and_(Run.subject_id == latest.c.subject_id, Run.created_at == latest.c.at))
-        )
-    }
-    finished = (
-        select(Run.subject_id, func.max(Run.finished_at).label("at"))
-        .where(Run.subject_id.in_(subjects), Run.kind.in_(KINDS), Run.state == "done")
-        .group_by(Run.subject_id)
-        .subquery()
-    )
-    counted = {
-        run.subject_id: run
-        for run in session.scalars(
-            select(Run).join(finished, and_(Run.subject_id == finished.c.subject_id, Run.finished_at == finished.c.at))
-        )
-    }
+    is_newest, is_last = Run.created_at == latest.c.made, and_(is_done, Run.finished_at == latest.c.ended)
+    query = select(Run, is_newest, is_last).join(latest, and_(Run.subject_id == latest.c.subject_id, or_(is_newest, is_last)))
+    newest, counted = {}, {}
+    for run, is_new, has_ended_last in session.execute(query):
+        if is_new:
+            newest[run.subject_id] = run
+        if has_ended_last:
+            counted[run.subject_id] = run
     return newest, counted
 
 
@@ -320,7 +314,7 @@ def overview(session: Session, actor: Actor, *, now: datetime) -> list[ClientRow
     """All clients of the actor × the health of their connections; those that need somebody first."""
     clients = list(session.scalars(finding.visible_clients(actor).order_by(Client.name)))
     cards: dict[str, dict[str, ConnectionCard]] = defaultdict(dict)
-    for card in connection_cards(session, clients, now=now):
+    for card in connection_cards(session, clients, now=now, has_contents=False):
         cards[card.client.id][card.kind] = card
     query = (
         select(Receipt.client_id, func.count(), func.min(Receipt.in_review_since))

@@ -45,7 +45,7 @@ def index(session: Session, actor: Actor, filters: Filters, *, now: datetime) ->
     """The receipts list."""
     clients = list(session.scalars(finding.visible_clients(actor).order_by(Client.name)))
     shown = [client for client in clients if filters.client_id in {"", client.id}]
-    cards = listing.connection_cards(session, shown, now=now) if len(shown) == 1 else []
+    cards = listing.connection_cards(session, shown, now=now, has_contents=False) if len(shown) == 1 else []
     counts = listing.counts(session, actor, filters.client_id)
     return ReceiptsPage(clients, listing.receipts(session, actor, filters), counts, cards)
 
@@ -53,7 +53,7 @@ def index(session: Session, actor: Actor, filters: Filters, *, now: datetime) ->
 def one(session: Session, actor: Actor, receipt_id: str) -> ReceiptPage:
     """A receipt's own page."""
     receipt = finding.receipt(session, actor, receipt_id)
-    documents = listing.documents(session, receipt.id)
+    documents, preview = reviewing.documents_of(session, receipt.id)
     assigned = session.execute(
         select(Assignment, Transaction, BankAccount)
         .join(Transaction, Transaction.id == Assignment.transaction_id)
@@ -71,7 +71,6 @@ def one(session: Session, actor: Actor, receipt_id: str) -> ReceiptPage:
         )
     )
     people = naming.names(session, (event.actor for event in history))
-    preview = reviewing.preview_of(session, documents)
     return ReceiptPage(
         receipt, session.get_one(Client, receipt.client_id), listing.show_one(session, receipt), documents,
         preview, highlighting.highlights(receipt, preview), [(row[0], row[1], row[2]) for row in assigned],

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Select, and_, case, func, select
+from sqlalchemy import ColumnElement, and_, case, func, select
 from sqlalchemy.orm import Session
 
 from portal.clock import BERLIN
@@ -22,12 +23,12 @@ from portal.models import (
     Receipt,
     Transaction,
 )
-from portal.services import finding, highlighting, listing, naming
+from portal.services import finding, highlighting, naming
 from portal.services.auditing import Tag
 from portal.services.finding import Actor
 from portal.services.highlighting import Highlight
 
-QUEUE_SIZE = 50
+QUEUE_SIZE = 25  #: rows that are shown at once; the window moves along with the receipt that one looks at
 UNDO_LIFE = timedelta(days=14)  #: how far back "recently done" reaches
 
 
@@ -82,19 +83,66 @@ class CandidateCard:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueRow:
+    """A receipt in review, as far as its row shows it."""
+
+    id: str
+    client_id: str
+    sequence: int
+    number: str | None
+    counterparty: str | None
+    amount_cents: int | None
+    currency: str | None
+    issued_on: date | None
+    review_reason: str | None
+    in_review_since: datetime | None
+    client_name: str
+
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return f"R-{self.sequence}"
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The part of the queue that is shown, with the rows just outside of it, and where in all of it the receipt stands."""
+
+    rows: Sequence[QueueRow]
+    first: int  #: place of the first row, from 1
+    before: QueueRow | None
+    after: QueueRow | None
+    position: int  #: of the receipt that one looks at; 0: it is not in the queue
+
+    @property
+    def following(self) -> QueueRow | None:
+        """The next one; at the end of the queue none."""
+        return self._at(self.position + 1) if self.position else next(iter(self.rows), None)
+
+    @property
+    def previous(self) -> QueueRow | None:
+        """The one before."""
+        return self._at(self.position - 1) if self.position else None
+
+    def _at(self, place: int) -> QueueRow | None:
+        if place < self.first:
+            return self.before
+        return self.rows[place - self.first] if place < self.first + len(self.rows) else self.after
+
+
+@dataclass(frozen=True, slots=True)
 class Desk:
     """Everything the review page shows."""
 
     filters: Filters
     clients: Sequence[Client]
-    queue: Sequence[tuple[Receipt, Client]]
+    queue: Queue
     total: int
     oldest_at: datetime | None
     done_today: int
     reasons: dict[str, int]
     receipt: Receipt | None
     client: Client | None
-    position: int
     documents: Sequence[Document]
     preview: Preview | None
     highlights: Sequence[Highlight]
@@ -102,16 +150,9 @@ class Desk:
     last_done: Done | None  #: the newest decision of the actor that still stands
 
     @property
-    def following(self) -> Receipt | None:
-        """The receipt that one goes on with: the next of the queue, at its end the one before."""
-        if self.position == 0:
-            return self.queue[0][0] if self.queue else None
-        return self.queue[self.position][0] if self.position < len(self.queue) else self.previous
-
-    @property
-    def previous(self) -> Receipt | None:
-        """The receipt before the current one."""
-        return self.queue[self.position - 2][0] if self.position > 1 else None
+    def onward(self) -> QueueRow | None:
+        """The receipt that one goes on with after a decision: the next one, at the end the one before."""
+        return self.queue.following or self.queue.previous
 
     @property
     def equal_count(self) -> int:
@@ -149,52 +190,69 @@ def desk(session: Session, actor: Actor, filters: Filters, *, now: datetime) -> 
         )
     }
     wanted = [value for reason, value in by_reason.items() if filters.reason in {"", reason}]
-    query = _queue(ids, filters)
-    queue = [(receipt, client) for receipt, client in session.execute(query.limit(QUEUE_SIZE))]
-    receipt, client, position = _current(session, actor, filters, queue)
-    documents = listing.documents(session, receipt.id) if receipt else []
-    preview = preview_of(session, documents)
+    queue = _queue(session, {client.id: client.name for client in clients if client.id in ids}, filters)
+    receipt = _current(session, actor, filters, queue)
+    documents, preview = documents_of(session, receipt.id) if receipt else ([], None)
     return Desk(
         filters=filters, clients=clients, queue=queue, total=sum(count for count, _ in wanted),
         oldest_at=min((oldest for _, oldest in wanted if oldest), default=None),
         done_today=_done_count(session, ids, since=now.astimezone(BERLIN).replace(hour=0, minute=0, second=0, microsecond=0)),
-        reasons={reason: count for reason, (count, _) in by_reason.items() if reason}, receipt=receipt, client=client,
-        position=position, documents=documents, preview=preview,
+        reasons={reason: count for reason, (count, _) in by_reason.items() if reason}, receipt=receipt,
+        client=next((client for client in clients if receipt and client.id == receipt.client_id), None), documents=documents,
+        preview=preview,
         highlights=highlighting.highlights(receipt, preview) if receipt else (),
         cards=cards(session, receipt) if receipt and receipt.state == "in_review" else [],
         last_done=_last_done(session, actor, since=now - UNDO_LIFE),
     )  # fmt: skip
 
 
-def _queue(client_ids: list[str], filters: Filters) -> Select[Receipt, Client]:
-    query = (
-        select(Receipt, Client)
-        .join(Client, Client.id == Receipt.client_id)
-        .where(Receipt.client_id.in_(client_ids), Receipt.state == "in_review")
-    )
-    if filters.reason:
-        query = query.where(Receipt.review_reason == filters.reason)
+def _queue(session: Session, clients: Mapping[str, str], filters: Filters) -> Queue:
+    """The first rows; where the receipt of the address stands further back, the rows around it."""
+    in_review = (Receipt.client_id.in_(clients), Receipt.state == "in_review")
+    query = select(*QUEUE_COLUMNS).where(*in_review, *([Receipt.review_reason == filters.reason] if filters.reason else []))
+    order = _order(filters.sort)
+    rows = [_row(row, clients) for row in session.execute(query.order_by(*order).limit(QUEUE_SIZE + 1))]
+    first, before = 1, None
+    if filters.receipt_id and filters.receipt_id not in {row.id for row in rows[:QUEUE_SIZE]}:
+        ranked = query.add_columns(func.row_number().over(order_by=order).label("place")).cte()
+        start = ranked.c.place - 1 - (ranked.c.place - 1) % QUEUE_SIZE
+        window = select(start.label("start")).where(ranked.c.id == filters.receipt_id).cte()
+        is_inside = ranked.c.place.between(window.c.start, window.c.start + QUEUE_SIZE + 1)
+        around = select(ranked).join(window, is_inside).order_by(ranked.c.place)
+        if found := session.execute(around).all():
+            first, (before, *rows) = found[0].place + 1, [_row(row[:-1], clients) for row in found]
+    position = next((first + n for n, row in enumerate(rows[:QUEUE_SIZE]) if filters.receipt_id in {"", row.id}), 0)
+    return Queue(rows[:QUEUE_SIZE], first, before, rows[QUEUE_SIZE] if len(rows) > QUEUE_SIZE else None, position)
+
+
+QUEUE_COLUMNS = (
+    Receipt.id, Receipt.client_id, Receipt.sequence, Receipt.number, Receipt.counterparty, Receipt.amount_cents,
+    Receipt.currency, Receipt.issued_on, Receipt.review_reason, Receipt.in_review_since,
+)  # fmt: skip
+
+
+def _row(columns: Iterable[Any], clients: Mapping[str, str]) -> QueueRow:
+    fields = [*columns]
+    fields.append(clients[fields[1]])
+    return QueueRow(*fields)
+
+
+def _order(sort: str) -> tuple[ColumnElement[Any], ...]:
     is_waiting = case((Receipt.review_reason == "no_transaction_yet", 1), else_=0)  # nothing can be decided there yet
     surest = Receipt.best_score.desc().nulls_last()
-    order = {
+    wanted: dict[str, tuple[Any, ...]] = {
         "newest": (Receipt.in_review_since.desc(), Receipt.sequence.desc()),
         "amount": (func.abs(Receipt.amount_cents).desc().nulls_last(), Receipt.sequence),
         "oldest": (Receipt.in_review_since, Receipt.sequence),
-    }.get(filters.sort, (is_waiting, surest, Receipt.in_review_since, Receipt.sequence))
-    return query.order_by(*order, Receipt.id)
+    }
+    return (*wanted.get(sort, (is_waiting, surest, Receipt.in_review_since, Receipt.sequence)), Receipt.id)
 
 
-def _current(
-    session: Session, actor: Actor, filters: Filters, queue: Sequence[tuple[Receipt, Client]]
-) -> tuple[Receipt | None, Client | None, int]:
-    """The receipt that the address names, else the first of the queue; 0 as position: not in the shown queue."""
-    for number, (receipt, client) in enumerate(queue, start=1):
-        if filters.receipt_id in {"", receipt.id}:
-            return receipt, client, number
-    if not filters.receipt_id:
-        return None, None, 0
-    receipt = finding.receipt(session, actor, filters.receipt_id)
-    return receipt, session.get_one(Client, receipt.client_id), 0
+def _current(session: Session, actor: Actor, filters: Filters, queue: Queue) -> Receipt | None:
+    """The receipt that the address names, in the queue or not; else the first of the queue."""
+    if filters.receipt_id:
+        return finding.receipt(session, actor, filters.receipt_id)
+    return session.get_one(Receipt, queue.rows[0].id) if queue.rows else None
 
 
 def cards(session: Session, receipt: Receipt) -> list[CandidateCard]:
@@ -238,17 +296,21 @@ def _marks(receipt: Receipt, transaction: Transaction) -> tuple[tuple[int, int],
     return tuple((hit.start, hit.end) for hit in RemittanceText(transaction.remittance).find(reference))
 
 
-def preview_of(session: Session, documents: Sequence[Document]) -> Preview | None:
-    """The preview of what a person looks at first."""
-    if not documents:
-        return None
-    shown = documents[0]
-    return session.scalar(select(Preview).where(Preview.client_id == shown.client_id, Preview.sha256 == shown.sha256))
+def documents_of(session: Session, receipt_id: str) -> tuple[list[Document], Preview | None]:
+    """The receipt's documents, newest version first, within it the readable view first; and the picture of the first."""
+    query = (
+        select(Document, Preview)
+        .outerjoin(Preview, and_(Preview.client_id == Document.client_id, Preview.sha256 == Document.sha256))
+        .where(Document.receipt_id == receipt_id)
+        .order_by(Document.version.desc(), Document.is_preferred_view.desc())
+    )
+    found = session.execute(query).all()
+    return [document for document, _ in found], found[0][1] if found else None
 
 
 def done(session: Session, actor: Actor, *, limit: int = 30, since: datetime | None = None, is_own: bool = False) -> list[Done]:
     """Decisions of people, newest first; `is_own`: only the actor's. Undone ones stay listed, they happened."""
-    query = (
+    wanted = (
         select(AuditEvent)
         .where(
             AuditEvent.client_id.in_(finding.visible_clients(actor).with_only_columns(Client.id)),
@@ -258,24 +320,23 @@ def done(session: Session, actor: Actor, *, limit: int = 30, since: datetime | N
         .order_by(AuditEvent.at.desc(), AuditEvent.sequence.desc())
         .limit(limit)
     )  # fmt: skip
-    events = {event: _receipt_of(event) for event in session.scalars(query.where(AuditEvent.at >= since) if since else query)}
+    events = {event: _receipt_of(event) for event in session.scalars(wanted.where(AuditEvent.at >= since) if since else wanted)}
     if not events:
         return []
-    receipts = {
-        receipt.id: (receipt, client)
-        for receipt, client in session.execute(
-            select(Receipt, Client).join(Client, Client.id == Receipt.client_id).where(Receipt.id.in_(set(events.values())))
-        )
-    }
+    receipts: dict[str, tuple[Receipt, Client]] = {}
     assigned: dict[str, list[Transaction]] = {}
-    standing = (
-        select(Assignment.decision_id, Transaction)
-        .join(Transaction, Transaction.id == Assignment.transaction_id)
-        .where(Assignment.receipt_id.in_(receipts), Assignment.withdrawn_at.is_(None))
+    query = (
+        select(Receipt, Client, Assignment.decision_id, Transaction)
+        .join(Client, Client.id == Receipt.client_id)
+        .outerjoin(Assignment, and_(Assignment.receipt_id == Receipt.id, Assignment.withdrawn_at.is_(None)))
+        .outerjoin(Transaction, Transaction.id == Assignment.transaction_id)
+        .where(Receipt.id.in_(set(events.values())))
         .order_by(Transaction.booked_on)
     )
-    for decision_id, transaction in session.execute(standing):
-        assigned.setdefault(f"assignment:{decision_id}", []).append(transaction)
+    for receipt, client, decision_id, transaction in session.execute(query):
+        receipts[receipt.id] = (receipt, client)
+        if transaction is not None:
+            assigned.setdefault(f"assignment:{decision_id}", []).append(transaction)
     people = {actor.user_id: ""} if is_own else naming.names(session, (event.actor for event in events))
     rows, settled = [], set()
     for event, receipt_id in events.items():

@@ -22,7 +22,7 @@ def _order(database: Database, world: World, sort: str = "ready") -> list[str]:
     names = {receipt.id: name for name, receipt in world.ours.receipts.items()}
     with database.read() as session:
         desk = reviewing.desk(session, Actor(world.staff.id, Role.STAFF), Filters(sort=sort), now=NOW)
-    return [names[receipt.id] for receipt, _ in desk.queue]
+    return [names[row.id] for row in desk.queue.rows]
 
 
 def test_the_surest_comes_first_and_what_waits_for_a_payment_last(database: Database, world: World) -> None:
