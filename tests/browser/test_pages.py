@@ -27,12 +27,9 @@ READ = """({
     asked: performance.getEntriesByType("resource").map(one => one.name),
 })"""
 
-#: light or dark, and how wide: 320 px is the least (WCAG 2.2, 1.4.10), 640 px are 1280 px at a zoom of 200 % (1.4.4)
-Look = tuple[str, int]
-PAGES: dict[str, tuple[Look, ...]] = {
-    "de": (("light", 1280), ("dark", 390), ("dark", 320)),
-    "en": (("dark", 1280), ("light", 640), ("light", 390)),
-}
+Look = tuple[str, int]  #: light or dark, and how wide
+PAGES: dict[str, tuple[Look, ...]] = {"de": (("light", 1280), ("dark", 390)), "en": (("dark", 1280), ("light", 390))}
+NARROW = {"de": 320, "en": 640}  #: the least width (WCAG 2.2, 1.4.10), and 1280 px at a zoom of 200 % (1.4.4)
 FACES: dict[str, tuple[Look, ...]] = {"de": (("dark", 320), ("light", 320)), "en": (("light", 1280), ("dark", 1280))}  #: in turn
 THEME = {"de": "auto", "en": "light"}  #: of the profile: in German the device decides, in English the person
 LOCALE = {"de": "de-DE", "en": "en-GB"}
@@ -117,6 +114,9 @@ class Inspector:
             state.does(self.page)
         for look in looks:
             yield from self._look(*look)
+        if len(looks) > 1:
+            self._wear(looks[-1][0], NARROW[self.language])
+            yield from self._too_wide()
         read = self.page.evaluate(READ)
         if read["language"] != self.language:
             yield "is in another language"
@@ -133,7 +133,11 @@ class Inspector:
         for violation in self.page.evaluate(RUN_AXE):
             where = "; ".join(node["html"][:120] for node in violation["nodes"][:2])
             yield f"axe {violation['id']} ({scheme}, {width} px): {where}"
-        if (over := self.page.evaluate("document.documentElement.scrollWidth - innerWidth")) > 0:
+        yield from self._too_wide()
+
+    def _too_wide(self) -> Iterator[str]:
+        width, over = self.page.evaluate("[innerWidth, document.documentElement.scrollWidth - innerWidth]")
+        if over > 0:
             yield f"is {over} px too wide at {width} px"
 
     def _wear(self, scheme: str, width: int) -> None:
