@@ -38,8 +38,6 @@ EVENTS = {
     "connections.sync": "run.requested",
     "connections.pause": "connection.paused",
     "connections.resume": "connection.resumed",
-    "connections.pause": "connection.paused",
-    "connections.resume": "connection.resumed",
     "connections.disconnect": "connection.ended",
     "messages.write": "message.written",
     "messages.read": None,
