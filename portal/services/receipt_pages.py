@@ -54,25 +54,20 @@ def one(session: Session, actor: Actor, receipt_id: str) -> ReceiptPage:
     """A receipt's own page."""
     receipt = finding.receipt(session, actor, receipt_id)
     documents, preview = reviewing.documents_of(session, receipt.id)
-    assigned = session.execute(
+    decided = session.execute(
         select(Assignment, Transaction, BankAccount)
         .join(Transaction, Transaction.id == Assignment.transaction_id)
         .join(BankAccount, BankAccount.id == Transaction.bank_account_id)
-        .where(Assignment.receipt_id == receipt.id, Assignment.withdrawn_at.is_(None))
+        .where(Assignment.receipt_id == receipt.id)
     ).all()
-    history = list(
-        session.scalars(
-            select(AuditEvent)
-            .where(
-                AuditEvent.client_id == receipt.client_id,
-                (AuditEvent.subject == f"receipt:{receipt.id}") | (AuditEvent.details["receipt"].as_string() == receipt.id),
-            )
-            .order_by(AuditEvent.sequence)
-        )
-    )
+    about = [f"receipt:{receipt.id}", *(f"document:{document.id}" for document in documents)]
+    about += {f"assignment:{assignment.decision_id}" for assignment, _, _ in decided}
+    events = select(AuditEvent).where(AuditEvent.client_id == receipt.client_id, AuditEvent.subject.in_(about))
+    history = list(session.scalars(events.order_by(AuditEvent.sequence)))
+    standing = [(row[0], row[1], row[2]) for row in decided if row[0].withdrawn_at is None]
     people = naming.names(session, (event.actor for event in history))
     return ReceiptPage(
         receipt, session.get_one(Client, receipt.client_id), listing.show_one(session, receipt), documents,
-        preview, highlighting.highlights(receipt, preview), [(row[0], row[1], row[2]) for row in assigned],
+        preview, highlighting.highlights(receipt, preview), standing,
         [(event, people[event.actor]) for event in history],
     )  # fmt: skip

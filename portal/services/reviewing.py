@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, select
+from sqlalchemy import Select, and_, bindparam, case, func, select
 from sqlalchemy.orm import Session
 
 from portal.clock import BERLIN
@@ -30,6 +31,49 @@ from portal.services.highlighting import Highlight
 
 QUEUE_SIZE = 25  #: rows that are shown at once; the window moves along with the receipt that one looks at
 UNDO_LIFE = timedelta(days=14)  #: how far back "recently done" reaches
+
+
+# The desk's questions, put together once: for SQLAlchemy that is more work than asking.
+OF_CLIENTS = Receipt.client_id.in_(bindparam("clients", expanding=True))
+BY_REASON = (
+    select(Receipt.review_reason, func.count(), func.min(Receipt.in_review_since))
+    .where(OF_CLIENTS, Receipt.state == "in_review")
+    .group_by(Receipt.review_reason)
+)
+QUEUE_COLUMNS = (
+    Receipt.id, Receipt.client_id, Receipt.sequence, Receipt.number, Receipt.counterparty, Receipt.amount_cents,
+    Receipt.currency, Receipt.issued_on, Receipt.review_reason, Receipt.in_review_since,
+)  # fmt: skip
+CANDIDATES = select(Candidate).where(Candidate.receipt_id == bindparam("receipt")).order_by(Candidate.rank)
+TRANSACTIONS = (
+    select(Transaction, BankAccount, Receipt.sequence)
+    .join(BankAccount, BankAccount.id == Transaction.bank_account_id)
+    .outerjoin(Assignment, and_(Assignment.transaction_id == Transaction.id, Assignment.withdrawn_at.is_(None)))
+    .outerjoin(Receipt, Receipt.id == Assignment.receipt_id)
+    .where(Transaction.id.in_(bindparam("transactions", expanding=True)), Transaction.client_id == bindparam("client"))
+)
+DOCUMENTS = (
+    select(Document, Preview)
+    .outerjoin(Preview, and_(Preview.client_id == Document.client_id, Preview.sha256 == Document.sha256))
+    .where(Document.receipt_id == bindparam("receipt"))
+    .order_by(Document.version.desc(), Document.is_preferred_view.desc())
+)
+DECIDED = (
+    select(Receipt, Client, Assignment.decision_id, Transaction)
+    .join(Client, Client.id == Receipt.client_id)
+    .outerjoin(Assignment, and_(Assignment.receipt_id == Receipt.id, Assignment.withdrawn_at.is_(None)))
+    .outerjoin(Transaction, Transaction.id == Assignment.transaction_id)
+    .where(Receipt.id.in_(bindparam("receipts", expanding=True)))
+    .order_by(Transaction.booked_on)
+)
+ASSIGNED_SINCE = select(func.count(func.distinct(Assignment.receipt_id))).where(
+    Assignment.client_id.in_(bindparam("clients", expanding=True)), Assignment.is_automatic.is_(False),
+    Assignment.withdrawn_at.is_(None), Assignment.created_at >= bindparam("since"),
+)  # fmt: skip
+SET_ASIDE_SINCE = select(func.count(Receipt.id)).where(
+    OF_CLIENTS, Receipt.state == "set_aside", Receipt.updated_at >= bindparam("since")
+)
+DONE_SINCE = select(ASSIGNED_SINCE.scalar_subquery() + SET_ASIDE_SINCE.scalar_subquery())
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,19 +223,14 @@ class Done:
 
 def desk(session: Session, actor: Actor, filters: Filters, *, now: datetime) -> Desk:
     """The queue and its current receipt. Statements do not grow with the length of either."""
-    clients = list(session.scalars(finding.visible_clients(actor).order_by(Client.name)))
+    clients = finding.clients(session, actor)
     ids = [client.id for client in clients if filters.client_id in {"", client.id}]
-    by_reason = {
-        (reason or ""): (count, oldest)
-        for reason, count, oldest in session.execute(
-            select(Receipt.review_reason, func.count(), func.min(Receipt.in_review_since))
-            .where(Receipt.client_id.in_(ids), Receipt.state == "in_review")
-            .group_by(Receipt.review_reason)
-        )
-    }
+    by_reason = {(reason or ""): (count, oldest) for reason, count, oldest in session.execute(BY_REASON, {"clients": ids})}
     wanted = [value for reason, value in by_reason.items() if filters.reason in {"", reason}]
-    queue = _queue(session, {client.id: client.name for client in clients if client.id in ids}, filters)
-    receipt = _current(session, actor, filters, queue)
+    receipt = finding.receipt(session, actor, filters.receipt_id) if filters.receipt_id else None
+    queue = _queue(session, {one.id: one.name for one in clients if one.id in ids}, filters, receipt.id if receipt else "")
+    if receipt is None and queue.rows:
+        receipt = session.get_one(Receipt, queue.rows[0].id)
     documents, preview = documents_of(session, receipt.id) if receipt else ([], None)
     return Desk(
         filters=filters, clients=clients, queue=queue, total=sum(count for count, _ in wanted),
@@ -206,29 +245,18 @@ def desk(session: Session, actor: Actor, filters: Filters, *, now: datetime) -> 
     )  # fmt: skip
 
 
-def _queue(session: Session, clients: Mapping[str, str], filters: Filters) -> Queue:
-    """The first rows; where the receipt of the address stands further back, the rows around it."""
-    in_review = (Receipt.client_id.in_(clients), Receipt.state == "in_review")
-    query = select(*QUEUE_COLUMNS).where(*in_review, *([Receipt.review_reason == filters.reason] if filters.reason else []))
-    order = _order(filters.sort)
-    rows = [_row(row, clients) for row in session.execute(query.order_by(*order).limit(QUEUE_SIZE + 1))]
+def _queue(session: Session, clients: Mapping[str, str], filters: Filters, here: str) -> Queue:
+    """The first rows; where the receipt `here` stands further back, the rows around it. Without one: the first is looked at."""
+    asked = {"clients": list(clients), "reason": filters.reason, "here": here}
+    top, around = _queries(filters.sort, has_reason=bool(filters.reason))
+    rows = [_row(row, clients) for row in session.execute(top, asked)]
     first, before = 1, None
-    if filters.receipt_id and filters.receipt_id not in {row.id for row in rows[:QUEUE_SIZE]}:
-        ranked = query.add_columns(func.row_number().over(order_by=order).label("place")).cte()
-        start = ranked.c.place - 1 - (ranked.c.place - 1) % QUEUE_SIZE
-        window = select(start.label("start")).where(ranked.c.id == filters.receipt_id).cte()
-        is_inside = ranked.c.place.between(window.c.start, window.c.start + QUEUE_SIZE + 1)
-        around = select(ranked).join(window, is_inside).order_by(ranked.c.place)
-        if found := session.execute(around).all():
+    if here and here not in {row.id for row in rows[:QUEUE_SIZE]}:
+        found = session.execute(around, asked).all()
+        if found:
             first, (before, *rows) = found[0].place + 1, [_row(row[:-1], clients) for row in found]
-    position = next((first + n for n, row in enumerate(rows[:QUEUE_SIZE]) if filters.receipt_id in {"", row.id}), 0)
+    position = next((first + n for n, row in enumerate(rows[:QUEUE_SIZE]) if here in {"", row.id}), 0)
     return Queue(rows[:QUEUE_SIZE], first, before, rows[QUEUE_SIZE] if len(rows) > QUEUE_SIZE else None, position)
-
-
-QUEUE_COLUMNS = (
-    Receipt.id, Receipt.client_id, Receipt.sequence, Receipt.number, Receipt.counterparty, Receipt.amount_cents,
-    Receipt.currency, Receipt.issued_on, Receipt.review_reason, Receipt.in_review_since,
-)  # fmt: skip
 
 
 def _row(columns: Iterable[Any], clients: Mapping[str, str]) -> QueueRow:
@@ -237,39 +265,34 @@ def _row(columns: Iterable[Any], clients: Mapping[str, str]) -> QueueRow:
     return QueueRow(*fields)
 
 
-def _order(sort: str) -> tuple[ColumnElement[Any], ...]:
+@cache
+def _queries(sort: str, *, has_reason: bool) -> tuple[Select[*tuple[Any, ...]], Select[*tuple[Any, ...]]]:
+    """The first rows of a queue and one more; the rows of the window that the receipt `here` stands in and one on each side."""
     is_waiting = case((Receipt.review_reason == "no_transaction_yet", 1), else_=0)  # nothing can be decided there yet
     surest = Receipt.best_score.desc().nulls_last()
-    wanted: dict[str, tuple[Any, ...]] = {
+    orders: dict[str, tuple[Any, ...]] = {
         "newest": (Receipt.in_review_since.desc(), Receipt.sequence.desc()),
         "amount": (func.abs(Receipt.amount_cents).desc().nulls_last(), Receipt.sequence),
         "oldest": (Receipt.in_review_since, Receipt.sequence),
     }
-    return (*wanted.get(sort, (is_waiting, surest, Receipt.in_review_since, Receipt.sequence)), Receipt.id)
-
-
-def _current(session: Session, actor: Actor, filters: Filters, queue: Queue) -> Receipt | None:
-    """The receipt that the address names, in the queue or not; else the first of the queue."""
-    if filters.receipt_id:
-        return finding.receipt(session, actor, filters.receipt_id)
-    return session.get_one(Receipt, queue.rows[0].id) if queue.rows else None
+    order = (*orders.get(sort, (is_waiting, surest, Receipt.in_review_since, Receipt.sequence)), Receipt.id)
+    query = select(*QUEUE_COLUMNS).where(OF_CLIENTS, Receipt.state == "in_review")
+    if has_reason:
+        query = query.where(Receipt.review_reason == bindparam("reason"))
+    ranked = query.add_columns(func.row_number().over(order_by=order).label("place")).cte()
+    start = ranked.c.place - 1 - (ranked.c.place - 1) % QUEUE_SIZE
+    window = select(start.label("start")).where(ranked.c.id == bindparam("here")).cte()
+    is_inside = ranked.c.place.between(window.c.start, window.c.start + QUEUE_SIZE + 1)
+    return query.order_by(*order).limit(QUEUE_SIZE + 1), select(ranked).join(window, is_inside).order_by(ranked.c.place)
 
 
 def cards(session: Session, receipt: Receipt) -> list[CandidateCard]:
     """The receipt's candidates, best first, each with its transactions."""
-    candidates = list(session.scalars(select(Candidate).where(Candidate.receipt_id == receipt.id).order_by(Candidate.rank)))
+    candidates = list(session.scalars(CANDIDATES, {"receipt": receipt.id}))
     wanted = {part["transaction"] for candidate in candidates for part in candidate.allocations}
     found: dict[str, tuple[Transaction, BankAccount]] = {}
     users: dict[str, str] = {}
-    standing = and_(Assignment.transaction_id == Transaction.id, Assignment.withdrawn_at.is_(None))
-    query = (
-        select(Transaction, BankAccount, Receipt.sequence)
-        .join(BankAccount, BankAccount.id == Transaction.bank_account_id)
-        .outerjoin(Assignment, standing)
-        .outerjoin(Receipt, Receipt.id == Assignment.receipt_id)
-        .where(Transaction.id.in_(wanted), Transaction.client_id == receipt.client_id)
-    )
-    for transaction, account, user in session.execute(query):
+    for transaction, account, user in session.execute(TRANSACTIONS, {"transactions": list(wanted), "client": receipt.client_id}):
         found[transaction.id] = (transaction, account)
         if user is not None:
             users[transaction.id] = f"R-{user}"
@@ -298,13 +321,7 @@ def _marks(receipt: Receipt, transaction: Transaction) -> tuple[tuple[int, int],
 
 def documents_of(session: Session, receipt_id: str) -> tuple[list[Document], Preview | None]:
     """The receipt's documents, newest version first, within it the readable view first; and the picture of the first."""
-    query = (
-        select(Document, Preview)
-        .outerjoin(Preview, and_(Preview.client_id == Document.client_id, Preview.sha256 == Document.sha256))
-        .where(Document.receipt_id == receipt_id)
-        .order_by(Document.version.desc(), Document.is_preferred_view.desc())
-    )
-    found = session.execute(query).all()
+    found = session.execute(DOCUMENTS, {"receipt": receipt_id}).all()
     return [document for document, _ in found], found[0][1] if found else None
 
 
@@ -325,15 +342,7 @@ def done(session: Session, actor: Actor, *, limit: int = 30, since: datetime | N
         return []
     receipts: dict[str, tuple[Receipt, Client]] = {}
     assigned: dict[str, list[Transaction]] = {}
-    query = (
-        select(Receipt, Client, Assignment.decision_id, Transaction)
-        .join(Client, Client.id == Receipt.client_id)
-        .outerjoin(Assignment, and_(Assignment.receipt_id == Receipt.id, Assignment.withdrawn_at.is_(None)))
-        .outerjoin(Transaction, Transaction.id == Assignment.transaction_id)
-        .where(Receipt.id.in_(set(events.values())))
-        .order_by(Transaction.booked_on)
-    )
-    for receipt, client, decision_id, transaction in session.execute(query):
+    for receipt, client, decision_id, transaction in session.execute(DECIDED, {"receipts": list(set(events.values()))}):
         receipts[receipt.id] = (receipt, client)
         if transaction is not None:
             assigned.setdefault(f"assignment:{decision_id}", []).append(transaction)
@@ -358,11 +367,4 @@ def _receipt_of(event: AuditEvent) -> str:
 
 def _done_count(session: Session, client_ids: Sequence[str], *, since: datetime) -> int:
     """Receipts that people assigned or set aside since, and that still are."""
-    assigned = select(func.count(func.distinct(Assignment.receipt_id))).where(
-        Assignment.client_id.in_(client_ids), Assignment.is_automatic.is_(False), Assignment.withdrawn_at.is_(None),
-        Assignment.created_at >= since,
-    )  # fmt: skip
-    aside = select(func.count(Receipt.id)).where(
-        Receipt.client_id.in_(client_ids), Receipt.state == "set_aside", Receipt.updated_at >= since
-    )
-    return session.scalar(select(assigned.scalar_subquery() + aside.scalar_subquery())) or 0
+    return session.scalar(DONE_SINCE, {"clients": list(client_ids), "since": since}) or 0

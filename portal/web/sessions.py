@@ -17,7 +17,7 @@ from flask import Flask, Request, Response, g, session
 from flask.sessions import SecureCookieSession, SessionInterface, SessionMixin
 from flask_login import LoginManager, UserMixin, login_user
 from flask_wtf.csrf import generate_csrf
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal.crypto import digest
@@ -30,6 +30,9 @@ log = structlog.get_logger()
 COOKIE = "__Host-session"  #: the prefix makes browsers refuse it without Secure, with Domain, or from another path
 ID_BYTES = 32
 SEEN_EVERY = timedelta(minutes=1)
+WHOSE = (
+    select(UserSession, User).outerjoin(User, User.id == UserSession.user_id).where(UserSession.id_hash == bindparam("id_hash"))
+)
 WITHOUT_SESSION = ("/static/", "/healthz")  #: never read the database for these
 
 
@@ -88,12 +91,9 @@ class ServerSessions(SessionInterface):
         key = request.cookies.get(COOKIE, "")
         if not key or request.path.startswith(WITHOUT_SESSION):
             return ServerSession()
-        query = (
-            select(UserSession, User).outerjoin(User, User.id == UserSession.user_id).where(UserSession.id_hash == digest(key))
-        )
         try:
             with self._ports.database.read() as transaction:
-                found = transaction.execute(query).one_or_none()
+                found = transaction.execute(WHOSE, {"id_hash": digest(key)}).one_or_none()
         except SQLAlchemyError as error:
             log.error("session_unreadable", error=type(error).__name__)  # noqa: TRY400 -- the trace would only show the driver
             return None
