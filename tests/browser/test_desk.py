@@ -296,6 +296,10 @@ def test_on_a_phone_one_part_is_shown_and_assign_stays_in_reach(site: Site, wind
         page.locator("#undo button").tap()
         expect(title(page)).to_contain_text(receipts["open"].label)
         assert state_of(site, receipts["open"]) == "in_review"
+        page.goto("/review?reason=duplicate_suspected")  # with little to show, the line of undo stays at the bottom
+        line = page.locator(".bf-undo").bounding_box()
+        assert line["y"] + line["height"] == 844
+        assert line["height"] < 100
 
 
 def test_nothing_moves_for_those_who_asked_for_it(site: Site, windows: Windows) -> None:
