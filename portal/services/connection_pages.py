@@ -50,7 +50,7 @@ class ConnectionPage:
 
 def index(session: Session, actor: Actor, *, now: datetime, client_id: str = "") -> ConnectionsPage:
     """The cards of the named client, else of the actor's first one."""
-    clients = list(session.scalars(finding.visible_clients(actor).order_by(Client.name)))
+    clients = finding.clients(session, actor)
     client = finding.client(session, actor, client_id) if client_id else next(iter(clients), None)
     if client is None:
         return ConnectionsPage(clients, None, [], Scope((), ()), [])

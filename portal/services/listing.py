@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Select, and_, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, func, or_, select
+from sqlalchemy.orm import Session, defer
 
 from portal.domain import connection_state, receipt_state
 from portal.domain.connection_state import ConsentState
@@ -29,6 +29,46 @@ from portal.services.connecting import KINDS
 from portal.services.finding import Actor
 
 PAGE_SIZE = 25
+
+# The lists' questions, put together once: for SQLAlchemy that is more work than asking.
+CLIENTS: BindParameter[Any] = bindparam("clients", expanding=True)
+SUBJECTS: BindParameter[Any] = bindparam("subjects", expanding=True)
+RECEIPTS: BindParameter[Any] = bindparam("receipts", expanding=True)
+WITH_BANK = select(BankAccount.client_id).where(BankAccount.client_id.in_(CLIENTS)).distinct()
+MATCHED = (
+    select(Run.client_id, func.max(Run.finished_at))
+    .where(Run.client_id.in_(CLIENTS), Run.kind == "matching")
+    .group_by(Run.client_id)
+)
+FIRST_TRANSACTIONS = (
+    select(Assignment.receipt_id, Transaction)
+    .join(Transaction, Transaction.id == Assignment.transaction_id)
+    .where(Assignment.receipt_id.in_(RECEIPTS), Assignment.withdrawn_at.is_(None))
+    .order_by(Transaction.booked_on.desc())
+)
+CONNECTIONS = select(Connection).where(Connection.client_id.in_(CLIENTS))
+LATEST = (
+    select(
+        Run.subject_id, func.max(Run.created_at).label("made"),
+        func.max(Run.finished_at).filter(Run.state == "done").label("ended"),
+    )
+    .where(Run.subject_id.in_(SUBJECTS), Run.kind.in_(KINDS))
+    .group_by(Run.subject_id)
+    .subquery()
+)  # fmt: skip
+IS_NEWEST, IS_LAST = Run.created_at == LATEST.c.made, and_(Run.state == "done", Run.finished_at == LATEST.c.ended)
+NEWEST_RUNS = select(Run, IS_NEWEST, IS_LAST).join(LATEST, and_(Run.subject_id == LATEST.c.subject_id, or_(IS_NEWEST, IS_LAST)))
+SKIPPED = (
+    select(SkippedInvoice.connection_id, SkippedInvoice.reason, func.count())
+    .where(SkippedInvoice.connection_id.in_(SUBJECTS))
+    .group_by(SkippedInvoice.connection_id, SkippedInvoice.reason)
+)
+HELD = select(BankAccount).where(BankAccount.connection_id.in_(SUBJECTS)).order_by(BankAccount.name)
+IN_REVIEW = (
+    select(Receipt.client_id, func.count(), func.min(Receipt.in_review_since))
+    .where(Receipt.client_id.in_(CLIENTS), Receipt.state == "in_review")
+    .group_by(Receipt.client_id)
+)
 Row = TypeVar("Row")
 
 
@@ -69,11 +109,17 @@ class Filters:
 
 def receipts(session: Session, actor: Actor, filters: Filters) -> Page[ReceiptRow]:
     """The receipts an actor may see, newest first."""
-    query = _filtered(select(Receipt, Client).join(Client, Client.id == Receipt.client_id), actor, filters)
-    total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
+    wanted = _wanted(actor, filters)
+    total = session.scalar(select(func.count(Receipt.id)).where(*wanted)) or 0
     number = max(1, min(filters.page, -(-total // PAGE_SIZE)))  # beyond the end: the last page
-    page = query.order_by(Receipt.issued_on.desc().nulls_last(), Receipt.sequence.desc())
-    found = session.execute(page.limit(PAGE_SIZE).offset((number - 1) * PAGE_SIZE)).all()
+    query = (
+        select(Receipt, Client)
+        .options(defer(Receipt.linked_transactions), defer(Receipt.attachments))
+        .join(Client, Client.id == Receipt.client_id)
+        .where(*wanted)
+        .order_by(Receipt.issued_on.desc().nulls_last(), Receipt.sequence.desc())
+    )
+    found = session.execute(query.limit(PAGE_SIZE).offset((number - 1) * PAGE_SIZE)).all()
     client_ids = {client.id for _, client in found}
     context = _contexts(session, client_ids)
     transactions = first_transactions(session, [receipt.id for receipt, _ in found if receipt.state == "assigned"])
@@ -96,18 +142,21 @@ def counts(session: Session, actor: Actor, client_id: str = "") -> dict[str, int
     return {state: found.get(state, 0) for state in ("assigned", "in_review", "set_aside")} | {"imported": sum(found.values())}
 
 
-def _filtered(query: Select[Receipt, Client], actor: Actor, filters: Filters) -> Select[Receipt, Client]:
-    query = query.where(Receipt.client_id.in_(finding.visible_clients(actor).with_only_columns(Client.id)))
+def _wanted(actor: Actor, filters: Filters) -> list[ColumnElement[bool]]:
+    """What a receipt must be like to stand in the list."""
+    wanted: list[ColumnElement[bool]] = [Receipt.client_id.in_(finding.visible_clients(actor).with_only_columns(Client.id))]
     if filters.client_id:
-        query = query.where(Receipt.client_id == filters.client_id)
+        wanted.append(Receipt.client_id == filters.client_id)
     if filters.state:
-        query = query.where(Receipt.state == filters.state)
+        wanted.append(Receipt.state == filters.state)
     if filters.direction:
-        query = query.where(Receipt.direction == filters.direction)
-    for word in filters.words.split()[:5]:
-        columns = (Receipt.counterparty, Receipt.number)
-        query = query.where(or_(*(column.ilike(pattern, escape="\\") for column in columns for pattern in _patterns(word))))
-    return query
+        wanted.append(Receipt.direction == filters.direction)
+    return [*wanted, *(_contains(word) for word in filters.words.split()[:5])]
+
+
+def _contains(word: str) -> ColumnElement[bool]:
+    columns = (Receipt.counterparty, Receipt.number)
+    return or_(*(column.ilike(pattern, escape="\\") for column in columns for pattern in _patterns(word)))
 
 
 def _patterns(word: str) -> set[str]:
@@ -124,9 +173,9 @@ class _Context:
 
 def _contexts(session: Session, client_ids: set[str]) -> dict[str, _Context]:
     """Per client: whether transactions can arrive, and when a matching last looked."""
-    banks = set(session.scalars(select(BankAccount.client_id).where(BankAccount.client_id.in_(client_ids)).distinct()))
-    looked = select(Run.client_id, func.max(Run.finished_at)).where(Run.client_id.in_(client_ids), Run.kind == "matching")
-    matched = {client_id: at for client_id, at in session.execute(looked.group_by(Run.client_id))}
+    asked = {"clients": list(client_ids)}
+    banks = set(session.scalars(WITH_BANK, asked))
+    matched = {client_id: at for client_id, at in session.execute(MATCHED, asked)}
     return {client_id: _Context(client_id in banks, matched.get(client_id)) for client_id in client_ids}
 
 
@@ -145,13 +194,8 @@ def show_one(session: Session, receipt: Receipt) -> receipt_state.Shown:
 
 def first_transactions(session: Session, receipt_ids: Sequence[str]) -> dict[str, Transaction]:
     """The transaction (of several: the earliest booked) each receipt is assigned to."""
-    query = (
-        select(Assignment.receipt_id, Transaction)
-        .join(Transaction, Transaction.id == Assignment.transaction_id)
-        .where(Assignment.receipt_id.in_(receipt_ids), Assignment.withdrawn_at.is_(None))
-        .order_by(Transaction.booked_on.desc())
-    )
-    return {receipt_id: transaction for receipt_id, transaction in session.execute(query)}
+    found = session.execute(FIRST_TRANSACTIONS, {"receipts": list(receipt_ids)})
+    return {receipt_id: transaction for receipt_id, transaction in found}
 
 
 # --- connections -------------------------------------------------------------------------------------------------
@@ -182,7 +226,7 @@ def connection_cards(
 ) -> list[ConnectionCard]:
     """Two cards a client, in the order of the clients: documents, bank. Without contents: no skips and no accounts."""
     ids = [client.id for client in clients]
-    connections = {(c.client_id, c.kind): c for c in session.scalars(select(Connection).where(Connection.client_id.in_(ids)))}
+    connections = {(c.client_id, c.kind): c for c in session.scalars(CONNECTIONS, {"clients": ids})}
     subjects = [connection.id for connection in connections.values()]
     newest, counted = _newest_runs(session, subjects)
     skipped, accounts = _contents(session, subjects) if has_contents else ({}, {})
@@ -204,33 +248,18 @@ def connection_cards(
 def _contents(session: Session, connection_ids: Sequence[str]) -> tuple[dict[str, dict[str, int]], dict[str, list[BankAccount]]]:
     """Per connection what was skipped and why, and its accounts."""
     skipped: dict[str, dict[str, int]] = defaultdict(dict)
-    query = (
-        select(SkippedInvoice.connection_id, SkippedInvoice.reason, func.count())
-        .where(SkippedInvoice.connection_id.in_(connection_ids))
-        .group_by(SkippedInvoice.connection_id, SkippedInvoice.reason)
-    )
-    for connection_id, reason, count in session.execute(query):
+    for connection_id, reason, count in session.execute(SKIPPED, {"subjects": list(connection_ids)}):
         skipped[connection_id][reason] = count
     accounts: dict[str, list[BankAccount]] = defaultdict(list)
-    held = select(BankAccount).where(BankAccount.connection_id.in_(connection_ids)).order_by(BankAccount.name)
-    for account in session.scalars(held):
+    for account in session.scalars(HELD, {"subjects": list(connection_ids)}):
         accounts[account.connection_id].append(account)
     return skipped, accounts
 
 
 def _newest_runs(session: Session, subjects: Sequence[str]) -> tuple[dict[str, Run], dict[str, Run]]:
     """Per connection the newest run, and the newest that came to its end."""
-    is_done = Run.state == "done"
-    latest = (
-        select(Run.subject_id, func.max(Run.created_at).label("made"), func.max(Run.finished_at).filter(is_done).label("ended"))
-        .where(Run.subject_id.in_(subjects), Run.kind.in_(KINDS))
-        .group_by(Run.subject_id)
-        .subquery()
-    )
-    is_newest, is_last = Run.created_at == latest.c.made, and_(is_done, Run.finished_at == latest.c.ended)
-    query = select(Run, is_newest, is_last).join(latest, and_(Run.subject_id == latest.c.subject_id, or_(is_newest, is_last)))
     newest, counted = {}, {}
-    for run, is_new, has_ended_last in session.execute(query):
+    for run, is_new, has_ended_last in session.execute(NEWEST_RUNS, {"subjects": list(subjects)}):
         if is_new:
             newest[run.subject_id] = run
         if has_ended_last:
@@ -312,16 +341,12 @@ class ClientRow:
 
 def overview(session: Session, actor: Actor, *, now: datetime) -> list[ClientRow]:
     """All clients of the actor × the health of their connections; those that need somebody first."""
-    clients = list(session.scalars(finding.visible_clients(actor).order_by(Client.name)))
+    clients = finding.clients(session, actor)
     cards: dict[str, dict[str, ConnectionCard]] = defaultdict(dict)
     for card in connection_cards(session, clients, now=now, has_contents=False):
         cards[card.client.id][card.kind] = card
-    query = (
-        select(Receipt.client_id, func.count(), func.min(Receipt.in_review_since))
-        .where(Receipt.client_id.in_([client.id for client in clients]), Receipt.state == "in_review")
-        .group_by(Receipt.client_id)
-    )
-    open_counts = {client_id: (count, oldest) for client_id, count, oldest in session.execute(query)}
+    asked = {"clients": [client.id for client in clients]}
+    open_counts = {client_id: (count, oldest) for client_id, count, oldest in session.execute(IN_REVIEW, asked)}
     scopes = engaging.scopes(session, [client.id for client in clients])
     rows = [ClientRow(client, cards[client.id], *open_counts.get(client.id, (0, None)), scopes[client.id]) for client in clients]
     urgency = {"error": 0, "warn": 1, "wait": 2, "off": 3, "ok": 4}

@@ -43,7 +43,7 @@ class ReceiptPage:
 
 def index(session: Session, actor: Actor, filters: Filters, *, now: datetime) -> ReceiptsPage:
     """The receipts list."""
-    clients = list(session.scalars(finding.visible_clients(actor).order_by(Client.name)))
+    clients = finding.clients(session, actor)
     shown = [client for client in clients if filters.client_id in {"", client.id}]
     cards = listing.connection_cards(session, shown, now=now, has_contents=False) if len(shown) == 1 else []
     counts = listing.counts(session, actor, filters.client_id)

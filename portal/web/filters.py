@@ -14,11 +14,11 @@ from babel import Locale
 from babel.dates import format_date, format_time
 from babel.numbers import format_currency, format_decimal, format_percent
 from flask import Flask, current_app
-from flask_babel import gettext as _
 from werkzeug.local import LocalProxy
 
 from portal.clock import BERLIN, aware, berlin_day
 from portal.settings import Settings
+from portal.web.texts import gettext as _
 from portal.web.texts import language, ngettext
 
 MINUS = "\N{MINUS SIGN}"
