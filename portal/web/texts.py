@@ -6,6 +6,7 @@ instead of being looked up, wrapped and formatted anew at each place.
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 
@@ -13,18 +14,33 @@ from flask import Flask
 from flask_babel import get_locale, get_translations
 from markupsafe import Markup
 
+_spoken: ContextVar[str] = ContextVar("spoken", default="")  #: the language of the request that is being answered
 _known: dict[str, dict[str, Markup]] = {}  #: language → text of the source → text to show; no longer than the catalogues
 
 
 def register(app: Flask) -> None:
     """Take the place of the functions that Flask-Babel gave the templates."""
     app.jinja_env.globals.update(_=gettext, gettext=gettext, ngettext=ngettext)
+    app.before_request(_listen)
+    app.teardown_request(_forget)
 
 
 def language() -> str:
     """The language of the page: de or en."""
+    return _spoken.get() or _chosen()
+
+
+def _chosen() -> str:
     locale = get_locale()
     return locale.language if locale else "de"
+
+
+def _listen() -> None:
+    _spoken.set(_chosen())
+
+
+def _forget(_error: BaseException | None) -> None:
+    _spoken.set("")
 
 
 def gettext(text: str, /, **values: Any) -> Markup:
