@@ -34,6 +34,11 @@ def visible_clients(actor: Actor) -> Select[Client]:
     return _visible(actor.role, actor.user_id)
 
 
+def seen_ids(role: Role) -> Select[str]:
+    """The ids of visible clients, for a statement that is put together once; its parameter is `actor`."""
+    return _visible(role, ACTOR).with_only_columns(Client.id)
+
+
 def clients(session: Session, actor: Actor) -> list[Client]:
     """The clients that the actor may see, by name."""
     return list(session.scalars(_by_name(actor.role), {"actor": actor.user_id}))
@@ -95,8 +100,7 @@ def _client(role: Role) -> Select[Client]:
 
 @cache
 def _row(model: type[_OfClient], role: Role) -> Select[_OfClient]:
-    seen = _visible(role, ACTOR).with_only_columns(Client.id)
-    return select(model).where(model.id == bindparam("row"), model.client_id.in_(seen))
+    return select(model).where(model.id == bindparam("row"), model.client_id.in_(seen_ids(role)))
 
 
 def _checked(row_id: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -22,6 +22,7 @@ from portal.models import (
     Document,
     Preview,
     Receipt,
+    Role,
     Transaction,
 )
 from portal.services import finding, highlighting, naming
@@ -30,6 +31,7 @@ from portal.services.finding import Actor
 from portal.services.highlighting import Highlight
 
 QUEUE_SIZE = 25  #: rows that are shown at once; the window moves along with the receipt that one looks at
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 UNDO_LIFE = timedelta(days=14)  #: how far back "recently done" reaches
 
 
@@ -327,17 +329,9 @@ def documents_of(session: Session, receipt_id: str) -> tuple[list[Document], Pre
 
 def done(session: Session, actor: Actor, *, limit: int = 30, since: datetime | None = None, is_own: bool = False) -> list[Done]:
     """Decisions of people, newest first; `is_own`: only the actor's. Undone ones stay listed, they happened."""
-    wanted = (
-        select(AuditEvent)
-        .where(
-            AuditEvent.client_id.in_(finding.visible_clients(actor).with_only_columns(Client.id)),
-            AuditEvent.tag.in_((Tag.ASSIGNMENT_MADE.text, Tag.RECEIPT_SET_ASIDE.text)),
-            AuditEvent.actor == actor.user_id if is_own else AuditEvent.actor.not_like("system:%"),
-        )
-        .order_by(AuditEvent.at.desc(), AuditEvent.sequence.desc())
-        .limit(limit)
-    )  # fmt: skip
-    events = {event: _receipt_of(event) for event in session.scalars(wanted.where(AuditEvent.at >= since) if since else wanted)}
+    query = _decisions(actor.role, is_own=is_own).limit(limit)
+    asked = {"actor": actor.user_id, "person": actor.user_id, "since": since or LONG_AGO}
+    events = {event: _receipt_of(event) for event in session.scalars(query, asked)}
     if not events:
         return []
     receipts: dict[str, tuple[Receipt, Client]] = {}
@@ -355,6 +349,20 @@ def done(session: Session, actor: Actor, *, limit: int = 30, since: datetime | N
         transactions = assigned.get(event.subject, [])
         rows.append(Done(event, receipt, client, transactions, is_set_aside or bool(transactions), people[event.actor]))
     return rows
+
+
+@cache
+def _decisions(role: Role, *, is_own: bool) -> Select[AuditEvent]:
+    return (
+        select(AuditEvent)
+        .where(
+            AuditEvent.client_id.in_(finding.seen_ids(role)),
+            AuditEvent.tag.in_((Tag.ASSIGNMENT_MADE.text, Tag.RECEIPT_SET_ASIDE.text)),
+            AuditEvent.actor == bindparam("person") if is_own else AuditEvent.actor.not_like("system:%"),
+            AuditEvent.at >= bindparam("since"),
+        )
+        .order_by(AuditEvent.at.desc(), AuditEvent.sequence.desc())
+    )
 
 
 def _last_done(session: Session, actor: Actor, *, since: datetime) -> Done | None:
