@@ -9,6 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from portal import create_app
@@ -41,6 +43,20 @@ def ready(ports: Ports) -> tuple[int, dict[str, str]]:
     assert sorted(told) == ["parts", "status"]
     assert told["status"] == ("ok" if answer.status_code == 200 else "failed")
     return answer.status_code, told["parts"]
+
+
+@pytest.fixture
+def app(well: Ports) -> Flask:
+    """What pytest-flask's `client` speaks to; one request each, because its fixtures keep one `g` for a whole test."""
+    return create_app(ports=well)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_who_watches_needs_no_account_and_leaves_no_session(client: FlaskClient, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 200
+    assert "Set-Cookie" not in answer.headers
+    assert answer.headers["Cache-Control"] == "no-store"
 
 
 def test_ready(well: Ports) -> None:
