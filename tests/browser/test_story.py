@@ -27,8 +27,10 @@ from tests.browser.sites import Site, opened, simulator
 from tests.browser.windows import Windows, keep_picture
 from tests.factories import PASSWORD
 
-pytestmark = pytest.mark.browser
-GERMAN, ENGLISH = ("sqlite", "de"), ("postgresql", "en")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.parametrize(("database", "language"), [("sqlite", "de"), ("postgresql", "en")], indirect=["database"]),
+]
 
 KINDS = {"documents", "bank", "matching"}  #: pictures take their time and have tests of their own
 LABELS = {
@@ -173,7 +175,6 @@ def count(stage: Stage, *conditions: object) -> int:
 # --- the way -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("database", "language"), [GERMAN, ENGLISH], indirect=["database"])
 def test_from_connect_to_an_assigned_receipt(stage: Stage, client: Words, windows: Windows, language: str) -> None:
     connect_documents(stage, client)
     connect_bank(stage, client)
@@ -290,7 +291,6 @@ def wait_until_nothing_is_due(stage: Stage) -> None:
 # --- the ways that end badly ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("database", "language"), [GERMAN], indirect=["database"])
 def test_whoever_says_no_is_told_what_that_means(stage: Stage, client: Words) -> None:
     page, card = client.page, to_connections(client)
     client.link("Connect", card).click()
