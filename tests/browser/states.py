@@ -133,10 +133,10 @@ def pages(site: Site) -> Iterator[State]:
 def faces(site: Site, known: People) -> Iterator[State]:
     """What pages look like in states that are not the usual one."""
     ours = site.world.ours
-    for name in ("no_transaction", "changed", "assigned", "set_aside", "fetching"):
-        yield State("client", f"/receipts/{ours.receipts[name].id}")
-    for name in ("changed", "assigned", "set_aside", "failed", "income", "unreadable_amount"):
-        yield State("staff", f"/review?item={ours.receipts[name].id}")
+    for name, receipt in ours.receipts.items():
+        if name != "open":
+            yield State("client", f"/receipts/{receipt.id}")
+            yield State("staff", f"/review?item={receipt.id}")
     yield State("staff", "/review?reason=duplicate_suspected")
     yield State("staff", f"/profile/connections?client={ours.client.id}")
     yield State("client", "/receipts?q=nothing-has-this-name")
@@ -150,7 +150,7 @@ def faces(site: Site, known: People) -> Iterator[State]:
         yield State("admin", f"/profile/connections?client={company.id}")
         yield State(who, f"/connections/{documents.id}")
         yield State(who, f"/connections/{bank.id}")
-    for path in ("/review", "/clients", *OWN_PAGES):
+    for path in ("/review", "/review/done", "/clients", *OWN_PAGES):
         yield State("newcomer", path)
     yield from _opened(site)
     yield from _refused(site)
