@@ -6,6 +6,7 @@ Fixtures: `database` → `ports` → `world` (a firm with two clients of identic
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import secrets
 import shutil
@@ -35,6 +36,14 @@ if TYPE_CHECKING:
     from tests.factories import World
 
 SIMULATOR_URL = "http://127.0.0.1:5051"  #: nothing listens there: the simulator answers in this process
+
+
+def pytest_collection_finish() -> None:
+    """Modules and collected tests live to the end: the collector need not look at them again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
 
 # --- the network ---------------------------------------------------------------------------------------------------
 
@@ -102,33 +111,44 @@ def _address_of(url: str, name: str) -> str:
     return make_url(url).set(drivername="postgresql+psycopg", database=name).render_as_string(hide_password=False)
 
 
+@pytest.fixture(scope="session")
+def sqlite_engine(sqlite_template: Path) -> Database:
+    """Over a file that every test finds fresh. One engine for all: it keeps the statements that it compiled."""
+    return Database(f"sqlite:///{sqlite_template.with_name('belegfluss.db')}")
+
+
+@pytest.fixture(scope="session")
+def postgres_engine(postgres_url: str, postgres_template: str) -> Iterator[Database]:
+    """Over a database that every test finds fresh. One engine for all, as above."""
+    name = f"test_{secrets.token_hex(6)}"
+    yield Database(_address_of(postgres_url, name))
+    _administer(postgres_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
     """A fresh database with the newest schema; every test that asks for it runs on both kinds."""
     make = _sqlite if request.param == "sqlite" else _postgres
-    with make(request, tmp_path) as made:
-        yield made
-        made.engine.dispose()
+    made = make(request)
+    yield made
+    made.engine.dispose()
 
 
-@contextmanager
-def _sqlite(request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
-    path = folder / "belegfluss.db"
+def _sqlite(request: pytest.FixtureRequest) -> Database:
+    database: Database = request.getfixturevalue("sqlite_engine")
+    path = Path(str(database.engine.url.database))
+    for old in path.parent.glob(f"{path.name}*"):
+        old.unlink()  # whoever still holds it open writes into a file without a name
     shutil.copy(request.getfixturevalue("sqlite_template"), path)
-    yield Database(f"sqlite:///{path}")
+    return database
 
 
-@contextmanager
-def _postgres(request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
-    del folder
-    template = request.getfixturevalue("postgres_template")
-    url = request.getfixturevalue("postgres_url")
-    name = f"test_{secrets.token_hex(6)}"
-    _administer(url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    try:
-        yield Database(_address_of(url, name))
-    finally:
-        _administer(url, f'DROP DATABASE "{name}" WITH (FORCE)')
+def _postgres(request: pytest.FixtureRequest) -> Database:
+    database: Database = request.getfixturevalue("postgres_engine")
+    url, template = request.getfixturevalue("postgres_url"), request.getfixturevalue("postgres_template")
+    _administer(url, f'DROP DATABASE IF EXISTS "{database.engine.url.database}" WITH (FORCE)')
+    _administer(url, f'CREATE DATABASE "{database.engine.url.database}" TEMPLATE "{template}"')
+    return database
 
 
 @pytest.fixture

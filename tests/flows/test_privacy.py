@@ -12,6 +12,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -183,7 +184,9 @@ class Life:
             for table in Base.metadata.sorted_tables:
                 for row in session.execute(text(f'SELECT * FROM "{table.name}"')):
                     yield f"table {table.name}", repr(tuple(row))
-        for path in self.story.ports.settings.data_dir.glob("belegfluss.db*"):  # of SQLite: freed pages and the log too
+        rows = self.story.ports.database
+        path = Path(str(rows.engine.url.database))
+        for path in path.parent.glob(f"{path.name}*") if rows.is_sqlite else ():  # freed pages and the log too
             yield path.name, path.read_bytes().decode("utf-8", "replace")
 
     def jobs(self) -> Iterator[tuple[str, str]]:
