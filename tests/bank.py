@@ -82,11 +82,15 @@ class Bank:
         assert self._http.delete("/_control/faults").is_success
 
     def quieten(self, keep: int = 20) -> None:
-        """Hide all but the newest rows of the first company's lists: a short story for tests that begin where it ends."""
+        """Hide all but the newest rows of the first company's lists: few tests need the whole story, and each pays for it."""
         known = self.app.extensions["simulator"].organizations[0]
         for name in ("supplier_invoices", "client_invoices", "credit_notes", "transactions"):
             rows = sorted(known.tables[name].values(), key=lambda row: (row["created_at"], row["id"]))
             known.hidden.update(row["id"] for row in rows[:-keep])
+
+    def tell_all(self) -> None:
+        """Show what `quieten` hid."""
+        self.app.extensions["simulator"].organizations[0].hidden.clear()
 
     def put_invoice(self, organization: str | None = None, file: dict[str, Any] | None = None, **values: Any) -> dict[str, Any]:
         """Add a supplier invoice or (with a known `id`) change it; the whole row comes back."""

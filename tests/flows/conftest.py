@@ -30,6 +30,7 @@ def settings(settings: Settings) -> Settings:
 @pytest.fixture
 def story(ports: Ports, bank: Bank, clock: FixedClock, acts: None) -> Story:
     """A client who has not connected anything yet."""
+    bank.quieten()
     return Story.begin(ports, bank, clock)
 
 
@@ -40,6 +41,7 @@ def wired(settings: Settings, database: Database, clock: FixedClock, acts: None)
         files = bank.url.replace("127.0.0.1", "localhost")
         reached = replace(settings, qonto_api_url=bank.url, qonto_oauth_url=bank.url, qonto_file_origins=(files,))
         ports = factories.make_ports(reached, database, clock, bank)
+        bank.quieten()
         yield Story.begin(ports, bank, clock)
         ports.qonto.close()
 

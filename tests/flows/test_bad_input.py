@@ -35,7 +35,6 @@ HALF_AN_HOUR = 30
 @pytest.fixture
 def connected(story: Story) -> Story:
     """Both connections stand, and everything that a short story tells is here."""
-    story.bank.quieten()
     for kind in ("documents", "bank"):
         story.connect(kind)
     _work(story)
@@ -270,7 +269,6 @@ def test_an_answer_that_is_none_makes_the_run_wait_with_a_date(
 def test_a_line_that_breaks_makes_the_run_wait_with_a_date(wired: Story, compiled: BytecodeCache, what: str) -> None:
     """The same, where only a real socket can show it: in the middle of the first import."""
     fault, arguments, reason = ON_A_SOCKET[what]
-    wired.bank.quieten()
     wired.connect("documents")
     wired.bank.fault(fault, match={"path": "/v2/client_invoices"}, **arguments)
     reader = Reader(wired.ports, compiled)
@@ -340,7 +338,6 @@ def _waits_and_heals(
 
 def test_a_bank_that_nobody_reaches_makes_the_run_wait(story: Story, settings: Settings, reader: Reader) -> None:
     """A closed port on this machine: what a real connection that is refused looks like (F20)."""
-    story.bank.quieten()
     story.connect("documents")
     _work(story)
     keeper = TokenKeeper(story.ports.database, story.ports.keyring, story.ports.oauth, story.clock, settings)
@@ -482,7 +479,6 @@ def test_a_token_endpoint_that_is_away_is_no_end_of_the_consent(
 
 def test_an_answer_with_the_new_token_that_is_lost_is_asked_for_again(wired: Story) -> None:
     """F05, on a real socket: the bank has turned the token over, and the line is cut before a byte of it."""
-    wired.bank.quieten()
     wired.connect("documents")
     wired.work("documents")
     wired.bank.move(hours=2)
@@ -564,7 +560,6 @@ def test_a_bank_that_always_fails_is_not_asked_over_and_over(connected: Story, r
 
 def test_one_broken_file_among_many_is_set_aside_and_the_others_go_on(story: Story) -> None:
     """C16: poison is no reason to stop; after three tries it no longer holds the run up."""
-    story.bank.quieten()
     rows = [_invoice(story, invoice_number=f"VIEL-{number}") for number in range(120)]
     poison = rows[60]
     story.bank.fault("short_file", match={"path": f"/files/{poison['attachment_id']}/*"}, size=0)

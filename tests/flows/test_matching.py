@@ -34,7 +34,6 @@ PAIRS = 8
 @pytest.fixture
 def lived(story: Story) -> Story:
     """Both connections stand, everything of a short story is imported and matched, and nothing is left to do."""
-    story.bank.quieten()
     for kind in ("documents", "bank"):
         story.connect(kind)
     story.work("documents", "bank", "matching")

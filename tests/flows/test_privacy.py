@@ -115,6 +115,7 @@ class Life:
     def live(self) -> None:
         """Whatever leaves traces: connecting, syncing, failing, renewing, reconnecting, breaking."""
         story = self.story
+        story.bank.tell_all()
         for kind in ("documents", "bank"):
             query = story.bank.decide(story.address(kind))
             self.secrets += [query["code"], query["state"]]

@@ -74,6 +74,7 @@ def _to_the_hour(story: Story, hour: int) -> None:
 
 
 def test_the_whole_story(story: Story, staff: User, reader: Reader) -> None:
+    story.bank.tell_all()
     imported = _the_client_connects_and_invoices_arrive(story, reader)
     _the_bank_brings_transactions_and_the_certain_pairs(story, reader, imported)
     _a_person_assigns_undoes_and_assigns_again(story, reader, staff)

@@ -28,7 +28,6 @@ PRESSES = 20
 @pytest.fixture
 def lived(story: Story) -> Story:
     """Both connections stand, and everything of a short story is imported and matched."""
-    story.bank.quieten()
     for kind in ("documents", "bank"):
         story.connect(kind)
     story.work("documents", "bank", "matching")
@@ -151,7 +150,6 @@ def _sleeping(story: Story, run: Run, name: str) -> Iterator[Callable[[], object
 )
 def test_an_orphan_that_wakes_up_writes_nothing(story: Story, kind: str, call: str) -> None:
     """C03: it slept for minutes; another worker took its run over and finished it."""
-    story.bank.quieten()
     for name in ("documents", "bank"):
         story.connect(name)
     run = story.newest(kind)
@@ -207,7 +205,6 @@ def test_the_database_itself_refuses_doubles(lived: Story) -> None:
 
 def test_eight_workers_with_the_same_run_import_it_once(story: Story) -> None:
     """C10, C03: the queue may hand a run out as often as it likes."""
-    story.bank.quieten()
     story.connect("documents")
     run = story.newest("documents")
     outcomes = _at_once(*(lambda: execute_run(story.ports, run.id) for _ in range(8)))

@@ -18,4 +18,5 @@ def _acting(acts: None) -> None:
 @pytest.fixture
 def story(ports: Ports, bank: Bank, clock: FixedClock, acts: None) -> Story:
     """A client who has not connected anything yet."""
+    bank.quieten()
     return Story.begin(ports, bank, clock)

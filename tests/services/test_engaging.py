@@ -61,6 +61,7 @@ def test_what_was_said_already_is_a_conflict(story: Story) -> None:
 
 
 def test_an_earlier_year_is_fetched_at_once_and_a_completed_one_removes_nothing(story: Story) -> None:
+    story.bank.tell_all()
     this, now = story.clock.today().year, story.clock.now()
     _complete(story, this - 1, *ALL)
     story.connect("documents")

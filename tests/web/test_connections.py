@@ -29,6 +29,7 @@ CALLBACK = "/connections/qonto/callback"
 @pytest.fixture
 def story(ports: Ports, bank: Bank, clock: FixedClock, acts: None) -> Story:
     """A client who has connected nothing yet."""
+    bank.quieten()
     return Story.begin(ports, bank, clock, number="20001")
 
 
