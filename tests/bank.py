@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
+from flask import Flask
 
 from portal.browsing import Person
 from portal.clock import Clock, FixedClock
@@ -28,9 +30,13 @@ class Bank:
 
     def __init__(self, url: str, clock: FixedClock) -> None:
         self.url, self._clock = url, clock
-        self.app = create_simulator(client_redirects=["http://127.0.0.1:5050/connections/qonto/callback"])
-        self.transport = httpx2.WSGITransport(app=self.app)
+        self.transport = httpx2.WSGITransport(app=lambda environ, start: self.app(environ, start))
         self._http = httpx2.Client(transport=self.transport, base_url=url)
+
+    @cached_property
+    def app(self) -> Flask:
+        """Built when somebody first asks the bank: most pages never do."""
+        return create_simulator(client_redirects=["http://127.0.0.1:5050/connections/qonto/callback"])
 
     def gateway(self, settings: Settings, database: Database, clock: Clock, keyring: KeyRing) -> tuple[OAuth, Qonto]:
         """The product's own doors to the bank, opened onto this application."""

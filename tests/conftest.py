@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from argon2 import PasswordHasher
 from jinja2 import BytecodeCache, FileSystemBytecodeCache
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
@@ -26,6 +27,7 @@ from sqlalchemy.engine import make_url
 from portal import migrating
 from portal.clock import FixedClock
 from portal.db import Database
+from portal.services import hashing
 from portal.services.auditing import Origin, acting
 from portal.settings import Settings, Timing
 from tests import servers
@@ -68,6 +70,17 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+# --- passwords -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True, scope="session")
+def real_hasher() -> Iterator[PasswordHasher]:
+    """What the product hashes passwords with. In tests the same code does so at hardly any cost."""
+    real, hashing.HASHER = hashing.HASHER, PasswordHasher(memory_cost=64, time_cost=1, parallelism=1)
+    yield real
+    hashing.HASHER = real
 
 
 # --- databases -----------------------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from argon2 import PasswordHasher
 from PIL import Image
 from sqlalchemy.orm import Session
 
@@ -35,7 +34,7 @@ from portal.models import (
     Transaction,
     User,
 )
-from portal.services import assigning, engaging
+from portal.services import assigning, engaging, hashing
 from portal.settings import Settings
 from portal.storage import Storage
 
@@ -104,7 +103,7 @@ def make_world(database: Database, settings: Settings, *, now: datetime) -> Worl
 
 @cache
 def _password_hash() -> str:
-    return PasswordHasher().hash(PASSWORD)
+    return hashing.hashed(PASSWORD)
 
 
 def user(session: Session, email: str, name: str, role: Role, *, now: datetime, language: str = "en") -> User:

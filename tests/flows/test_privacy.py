@@ -186,8 +186,8 @@ class Life:
                 for row in session.execute(text(f'SELECT * FROM "{table.name}"')):
                     yield f"table {table.name}", repr(tuple(row))
         rows = self.story.ports.database
-        path = Path(str(rows.engine.url.database))
-        for path in path.parent.glob(f"{path.name}*") if rows.is_sqlite else ():  # freed pages and the log too
+        file = Path(str(rows.engine.url.database))
+        for path in file.parent.glob(f"{file.name}*") if rows.is_sqlite else ():  # freed pages and the log too
             yield path.name, path.read_bytes().decode("utf-8", "replace")
 
     def jobs(self) -> Iterator[tuple[str, str]]:
