@@ -44,6 +44,11 @@ class Media(Enum):
         """Whether pictures of its pages can be made."""
         return self not in {Media.E_INVOICE, Media.UNKNOWN}
 
+    @property
+    def is_readable(self) -> bool:
+        """Whether people can see what is in it without opening the file itself: as pictures or as an e-invoice's facts."""
+        return self is not Media.UNKNOWN
+
     @classmethod
     def of_type(cls, media_type: str) -> Media:
         """The kind that was stored as this media type."""

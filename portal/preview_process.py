@@ -5,12 +5,14 @@ network, root) before it reads the first byte of the document. PDFium is native 
 and nothing else.
 
 In: one frame of JSON `{"kind", "width", "pages", "path"}`, one frame of content. Out: one frame of JSON, either
-`{"impossible": reason}` or `{"page_count", "width", "height", "words", "pages": n}`, followed by n frames of WebP.
+`{"impossible": reason}` or `{"page_count", "width", "height", "words", "pages": n}`, followed by n frames of WebP and one frame
+with the XML of the e-invoice that a PDF carries, empty where it carries none.
 A frame is eight bytes of length, big-endian, and that many bytes.
 """
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import ctypes
 import io
@@ -31,6 +33,9 @@ IMAGE_PIXELS = 50_000_000  #: of an image that is decoded
 LONGEST_SIDE = 16_000  #: WebP ends at 16,383
 MOST_WORDS = 3_000
 MOST_CHARACTERS = 40_000
+MOST_ATTACHMENTS = 50
+E_INVOICES = {"factur-x.xml", "zugferd-invoice.xml", "xrechnung.xml"}  #: what ZUGFeRD 1 to 2.3 and Factur-X call it
+E_INVOICE_BYTES = 10 * 1024 * 1024
 NOBODY = 65534
 EXIT_TOO_BIG = 3
 WEBP = {"format": "WEBP", "quality": 80, "method": 2}
@@ -97,15 +102,15 @@ def main() -> int:
     give_up_rights()
     content = read_frame(sys.stdin.buffer)
     try:
-        head, pictures = draw(content, order["width"], order["pages"])
+        head, pictures, e_invoice = draw(content, order["width"], order["pages"])
     except Impossible as reason:
-        head, pictures = {"impossible": str(reason)}, []
+        head, pictures, e_invoice = {"impossible": str(reason)}, [], b""
     except MemoryError:
-        head, pictures = {"impossible": "too_big"}, []
+        head, pictures, e_invoice = {"impossible": "too_big"}, [], b""
     try:
         write_frame(sink, json.dumps({**head, "pages": len(pictures)}).encode())
-        for picture in pictures:
-            write_frame(sink, picture)
+        for frame in (*pictures, e_invoice):
+            write_frame(sink, frame)
         sink.flush()
     except OSError:  # more than the file may hold
         os._exit(EXIT_TOO_BIG)
@@ -127,7 +132,9 @@ def _pdf_painter() -> Any:
     import pypdfium2.raw  # noqa: PLC0415
     from PIL import Image, WebPImagePlugin  # noqa: F401, PLC0415 -- before the right to read their files is given up
 
-    def draw(content: bytes, width: int, most_pages: int) -> tuple[dict[str, Any], list[bytes]]:
+    codecs.lookup("utf-16-le")  # the same for what pypdfium2 reads names of attachments with
+
+    def draw(content: bytes, width: int, most_pages: int) -> tuple[dict[str, Any], list[bytes], bytes]:
         try:
             document = pypdfium2.PdfDocument(content)
             page_count = len(document)
@@ -144,11 +151,22 @@ def _pdf_painter() -> Any:
                 if number == 0:
                     size, words = picture.size, _words(pypdfium2.raw, page)
                 pictures.append(_webp(picture))
+            e_invoice = _e_invoice(document, pypdfium2.PdfiumError)
         except pypdfium2.PdfiumError as error:
             raise Impossible("encrypted" if getattr(error, "err_code", None) == PDF_PASSWORD_NEEDED else "broken") from error
-        return {"page_count": page_count, "width": size[0], "height": size[1], "words": words}, pictures
+        return {"page_count": page_count, "width": size[0], "height": size[1], "words": words}, pictures, e_invoice
 
     return draw
+
+
+def _e_invoice(document: Any, error: type[Exception]) -> bytes:
+    """The XML that makes a PDF an e-invoice."""
+    for number in range(min(document.count_attachments(), MOST_ATTACHMENTS)):
+        with contextlib.suppress(error):
+            attachment = document.get_attachment(number)
+            if attachment.get_name().lower() in E_INVOICES:
+                return bytes(attachment.get_data())[:E_INVOICE_BYTES]
+    return b""
 
 
 def _words(raw: Any, page: Any) -> list[tuple[str, float, float, float, float]]:
@@ -209,7 +227,7 @@ def _image_painter(kind: str) -> Any:
 
     Image.MAX_IMAGE_PIXELS = IMAGE_PIXELS
 
-    def draw(content: bytes, width: int, most_pages: int) -> tuple[dict[str, Any], list[bytes]]:
+    def draw(content: bytes, width: int, most_pages: int) -> tuple[dict[str, Any], list[bytes], bytes]:
         pictures: list[bytes] = []
         size = (0, 0)
         try:
@@ -230,7 +248,13 @@ def _image_painter(kind: str) -> Any:
             raise Impossible("too_big") from error
         except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:  # all of them happen with torn files
             raise Impossible("broken") from error
-        return {"page_count": page_count if kind == "TIFF" else 1, "width": size[0], "height": size[1], "words": []}, pictures
+        head: dict[str, Any] = {
+            "page_count": page_count if kind == "TIFF" else 1,
+            "width": size[0],
+            "height": size[1],
+            "words": [],
+        }
+        return head, pictures, b""
 
     return draw
 

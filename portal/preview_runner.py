@@ -49,13 +49,14 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """Pictures of the first pages (WebP); how many pages there are; pixels and words of the first one."""
+    """Pictures of the first pages (WebP); how many pages there are; pixels and words of the first one; the e-invoice's XML."""
 
     pages: list[bytes]
     page_count: int
     width: int
     height: int
     words: list[Word]
+    e_invoice: bytes = b""
 
 
 def render(content: bytes, media: Media, *, width: int, pages: int) -> Made:
@@ -97,7 +98,7 @@ def _read(sink: IO[bytes]) -> Made:
         raise PreviewImpossible(head["impossible"])
     words = [Word(str(text), *(float(side) for side in box)) for text, *box in head["words"]]
     pictures = [_frame(sink) for _ in range(head["pages"])]
-    return Made(pictures, int(head["page_count"]), int(head["width"]), int(head["height"]), words)
+    return Made(pictures, int(head["page_count"]), int(head["width"]), int(head["height"]), words, _frame(sink))
 
 
 def _frame(sink: IO[bytes]) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.models.base import Base, HasId, Id
@@ -91,7 +91,10 @@ class Document(HasId, Base):
 
 
 class Preview(HasId, Base):
-    """Pictures of a document's pages, made outside the web process. Derived: may be thrown away and made again."""
+    """Pictures of a document's pages and the facts of an e-invoice, made outside the web process.
+
+    Derived: may be thrown away and made again.
+    """
 
     __tablename__ = "preview"
     __table_args__ = (UniqueConstraint("client_id", "sha256"),)
@@ -106,6 +109,8 @@ class Preview(HasId, Base):
     height: Mapped[int | None]
     page_keys: Mapped[list[Any]] = mapped_column(default=list)  #: storage keys of the page pictures
     words: Mapped[list[Any]] = mapped_column(default=list)  #: [text, left, top, right, bottom], 0–1 of page 1
+    #: `portal.e_invoice.EInvoice`, where the document is one or carries one
+    e_invoice: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     made_at: Mapped[datetime | None]
 
 

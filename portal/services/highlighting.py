@@ -8,12 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import islice
-from typing import NamedTuple
-
-from sqlalchemy.orm import Session
+from typing import Any, NamedTuple
 
 from portal.domain.names import fold
-from portal.models import Document, Preview, Receipt
+from portal.models import Preview, Receipt
 
 LONGEST = 7  #: words one fact may be spread over: an IBAN in groups of four with its name before it
 MONTHS = {
@@ -39,22 +37,38 @@ class Highlight:
     height: float
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is looked for; None is not."""
+
+    counterparty: str | None
+    number: str | None
+    issued_on: date | None
+    iban: str | None
+    amount_cents: int | None
+
+
 def highlights(receipt: Receipt, preview: Preview | None) -> tuple[Highlight, ...]:
-    """The facts that are found, each once: the amount at its last place (totals stand below), others at their first."""
+    """A receipt's facts on the first page of its document."""
     if preview is None or not preview.words:
         return ()
-    words = [_Word(*word) for word in preview.words]
+    return places(
+        Facts(receipt.counterparty, receipt.number, receipt.issued_on, receipt.iban, receipt.amount_cents), preview.words
+    )
+
+
+def places(facts: Facts, page: Sequence[Sequence[Any]]) -> tuple[Highlight, ...]:
+    """The facts that are found, each once: the amount at its last place (totals stand below), others at their first.
+
+    `page`: its words as `Preview.words` keeps them.
+    """
+    words = [_Word(*word) for word in page]
     found = []
-    for fact in _wanted(receipt):
+    for fact in _wanted(facts):
         places = _places(words, fact)
         place = deque(places, maxlen=1) if fact.field == "amount" else islice(places, 1)
         found += [_box(fact.field, part) for part in place]
     return tuple(found)
-
-
-def of_document(session: Session, document: Document, preview: Preview | None) -> tuple[Highlight, ...]:
-    """As `highlights`, for a preview that is shown alone."""
-    return highlights(session.get_one(Receipt, document.receipt_id), preview)
 
 
 class _Fact(NamedTuple):
@@ -66,21 +80,21 @@ class _Fact(NamedTuple):
     fits: Callable[[str], bool]
 
 
-def _wanted(receipt: Receipt) -> Iterator[_Fact]:
+def _wanted(facts: Facts) -> Iterator[_Fact]:
     """The facts that are known."""
-    if name := fold(receipt.counterparty or ""):
-        longest = min(LONGEST, max(name.count(" ") + 1, len((receipt.counterparty or "").split())))  # "&" is a word on paper
+    if name := fold(facts.counterparty or ""):
+        longest = min(LONGEST, max(name.count(" ") + 1, len((facts.counterparty or "").split())))  # "&" is a word on paper
         yield _Fact("counterparty", longest, lambda word: _may_begin(word, name[0]), lambda text: fold(text) == name)
-    if number := _squashed(receipt.number or ""):
+    if number := _squashed(facts.number or ""):
         yield _Fact("number", 3, lambda word: _may_begin(word, number[0]), lambda text: _squashed(text) == number)
-    if day := receipt.issued_on:
+    if day := facts.issued_on:
         yield _Fact("issued_on", 3, lambda word: _may_begin(word, DAY_BEGINS), lambda text: _day(text) == day)
-    if iban := _squashed(receipt.iban or ""):
+    if iban := _squashed(facts.iban or ""):
         yield _Fact(
             "iban", LONGEST, lambda word: _may_begin(word, iban[0] + "i"),
             lambda text: _squashed(text).removeprefix("iban") == iban,
         )  # fmt: skip
-    if cents := abs(receipt.amount_cents or 0):
+    if cents := abs(facts.amount_cents or 0):
         yield _Fact("amount", 2, lambda word: _may_begin(word, AMOUNT_BEGINS), lambda text: _cents(text) == cents)
 
 

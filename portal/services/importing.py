@@ -32,7 +32,7 @@ from portal.media import Media, safe_file_name, sniff
 from portal.models import Connection, Document, Preview, Receipt, Run, SkippedInvoice
 from portal.ports import Ports
 from portal.qonto.client import Page, all_pages
-from portal.services import assigning, connecting, engaging, running
+from portal.services import assigning, connecting, e_invoicing, engaging, running
 from portal.services.auditing import Tag, queue_up, record_all
 from portal.services.receipts_from_bank import (
     MATERIAL,
@@ -496,7 +496,10 @@ class _Page:
 
     def _update(self, receipt: Receipt, row: InvoiceRow, decision: Eligibility | SkipReason) -> bool:
         """Bring the receipt to what the source says now. An assigned one with other facts goes back to a person."""
-        differing = [name for name, value in row.values.items() if getattr(receipt, name) != value]
+        differing = [
+            name for name, value in row.values.items()
+            if getattr(receipt, name) != value and not (value is None and name in e_invoicing.FILLED)  # the e-invoice knew it
+        ]  # fmt: skip
         if not differing:
             return False
         for name in differing:
@@ -541,7 +544,7 @@ class _Page:
         self._previews.append(
             {
                 "id": new_id(), "client_id": document.client_id, "sha256": document.sha256, "media_type": document.media_type,
-                "state": "due" if media.is_previewable else "impossible", "reason": None if media.is_previewable else "type",
+                "state": "due" if media.is_readable else "impossible", "reason": None if media.is_readable else "type",
                 "page_keys": [], "words": [],
             }
         )  # fmt: skip

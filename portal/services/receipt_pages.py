@@ -10,11 +10,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.domain.receipt_state import Shown
-from portal.models import Assignment, AuditEvent, BankAccount, Client, Document, Preview, Receipt, Transaction
+from portal.models import Assignment, AuditEvent, BankAccount, Client, Receipt, Transaction
 from portal.services import finding, highlighting, listing, naming, reviewing
 from portal.services.finding import Actor
 from portal.services.highlighting import Highlight
 from portal.services.listing import ConnectionCard, Filters, Page, ReceiptRow
+from portal.services.reviewing import Papers
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,7 @@ class ReceiptPage:
     receipt: Receipt
     client: Client
     shown: Shown
-    documents: Sequence[Document]
-    preview: Preview | None
+    papers: Papers
     highlights: Sequence[Highlight]
     assigned: Sequence[tuple[Assignment, Transaction, BankAccount]]
     history: Sequence[tuple[AuditEvent, str]]  #: with the name of who did it
@@ -53,21 +53,21 @@ def index(session: Session, actor: Actor, filters: Filters, *, now: datetime) ->
 def one(session: Session, actor: Actor, receipt_id: str) -> ReceiptPage:
     """A receipt's own page."""
     receipt = finding.receipt(session, actor, receipt_id)
-    documents, preview = reviewing.documents_of(session, receipt.id)
+    papers = reviewing.papers_of(session, receipt)
     decided = session.execute(
         select(Assignment, Transaction, BankAccount)
         .join(Transaction, Transaction.id == Assignment.transaction_id)
         .join(BankAccount, BankAccount.id == Transaction.bank_account_id)
         .where(Assignment.receipt_id == receipt.id)
     ).all()
-    about = [f"receipt:{receipt.id}", *(f"document:{document.id}" for document in documents)]
+    about = [f"receipt:{receipt.id}", *(f"document:{document.id}" for document in papers.documents)]
     about += {f"assignment:{assignment.decision_id}" for assignment, _, _ in decided}
     events = select(AuditEvent).where(AuditEvent.client_id == receipt.client_id, AuditEvent.subject.in_(about))
     history = list(session.scalars(events.order_by(AuditEvent.sequence)))
     standing = [(row[0], row[1], row[2]) for row in decided if row[0].withdrawn_at is None]
     people = naming.names(session, (event.actor for event in history))
     return ReceiptPage(
-        receipt, session.get_one(Client, receipt.client_id), listing.show_one(session, receipt), documents,
-        preview, highlighting.highlights(receipt, preview), standing,
+        receipt, session.get_one(Client, receipt.client_id), listing.show_one(session, receipt), papers,
+        highlighting.highlights(receipt, papers.preview), standing,
         [(event, people[event.actor]) for event in history],
     )  # fmt: skip

@@ -25,7 +25,7 @@ from portal.models import (
     Role,
     Transaction,
 )
-from portal.services import finding, highlighting, naming
+from portal.services import e_invoicing, finding, highlighting, naming
 from portal.services.auditing import Tag
 from portal.services.finding import Actor
 from portal.services.highlighting import Highlight
@@ -177,6 +177,18 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True)
+class Papers:
+    """A receipt's documents, newest version first, within it the readable view first; the picture of the first one."""
+
+    documents: Sequence[Document]
+    preview: Preview | None
+    e_invoice: e_invoicing.Shown | None
+
+
+NO_PAPERS = Papers((), None, None)
+
+
+@dataclass(frozen=True, slots=True)
 class Desk:
     """Everything the review page shows."""
 
@@ -189,8 +201,7 @@ class Desk:
     reasons: dict[str, int]
     receipt: Receipt | None
     client: Client | None
-    documents: Sequence[Document]
-    preview: Preview | None
+    papers: Papers
     highlights: Sequence[Highlight]
     cards: Sequence[CandidateCard]
     last_done: Done | None  #: the newest decision of the actor that still stands
@@ -233,15 +244,14 @@ def desk(session: Session, actor: Actor, filters: Filters, *, now: datetime) -> 
     queue = _queue(session, {one.id: one.name for one in clients if one.id in ids}, filters, receipt.id if receipt else "")
     if receipt is None and queue.rows:
         receipt = session.get_one(Receipt, queue.rows[0].id)
-    documents, preview = documents_of(session, receipt.id) if receipt else ([], None)
+    papers = papers_of(session, receipt) if receipt else NO_PAPERS
     return Desk(
         filters=filters, clients=clients, queue=queue, total=sum(count for count, _ in wanted),
         oldest_at=min((oldest for _, oldest in wanted if oldest), default=None),
         done_today=_done_count(session, ids, since=now.astimezone(BERLIN).replace(hour=0, minute=0, second=0, microsecond=0)),
         reasons={reason: count for reason, (count, _) in by_reason.items() if reason}, receipt=receipt,
-        client=next((client for client in clients if receipt and client.id == receipt.client_id), None), documents=documents,
-        preview=preview,
-        highlights=highlighting.highlights(receipt, preview) if receipt else (),
+        client=next((client for client in clients if receipt and client.id == receipt.client_id), None), papers=papers,
+        highlights=highlighting.highlights(receipt, papers.preview) if receipt else (),
         cards=cards(session, receipt) if receipt and receipt.state == "in_review" else [],
         last_done=_last_done(session, actor, since=now - UNDO_LIFE),
     )  # fmt: skip
@@ -321,10 +331,11 @@ def _marks(receipt: Receipt, transaction: Transaction) -> tuple[tuple[int, int],
     return tuple((hit.start, hit.end) for hit in RemittanceText(transaction.remittance).find(reference))
 
 
-def documents_of(session: Session, receipt_id: str) -> tuple[list[Document], Preview | None]:
-    """The receipt's documents, newest version first, within it the readable view first; and the picture of the first."""
-    found = session.execute(DOCUMENTS, {"receipt": receipt_id}).all()
-    return [document for document, _ in found], found[0][1] if found else None
+def papers_of(session: Session, receipt: Receipt) -> Papers:
+    """What can be seen of a receipt."""
+    files = [(document, preview) for document, preview in session.execute(DOCUMENTS, {"receipt": receipt.id})]
+    preview = files[0][1] if files else None
+    return Papers([document for document, _ in files], preview, e_invoicing.shown(receipt, files))
 
 
 def done(session: Session, actor: Actor, *, limit: int = 30, since: datetime | None = None, is_own: bool = False) -> list[Done]:

@@ -70,7 +70,7 @@ def upload(ports: Ports, actor: Actor, *, client_id: str, file_name: str, conten
             size=len(content), media_type=media.media_type, file_name=safe_file_name(file_name, media), fetched_at=now,
         )  # fmt: skip
         session.add(document)
-        if media.is_previewable and not _has_preview(session, client.id, sha256):
+        if not _has_preview(session, client.id, sha256):
             session.add(Preview(id=new_id(), client_id=client.id, sha256=sha256, media_type=media.media_type, state="due"))
         session.flush()
         record(

@@ -13,9 +13,12 @@ from urllib.parse import parse_qs, urlsplit
 from playwright.sync_api import Page, expect
 from sqlalchemy.orm import Session
 
+from portal import e_invoice
 from portal.crypto import digest
-from portal.models import Client, Connection, Role, User
+from portal.models import Client, Connection, Preview, Role, User
 from portal.services import connecting, syncing
+from portal.simulator import einvoices
+from portal.simulator.papers import Line, Paper, Party
 from tests import factories
 from tests.browser.sites import Cookies, Site
 
@@ -59,6 +62,7 @@ def people(site: Site, *, now: datetime) -> People:
     """Everybody who looks at something."""
     world = site.world
     with site.writing() as session:
+        _e_invoices(site, session, now)
         newcomer = factories.user(session, "nele@kanzlei.example", "Nele Neu", Role.STAFF, now=now)
         enrolling = factories.user(session, "nils@kanzlei.example", "Nils Neu", Role.STAFF, now=now)
         lonely = factories.user(session, "karla@lindner.example", "Karla Lindner", Role.CLIENT, now=now)
@@ -79,6 +83,28 @@ def people(site: Site, *, now: datetime) -> People:
     halfway = {"halfway": world.staff, "enrolling": enrolling}
     cookies |= {name: site.cookies(person, is_half=True) for name, person in halfway.items()}
     return People({"nobody": [], **cookies}, in_trouble, at_work)
+
+
+def _e_invoices(site: Site, session: Session, now: datetime) -> None:
+    """One beside its page, which says something else; one that nobody could read without us."""
+    ours = site.world.ours
+    paper = Paper(
+        title="Rechnung", number="RE-2026-1002", seller=Party("Holzhandel Weber GmbH", "Am Kai 3", "20457", "Hamburg", "DE123456789"),
+        buyer=Party(ours.client.name, "Gasse 1", "22767", "Hamburg"), issued_on=now.date(), due_on=now.date(),
+        lines=(Line("Eiche, gehobelt, 27 mm", 3, 12345), Line("Anfahrt", 1, 4900)),
+    )  # fmt: skip
+    told = e_invoice.read(einvoices.ubl(paper)).stored()
+    session.get_one(Preview, ours.preview.id).e_invoice = told
+    document = factories.document(
+        session, site.ports.storage, ours.receipts["no_transaction"], einvoices.ubl(paper), now=now, media_type="application/xml",
+        file_name="Rechnung.xml",
+    )  # fmt: skip
+    session.add(
+        Preview(
+            client_id=document.client_id, sha256=document.sha256, media_type=document.media_type, state="ready", page_keys=[],
+            words=[], e_invoice=told, made_at=now,
+        )
+    )  # fmt: skip
 
 
 def _company(session: Session, number: str, now: datetime, *, has_years: bool = True) -> tuple[Client, User]:
@@ -165,6 +191,7 @@ def _opened(site: Site) -> Iterator[State]:
     yield State("staff", f"/review?item={ours.receipts['open'].id}", does=unfold("#pane-candidates details"))
     yield State("staff", f"/review?item={ours.receipts['income'].id}", does=unfold("#keys"))
     yield State("client", f"/receipts/{ours.receipts['assigned'].id}", does=unfold("main details"))
+    yield State("staff", f"/receipts/{ours.receipts['open'].id}", does=unfold("main details"))
     yield State("admin", "/admin/audit", does=unfold("tr:nth-child(-n+5) details"))
 
 

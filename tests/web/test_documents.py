@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import date
+from typing import Any
+
 import pytest
 from sqlalchemy import select, update
 
+from portal import e_invoice
 from portal.media import Media, safe_file_name
-from portal.models import AuditEvent, Document, Preview
+from portal.models import AuditEvent, Document, Preview, Receipt
 from portal.ports import Ports
+from portal.simulator import einvoices
+from portal.simulator.papers import Line, Paper, Party
 from tests.factories import World, pdf
 from tests.pages import Page
 from tests.web.visitor import HTMX, Visit
@@ -97,3 +103,43 @@ def test_a_receipt_without_a_file_says_why(world: World, visit: Visit) -> None:
         ("waiting", "There is no file yet"), ("fetching", "The file could not be fetched"), ("failed", "The file is too large."),
     ):  # fmt: skip
         assert words in visitor.page(f"/receipts/{world.ours.receipts[name].id}").words
+
+
+def _read(ports: Ports, world: World, **changed: Any) -> None:
+    """The first document carries an e-invoice."""
+    paper = Paper(
+        title="Rechnung", number="RE-2026-1001", seller=Party("Holzhandel <b>Weber</b>", "Kai 3", "20457", "Hamburg"),
+        buyer=Party("Tischlerei", "Gasse 1", "22767", "Hamburg"), issued_on=world.ours.receipts["open"].issued_on or date.min,
+        due_on=None, lines=(Line("Eiche", 1, 10000),),
+    )  # fmt: skip
+    told = e_invoice.read(einvoices.ubl(paper)).stored()
+    with ports.database.write() as session:
+        session.execute(update(Preview).where(Preview.id == world.ours.preview.id).values(e_invoice=told, **changed))
+
+
+def test_an_e_invoice_can_be_read_beside_its_page(world: World, visit: Visit, ports: Ports) -> None:
+    _read(ports, world)
+    for visitor, path in ((visit(world.ours.owner), "/receipts/"), (visit(world.staff), "/review?item=")):
+        page = visitor.page(f"{path}{world.ours.receipts['open'].id}")
+        for words in ("ZUGFeRD", "Read the e-invoice", "Holzhandel <b>Weber</b>", "Eiche", "€119.00"):
+            assert words in page.words
+        assert "says otherwise" not in page.words
+
+
+def test_an_e_invoice_that_is_only_data_is_shown_instead_of_a_picture(world: World, visit: Visit, ports: Ports) -> None:
+    _read(ports, world, page_keys=[], words=[], media_type="application/xml")
+    visitor = visit(world.ours.owner)
+    page = visitor.page(f"/receipts/{world.ours.receipts['open'].id}")
+    assert "What is charged" in page.words
+    assert "cannot be shown" not in page.words
+    assert "What is charged" in Page(visitor.get(f"/documents/{world.ours.document.id}/preview", headers=HTMX).text).words
+
+
+def test_a_bank_that_says_otherwise_is_pointed_out(world: World, visit: Visit, ports: Ports) -> None:
+    _read(ports, world)
+    with ports.database.write() as session:
+        session.execute(
+            update(Receipt).where(Receipt.id == world.ours.receipts["open"].id).values(amount_cents=99900, number="X")
+        )
+    staff = visit(world.staff).page(f"/review?item={world.ours.receipts['open'].id}")
+    assert "The e-invoice says otherwise: number RE-2026-1001, gross amount €119.00." in staff.words

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, render_template
 from flask.typing import ResponseReturnValue
 
 from portal.errors import NotFound
-from portal.services import documenting, highlighting
+from portal.services import documenting
 from portal.web.access import actor, ports, signed_in
 
 blueprint = Blueprint("documents", __name__)
@@ -42,6 +42,8 @@ def page(document_id: str, number: int) -> ResponseReturnValue:
 def preview(document_id: str) -> ResponseReturnValue:
     """The preview alone, polled while it is being made."""
     with ports().database.read() as session:
-        document, found = documenting.previewed(session, actor(), document_id)
-        marks = highlighting.of_document(session, document, found)
-    return render_template("documents/_preview.html", document=document, preview=found, highlights=marks)
+        seen = documenting.seen(session, actor(), document_id)
+    return render_template(
+        "documents/_preview.html", document=seen.document, preview=seen.preview, highlights=seen.highlights,
+        e_invoice=seen.e_invoice,
+    )  # fmt: skip

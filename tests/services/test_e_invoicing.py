@@ -1,0 +1,138 @@
+"""E-invoices on receipts: the real files of the simulator, through the real limited process."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from jobs.runs import execute_run
+from portal.models import AuditEvent, Document, Preview, Receipt
+from portal.ports import Ports
+from portal.services import e_invoicing, running
+from portal.services.reviewing import Papers, papers_of
+from portal.simulator import einvoices, papers, pdf
+from portal.simulator.papers import Line, Paper, Party
+from tests import factories
+from tests.factories import World
+
+PAPER = Paper(
+    title="Rechnung", number="EL-2026-77",
+    seller=Party("Elektro Süß e.K.", "Hafen 2", "20457", "Hamburg", "DE123456789", "DE02120300000000202051"),
+    buyer=Party("Tischlerei Brandt GmbH", "Gasse 1", "22767", "Hamburg"), issued_on=date(2026, 3, 31), due_on=date(2026, 4, 14),
+    lines=(Line("Zuleitung", 1, 50000),),
+)  # fmt: skip
+EMPTY = dict.fromkeys(("number", "counterparty", "amount_cents", "currency", "issued_on", "due_on", "iban"))
+
+
+def _bring(ports: Ports, world: World, content: bytes, media_type: str, **values: Any) -> Receipt:
+    """A receipt with this file, its previews made by the run."""
+    books, now = world.ours, ports.clock.now()
+    with ports.database.write() as session:
+        receipt = factories.receipt(session, books.documents, 77, now=now, review_reason="amount_missing", **values)
+        document = factories.document(session, ports.storage, receipt, content, now=now, media_type=media_type)
+        session.add(
+            Preview(
+                client_id=receipt.client_id, sha256=document.sha256, media_type=media_type, state="due", page_keys=[], words=[]
+            )
+        )
+        run = running.request(session, client_id=receipt.client_id, kind="previews", trigger="change", now=now)
+    assert execute_run(ports, run.id) == "done"
+    return _now(ports, receipt)
+
+
+def _now(ports: Ports, receipt: Receipt) -> Receipt:
+    with ports.database.read() as session:
+        return session.get_one(Receipt, receipt.id)
+
+
+def _papers(ports: Ports, receipt: Receipt) -> Papers:
+    with ports.database.read() as session:
+        return papers_of(session, receipt)
+
+
+def _differing_pdf(paper: Paper, told: Paper) -> bytes:
+    """A ZUGFeRD file whose page says one thing and whose data says another."""
+    return pdf.document(papers._invoice(paper), title="R", embedded=("factur-x.xml", einvoices.cii(told)))
+
+
+def test_what_the_bank_left_open_is_filled_and_matched_again(ports: Ports, world: World) -> None:
+    receipt = _bring(ports, world, papers.render(PAPER, "zugferd"), "application/pdf", **EMPTY)
+    assert {name: getattr(receipt, name) for name in EMPTY} == {
+        "number": "EL-2026-77", "counterparty": "Elektro Süß e.K.", "amount_cents": 59500, "currency": "EUR",
+        "issued_on": date(2026, 3, 31), "due_on": date(2026, 4, 14), "iban": "DE02120300000000202051",
+    }  # fmt: skip
+    shown = _papers(ports, receipt).e_invoice
+    assert shown is not None
+    assert (shown.standard, shown.differing, shown.not_on_paper) == ("ZUGFeRD", (), ())
+    with ports.database.read() as session:
+        (event,) = session.scalars(
+            select(AuditEvent).where(AuditEvent.tag == "receipt.changed", AuditEvent.subject == f"receipt:{receipt.id}")
+        )
+        assert event.details["fields"] == sorted(EMPTY)
+        assert [run.kind for run in running.startable(session, now=ports.clock.now())] == ["matching"]
+
+
+def test_filling_again_changes_nothing(ports: Ports, world: World, acts: None) -> None:
+    receipt = _bring(ports, world, papers.render(PAPER, "xrechnung"), "application/xml", **EMPTY)
+    with ports.database.write() as session:
+        assert e_invoicing.fill_gaps(session, receipt.client_id, now=ports.clock.now()) == 0
+    assert _now(ports, receipt).version == receipt.version
+
+
+def test_what_the_bank_says_stands_and_the_difference_is_shown(ports: Ports, world: World) -> None:
+    given = {"number": "EL 2026-77", "amount_cents": 59501, "iban": None, "issued_on": date(2026, 3, 31)}
+    receipt = _bring(ports, world, papers.render(PAPER, "zugferd"), "application/pdf", **given)
+    assert (receipt.number, receipt.amount_cents, receipt.iban) == ("EL 2026-77", 59501, "DE02120300000000202051")
+    shown = _papers(ports, receipt).e_invoice
+    assert shown is not None
+    assert shown.differing == ("amount_cents",)
+
+
+@pytest.mark.parametrize(
+    ("change", "missing"),
+    [({"number": "EL-2026-78"}, ("number",)), ({"lines": (Line("Zuleitung", 1, 50100),)}, ("amount",)), ({}, ())],
+)
+def test_a_page_that_says_something_else_than_its_data(
+    ports: Ports, world: World, change: dict[str, Any], missing: tuple[str, ...]
+) -> None:
+    receipt = _bring(ports, world, _differing_pdf(PAPER, replace(PAPER, **change)), "application/pdf")
+    shown = _papers(ports, receipt).e_invoice
+    assert shown is not None
+    assert shown.not_on_paper == missing
+
+
+def test_an_xml_invoice_alone_can_be_read(ports: Ports, world: World) -> None:
+    receipt = _bring(ports, world, papers.render(PAPER, "xrechnung"), "application/xml", **EMPTY)
+    seen = _papers(ports, receipt)
+    assert seen.preview is not None
+    assert (seen.preview.state, seen.preview.page_keys) == ("ready", [])
+    assert seen.e_invoice is not None
+    assert (seen.e_invoice.standard, seen.e_invoice.facts.total_cents) == ("XRechnung", 59500)
+
+
+def test_a_counterparty_of_an_income_is_the_buyer_and_its_iban_not_his(ports: Ports, world: World) -> None:
+    receipt = _bring(ports, world, papers.render(PAPER, "xrechnung"), "application/xml", **EMPTY, direction="income")
+    assert (receipt.counterparty, receipt.iban) == ("Tischlerei Brandt GmbH", None)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"<Invoice", b'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><Invoice>&a;</Invoice>', b"<a>" * 300 + b"</a>" * 300],
+)
+def test_xml_that_cannot_be_read_stays_a_document_without_facts(ports: Ports, world: World, content: bytes) -> None:
+    receipt = _bring(ports, world, content, "application/xml", **EMPTY)
+    seen = _papers(ports, receipt)
+    assert seen.preview is not None
+    assert (seen.preview.state, seen.preview.reason, seen.e_invoice) == ("impossible", "broken", None)
+    assert {getattr(receipt, name) for name in EMPTY} == {None}
+    with ports.database.read() as session:
+        (document,) = session.scalars(select(Document).where(Document.receipt_id == receipt.id))
+    assert ports.storage.get(document.client_id, document.sha256) == content
+
+
+def test_a_plain_pdf_is_none(ports: Ports, world: World) -> None:
+    assert _papers(ports, _bring(ports, world, papers.render(PAPER, "pdf"), "application/pdf")).e_invoice is None
