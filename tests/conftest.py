@@ -40,6 +40,12 @@ if TYPE_CHECKING:
 SIMULATOR_URL = "http://127.0.0.1:5051"  #: nothing listens there: the simulator answers in this process
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Reports tell which rows of the fault matrix they are about (`tests/chaos/faults.py` reads it)."""
+    for item in items:
+        item.user_properties += [("fault", row) for mark in item.iter_markers("fault") for row in mark.args]
+
+
 def pytest_collection_finish() -> None:
     """Modules and collected tests live to the end: the collector need not look at them again and again."""
     gc.collect()

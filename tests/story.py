@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from sqlalchemy import Select, func, select, update
@@ -100,6 +101,26 @@ class Story:
                 return ended
             for run in due:
                 ended[run.kind] = execute_run(self.ports, run.id)
+
+    def settle(self) -> None:
+        """Execute every sync and matching that is due."""
+        self.work("documents", "bank", "matching")
+
+    def bill(self, **values: Any) -> dict[str, Any]:
+        """A paid invoice of yesterday at the bank, unless told otherwise."""
+        day = (self.clock.today() - timedelta(days=1)).isoformat()
+        given = {
+            "status": "paid", "invoice_number": "NEU-2026-001", "supplier_name": "Neuer Lieferant GmbH", "issue_date": day,
+            "payment_date": day, "total_amount": {"value": "47.11", "currency": "EUR"}, **values,
+        }  # fmt: skip
+        return self.bank.put_invoice(**given)
+
+    def check_rest(self) -> None:
+        """R7: nobody holds a lease, and each run has ended, waits with a date, or needs a person."""
+        for run in self.rows(select(Run)):
+            assert (run.lease_token, run.lease_until) == (None, None)
+            is_waiting = run.state == "waiting" and run.next_attempt_at is not None
+            assert run.state in {"due", "done", "needs_person"} or is_waiting
 
     def pass_the_pause(self) -> None:
         """After a 429 everybody waits in real time, whatever day is told: as if that were over."""

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal.clock import berlin_day
@@ -45,8 +45,9 @@ def import_transactions(ports: Ports, lease: Lease) -> None:
         run_started_at, cursor = run.started_at or started_at, dict(run.cursor)
     organization = ports.qonto.organization(lease.connection_id)
     with ports.database.read() as session:
-        known = session.get_one(Connection, lease.connection_id).organization_id
-    if known and known != organization.id:
+        connection = session.get_one(Connection, lease.connection_id)
+    is_full = connecting.is_full_listing_due(connection, now=started_at)
+    if connection.organization_id not in {None, organization.id}:
         connecting.refuse_organization(ports, lease.connection_id)
     with ports.database.write() as session:
         connecting.learn_organization(session, lease.connection_id, organization.id, name=organization.name)
@@ -55,13 +56,15 @@ def import_transactions(ports: Ports, lease: Lease) -> None:
     progress = _Progress.of(cursor)
     for account in accounts:
         if account.id not in progress.done and not _import_account(
-            ports, lease, account, progress, started_at=started_at, run_started_at=run_started_at
+            ports, lease, account, progress, started_at=started_at, run_started_at=run_started_at, is_full=is_full
         ):
             return
     counts, skipped = progress.counts, progress.skipped
     now = ports.clock.now()
     with ports.database.write() as session:
-        connecting.note_success(session, lease.connection_id, now=now, synced_until=started_at, scope_start_on=None)
+        connecting.note_success(
+            session, lease.connection_id, now=now, synced_until=started_at, scope_start_on=None, is_full=is_full
+        )
         followers = running.finish(session, lease, now=now, skipped=skipped, **counts)
     for run in followers:
         ports.queue.push(running.ticket(run, now=now))
@@ -110,11 +113,13 @@ def _keep_accounts(session: Session, lease: Lease, rows: tuple[BankAccountRow, .
 
 
 def _import_account(
-    ports: Ports, lease: Lease, account: BankAccount, progress: _Progress, *, started_at: datetime, run_started_at: datetime
-) -> bool:
+    ports: Ports, lease: Lease, account: BankAccount, progress: _Progress, *, started_at: datetime, run_started_at: datetime,
+    is_full: bool,
+) -> bool:  # fmt: skip
     """All changed transactions of one account, page by page. False: the connection ended meanwhile."""
     counts, skipped = progress.counts, progress.skipped
-    since = account.synced_until - OVERLAP if account.synced_until else None
+    since = account.synced_until - OVERLAP if account.synced_until and not is_full else None
+    listed = 0
     start = datetime.combine(account.start_on, datetime.min.time(), tzinfo=started_at.tzinfo) - timedelta(days=1)
 
     def fetch(page: int) -> Page[TransactionRow]:
@@ -125,7 +130,8 @@ def _import_account(
 
     for page in all_pages(fetch):
         if page.page == 1:
-            counts["total"] += page.total_count
+            listed = page.total_count
+            counts["total"] += listed
         now = ports.clock.now()
         with ports.database.write() as session:
             if not connecting.is_usable(session, lease.connection_id or ""):
@@ -134,6 +140,10 @@ def _import_account(
             queue_up(session, lease.client_id)
             _apply_page(session, account, page, counts, skipped, now=now, run_started_at=run_started_at)
             running.advance(session, lease, skipped=skipped, **counts)
+    if since is None:
+        with ports.database.read() as session:
+            known = session.scalar(select(func.count()).where(Transaction.bank_account_id == account.id)) or 0
+        connecting.refuse_shrunk(listed=listed, known=known)
     progress.done.append(account.id)
     with ports.database.write() as session:
         kept = session.get_one(BankAccount, account.id)

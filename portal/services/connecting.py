@@ -14,10 +14,11 @@ from sqlalchemy.orm import Session
 
 from portal.crypto import digest, place_of
 from portal.db import new_id
-from portal.errors import ConsentEnded, NotFound, PortalError, Rejected
+from portal.errors import ConsentEnded, NotFound, PortalError, QontoError, Rejected
 from portal.models import Client, ConnectAttempt, Connection, Consent, Run
 from portal.ports import Ports
 from portal.qonto.client import OneToken
+from portal.qonto.errors import Code
 from portal.qonto.oauth import SCOPES, TokenSet, new_verifier
 from portal.services import finding, notifying, running, token_keeping
 from portal.services.auditing import Tag, record
@@ -27,6 +28,8 @@ log = structlog.get_logger()
 
 KINDS = ("documents", "bank")
 ATTEMPT_LIFE = timedelta(minutes=10)
+FULL_LISTING_EVERY = timedelta(days=7)
+SHRUNK_BY, FEW = 0.2, 10  #: share of the known rows; below so many rows a share says nothing
 CONSENT_LIFE = timedelta(days=90)  #: of an unused refresh token; each use starts it anew
 
 
@@ -163,12 +166,25 @@ def note_attempt(session: Session, connection_id: str, *, now: datetime) -> None
     session.get_one(Connection, connection_id).last_attempt_at = now
 
 
+def is_full_listing_due(connection: Connection, *, now: datetime) -> bool:
+    """Once a week the lists are read from their first row: rows turn up late with an old date, and rows vanish (F32, F34)."""
+    return connection.listed_fully_at is None or now - connection.listed_fully_at >= FULL_LISTING_EVERY
+
+
+def refuse_shrunk(*, listed: int, known: int) -> None:
+    """A list from its first row that lacks a fifth of what it had is a fault for a person; nothing is deleted for it (F34)."""
+    if known >= FEW and listed < known * (1 - SHRUNK_BY):
+        raise QontoError("Qonto lists far fewer rows than before.", code=Code.SHRUNK)
+
+
 def note_success(
-    session: Session, connection_id: str, *, now: datetime, synced_until: datetime, scope_start_on: date | None
+    session: Session, connection_id: str, *, now: datetime, synced_until: datetime, scope_start_on: date | None, is_full: bool
 ) -> None:
-    """A run reached its end: everything changed before `synced_until` is here."""
+    """A run reached its end: everything changed before `synced_until` is here. `is_full`: it listed from the first row."""
     connection = session.get_one(Connection, connection_id)
     connection.last_success_at, connection.synced_until = now, synced_until
+    if is_full:
+        connection.listed_fully_at = synced_until
     connection.consent_expires_at = now + CONSENT_LIFE
     if scope_start_on is not None:
         connection.scope_start_on = scope_start_on

@@ -66,3 +66,12 @@ def admin(ports: Ports, story: Story) -> User:
 def reader(ports: Ports, compiled: BytecodeCache) -> Reader:
     """Pages over the same doors."""
     return Reader(ports, compiled)
+
+
+@pytest.fixture
+def connected(story: Story) -> Story:
+    """Both connections stand, and everything that the story tells is here."""
+    for kind in ("documents", "bank"):
+        story.connect(kind)
+    story.settle()
+    return story

@@ -32,36 +32,6 @@ from tests.story import Story
 HALF_AN_HOUR = 30
 
 
-@pytest.fixture
-def connected(story: Story) -> Story:
-    """Both connections stand, and everything that a short story tells is here."""
-    for kind in ("documents", "bank"):
-        story.connect(kind)
-    _work(story)
-    return story
-
-
-def _work(story: Story) -> None:
-    story.work("documents", "bank", "matching")
-
-
-def _invoice(story: Story, **values: Any) -> dict[str, Any]:
-    """A paid invoice of yesterday, unless told otherwise."""
-    day = (story.clock.today() - timedelta(days=1)).isoformat()
-    given = {
-        "status": "paid", "invoice_number": "NEU-2026-001", "supplier_name": "Neuer Lieferant GmbH", "issue_date": day,
-        "payment_date": day, "total_amount": {"value": "47.11", "currency": "EUR"}, **values,
-    }  # fmt: skip
-    return story.bank.put_invoice(**given)
-
-
-def _is_at_rest(story: Story) -> None:
-    """R7: nobody holds a lease, and each run has ended, waits with a date, or needs a person."""
-    for run in story.rows(select(Run)):
-        assert (run.lease_token, run.lease_until) == (None, None)
-        assert run.state in {"due", "done", "needs_person"} or (run.state == "waiting" and run.next_attempt_at is not None)
-
-
 def _is_conserved(story: Story, run: Run) -> bool:
     return run.seen == run.new + run.updated + run.unchanged + sum(run.skipped.values())
 
@@ -79,38 +49,40 @@ FILES: dict[str, tuple[str, dict[str, Any], str, str, bool]] = {
 }
 
 
+@pytest.mark.fault("F50", "F52", "F58")
 @pytest.mark.parametrize("what", FILES)
 def test_a_file_that_cannot_be_had(connected: Story, staff: User, reader: Reader, what: str) -> None:
     fault, arguments, problem, state, is_healing = FILES[what]
-    story, row = connected, _invoice(connected)
+    story, row = connected, connected.bill()
     story.bank.fault(fault, match={"path": "/files/*"}, **arguments)
     run = story.sync("documents", hours=1)
     receipt = story.receipts()[row["id"]]
     assert (receipt.document_problem, receipt.document_state, story.documents(receipt)) == (problem, state, [])
     assert (run.state, run.failed) == (("waiting", 1) if is_healing else ("done", 0))
     assert _is_conserved(story, run)
-    _work(story)
+    story.settle()
     assert story.receipts()[row["id"]].state == "in_review"  # never assigned without its document
     sentence = reader.words("document_problem", problem)
     says(reader.open(story.owner, f"/receipts/{receipt.id}"), "The file could not be fetched", sentence)
     says(reader.open(staff, f"/review?item={receipt.id}"), sentence)
-    _is_at_rest(story)
+    story.check_rest()
 
     story.bank.heal()
     if not is_healing:  # a new version at the source is what helps
         story.bank.put_invoice(id=row["id"], file=_file(factories.pdf("kleiner")))
         story.ask("documents")
     story.bank.move(minutes=HALF_AN_HOUR)
-    _work(story)
+    story.settle()
     assert (story.receipts()[row["id"]].document_state, story.receipts()[row["id"]].document_problem) == ("complete", None)
     assert len(story.documents(receipt)) == 1
     story.check_books()
 
 
+@pytest.mark.fault("F54")
 @pytest.mark.parametrize("kind", LIES)
 def test_what_is_no_pdf_is_kept_and_can_only_be_downloaded(connected: Story, reader: Reader, kind: str) -> None:
     """F54."""
-    story, row = connected, _invoice(connected)
+    story, row = connected, connected.bill()
     story.bank.fault("type_lie", match={"path": "/files/*"}, kind=kind)
     assert story.sync("documents", hours=1).state == "done"
     receipt = story.receipts()[row["id"]]
@@ -127,12 +99,13 @@ def test_what_is_no_pdf_is_kept_and_can_only_be_downloaded(connected: Story, rea
     assert (answer.mimetype, answer.headers["X-Content-Type-Options"]) == ("application/octet-stream", "nosniff")
 
 
+@pytest.mark.fault("F51")
 @pytest.mark.parametrize(
     "url", ["http://169.254.169.254/latest/meta-data/", "https://files.evil.example/a.pdf", "file:///etc/passwd"]
 )
 def test_an_address_that_leads_elsewhere_is_not_opened(connected: Story, reader: Reader, url: str) -> None:
     """F51; the fixture that refuses the network would notice a connection."""
-    story, row = connected, _invoice(connected)
+    story, row = connected, connected.bill()
     story.bank.fault("evil_url", match={"path": f"/v2/attachments/{row['attachment_id']}"}, url=url)
     run = story.sync("documents", hours=1)
     receipt = story.receipts()[row["id"]]
@@ -161,10 +134,10 @@ def _file(content: bytes, name: str = "rechnung.pdf") -> dict[str, str]:
 def test_an_invoice_that_lacks_something_comes_and_says_what(
     connected: Story, staff: User, reader: Reader, lack: dict[str, Any], reason: str, why: str
 ) -> None:
-    story, row = connected, _invoice(connected, **lack)
+    story, row = connected, connected.bill(**lack)
     run = story.sync("documents", hours=1)
     assert (run.state, run.new) == ("done", 1)
-    _work(story)
+    story.settle()
     receipt = story.receipts()[row["id"]]
     assert (receipt.state, receipt.review_reason) == ("in_review", reason)
     says(reader.open(story.owner, f"/receipts/{receipt.id}"), reader.words("why", SimpleNamespace(why=why)))
@@ -174,7 +147,7 @@ def test_an_invoice_that_lacks_something_comes_and_says_what(
         supplier_name="Neuer Lieferant GmbH", invoice_number="NEU-2026-001",
     )  # fmt: skip
     story.sync("documents", hours=1)
-    _work(story)
+    story.settle()
     healed = story.receipts()[row["id"]]
     assert (healed.review_reason, healed.amount_cents, healed.counterparty) == (
         "no_transaction_yet",
@@ -195,7 +168,7 @@ def test_an_invoice_without_a_file_waits_for_it(connected: Story, reader: Reader
     story.bank.put_transaction(amount_cents=81500, side="credit", label="Möbelhaus Ost GmbH", reference="Rechnung AR-2026-771")
     story.sync("bank", hours=1)
     assert story.sync("documents", hours=1).state == "done"
-    _work(story)
+    story.settle()
     receipt = story.receipts()[row["id"]]
     assert (receipt.state, receipt.document_state) == ("in_review", "waiting")
     says(
@@ -207,12 +180,13 @@ def test_an_invoice_without_a_file_waits_for_it(connected: Story, reader: Reader
         "client_invoices", organization=None, client_invoice={"id": row["id"]}, file=_file(factories.pdf("AR-2026-771"))
     )
     story.sync("documents", hours=1)
-    _work(story)
+    story.settle()
     healed = story.receipts()[row["id"]]
     assert (healed.state, healed.document_state) == ("assigned", "complete")
     story.check_books()
 
 
+@pytest.mark.fault("F37")
 @pytest.mark.parametrize(
     "broken", [{"status": None}, {"total_amount": {"value": "12.345", "currency": "EUR"}}, {"issue_date": "gestern"}]
 )
@@ -220,7 +194,7 @@ def test_a_row_that_cannot_be_read_is_listed_and_comes_when_it_can(
     connected: Story, reader: Reader, broken: dict[str, Any]
 ) -> None:
     """F37, F38: the others go on; it is looked at again."""
-    story, bad, good = connected, _invoice(connected, invoice_number="KAPUTT", **broken), _invoice(connected)
+    story, bad, good = connected, connected.bill(invoice_number="KAPUTT", **broken), connected.bill()
     run = story.sync("documents", hours=1)
     assert (run.state, run.new, run.skipped["unreadable"]) == ("done", 1, 1)
     assert _is_conserved(story, run)
@@ -256,6 +230,7 @@ ON_A_SOCKET: dict[str, tuple[str, dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.fault("F21", "F22", "F23", "F27")
 @pytest.mark.parametrize(
     ("kind", "what"), [*(("documents", what) for what in ANSWERS), *(("bank", what) for what in ("malformed JSON", "500"))]
 )
@@ -265,6 +240,7 @@ def test_an_answer_that_is_none_makes_the_run_wait_with_a_date(
     _waits_and_heals(connected, admin, reader, kind, *ANSWERS[what])
 
 
+@pytest.mark.fault("F24", "F25", "F26")
 @pytest.mark.parametrize("what", ON_A_SOCKET)
 def test_a_line_that_breaks_makes_the_run_wait_with_a_date(wired: Story, compiled: BytecodeCache, what: str) -> None:
     """The same, where only a real socket can show it: in the middle of the first import."""
@@ -277,7 +253,7 @@ def test_a_line_that_breaks_makes_the_run_wait_with_a_date(wired: Story, compile
     assert (run.state, run.reason, run.failures) == ("waiting", reason, 1)
     kept = len(wired.receipts())
     assert kept > 0  # what came before the break is not fetched again
-    _is_at_rest(wired)
+    wired.check_rest()
     says(reader.open(wired.owner, f"/connections/{run.connection_id}"), "Will be tried again", reader.words("problem", reason))
     wired.bank.heal()
     wired.bank.move(minutes=6)
@@ -299,7 +275,7 @@ def _without_file(story: Story) -> int:
 def _waits_and_heals(
     story: Story, admin: User, reader: Reader, kind: str, fault: str, arguments: dict[str, Any], reason: str
 ) -> None:
-    row = _invoice(story)
+    row = story.bill()
     story.bank.put_transaction(amount_cents=4711, label="Neuer Lieferant GmbH", reference="NEU-2026-001")
     before = story.receipts().keys()
     story.bank.fault(fault, match={"path": "/v2/*"}, **arguments)
@@ -317,29 +293,30 @@ def _waits_and_heals(
 
     story.bank.move(minutes=11)
     story.pass_the_pause()
-    _work(story)
+    story.settle()
     assert story.run(run.id).failures == 2
     says(reader.open(story.owner, cards), "The sync is delayed. Next attempt: %(time)s. Nothing to do.")
     assert story.receipts().keys() == before
-    _is_at_rest(story)
+    story.check_rest()
 
     story.bank.heal()
     story.pass_the_pause()
     story.bank.move(minutes=HALF_AN_HOUR)
-    _work(story)
+    story.settle()
     assert story.run(run.id).state == "done"
     assert "delayed" not in reader.open(story.owner, cards)
     story.sync("documents", hours=1)
     story.sync("bank", hours=1)
-    _work(story)
+    story.settle()
     assert story.receipts()[row["id"]].state == "assigned"
     story.check_books()
 
 
+@pytest.mark.fault("F20")
 def test_a_bank_that_nobody_reaches_makes_the_run_wait(story: Story, settings: Settings, reader: Reader) -> None:
     """A closed port on this machine: what a real connection that is refused looks like (F20)."""
     story.connect("documents")
-    _work(story)
+    story.settle()
     keeper = TokenKeeper(story.ports.database, story.ports.keyring, story.ports.oauth, story.clock, settings)
     away = replace(settings, qonto_api_url=f"http://127.0.0.1:{servers.free_port()}")
     story.bank.move(minutes=10)
@@ -348,10 +325,11 @@ def test_a_bank_that_nobody_reaches_makes_the_run_wait(story: Story, settings: S
     assert (story.run(run.id).state, story.run(run.id).reason) == ("waiting", "network")
     says(reader.open(story.owner, f"/connections/{run.connection_id}"), reader.words("problem", "network"))
     story.bank.move(minutes=6)
-    _work(story)
+    story.settle()
     assert story.run(run.id).state == "done"
 
 
+@pytest.mark.fault("F11", "F28")
 @pytest.mark.parametrize(
     ("fault", "reason"), [("403_org", "forbidden"), ("403_scope", "scope_missing"), ("302_foreign", "redirect")]
 )
@@ -359,7 +337,7 @@ def test_a_refusal_stops_the_run_and_the_card_says_so_until_the_next_day(
     connected: Story, admin: User, reader: Reader, fault: str, reason: str
 ) -> None:
     """F10, F11, F28: trying again at once would not help, and the consent still stands."""
-    story, row = connected, _invoice(connected)
+    story, row = connected, connected.bill()
     story.bank.fault(fault, match={"path": "/v2/*"})
     run = story.sync("documents", hours=1)
     assert (run.state, run.reason, story.connection("documents").state) == ("needs_person", reason, "active")
@@ -371,13 +349,35 @@ def test_a_refusal_stops_the_run_and_the_card_says_so_until_the_next_day(
         "The consent still stands. If this stays, write to your tax office.",
     )
     says(reader.open(admin, f"/clients/{story.client.id}"), "Error", sentence)
-    _is_at_rest(story)
+    story.check_rest()
     story.bank.heal()
     story.bank.move(days=1)
     ticker.tick(story.ports, 0)
-    _work(story)
+    story.settle()
     assert row["id"] in story.receipts()
     says(reader.open(story.owner, "/profile/connections"), "Active")
+    story.check_books()
+
+
+@pytest.mark.fault("F10")
+def test_a_list_that_is_refused_does_not_stop_the_others(connected: Story, reader: Reader) -> None:
+    """F10: a plan or a role may keep one list from us."""
+    story, row = connected, connected.bill()
+    day = story.clock.today().isoformat()
+    note = story.bank.tell(
+        "client_invoices", organization=None, client_invoice={
+            "status": "paid", "number": "AR-403", "issue_date": day, "paid_at": f"{day}T08:00:00Z", "currency": "EUR",
+            "total_amount": {"value": "1.00", "currency": "EUR"}, "client": {"type": "company", "name": "Möbelhaus Ost GmbH"},
+        },
+    )["client_invoice"]  # fmt: skip
+    story.bank.fault("403_scope", match={"path": "/v2/client_invoices"})
+    run = story.sync("documents", hours=1)
+    assert (run.state, run.reason) == ("needs_person", "scope_missing")
+    assert row["id"] in story.receipts()
+    says(reader.open(story.owner, "/profile/connections"), "Error", reader.words("connection_reason", "scope_missing"))
+    story.bank.heal()
+    assert story.sync("documents").state == "done"
+    assert note["id"] in story.receipts()
     story.check_books()
 
 
@@ -388,6 +388,7 @@ def _token_calls(calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [call for call in calls if call["path"] == "/oauth2/token"]
 
 
+@pytest.mark.fault("F03")
 @pytest.mark.parametrize("kind", ["documents", "bank"])
 def test_a_consent_withdrawn_at_the_bank_needs_the_client_and_nobody_asks_again(
     connected: Story, admin: User, reader: Reader, kind: str
@@ -421,17 +422,18 @@ def test_a_consent_withdrawn_at_the_bank_needs_the_client_and_nobody_asks_again(
 
     assert story.bank.calls_of(three_days) == []
     assert story.receipts().keys() == receipts
-    _is_at_rest(story)
+    story.check_rest()
 
-    row = _invoice(story)
+    row = story.bill()
     for again in ("documents", "bank"):  # the bank ends all connections of a company at once
         story.connect(again)
-    _work(story)
+    story.settle()
     assert story.receipts().keys() == receipts | {row["id"]}
     says(reader.open(story.owner, "/profile/connections"), "Active", "Connected")
     story.check_books()
 
 
+@pytest.mark.fault("F01")
 def test_an_access_token_that_is_refused_once_is_renewed_unseen(connected: Story) -> None:
     """F01."""
     connected.bank.move(minutes=10)
@@ -443,6 +445,7 @@ def test_an_access_token_that_is_refused_once_is_renewed_unseen(connected: Story
     assert len(_token_calls(calls)) == 1
 
 
+@pytest.mark.fault("F02")
 def test_a_fresh_token_that_is_refused_too_ends_the_consent(connected: Story, reader: Reader) -> None:
     """F02, B09: two answers 401 for a connection and run, not one more."""
     connected.bank.move(minutes=10)
@@ -460,6 +463,7 @@ def test_a_fresh_token_that_is_refused_too_ends_the_consent(connected: Story, re
     connected.check_books()
 
 
+@pytest.mark.fault("F08")
 @pytest.mark.parametrize(
     ("fault", "arguments", "reason"),
     [("token_5xx", {}, "server_error"), ("token_5xx", {"html": True}, "server_error"), ("html_200", {}, "not_json")],
@@ -473,10 +477,11 @@ def test_a_token_endpoint_that_is_away_is_no_end_of_the_consent(
     assert (run.state, run.reason, connected.connection("documents").state) == ("waiting", reason, "active")
     connected.bank.heal()
     connected.bank.move(minutes=6)
-    _work(connected)
+    connected.settle()
     assert connected.run(run.id).state == "done"
 
 
+@pytest.mark.fault("F05")
 def test_an_answer_with_the_new_token_that_is_lost_is_asked_for_again(wired: Story) -> None:
     """F05, on a real socket: the bank has turned the token over, and the line is cut before a byte of it."""
     wired.connect("documents")
@@ -489,6 +494,7 @@ def test_an_answer_with_the_new_token_that_is_lost_is_asked_for_again(wired: Sto
     assert (wired.run(run.id).state, wired.connection("documents").state) == ("done", "active")
 
 
+@pytest.mark.fault("F07")
 def test_a_renewal_that_a_dead_worker_left_is_repeated_by_the_ticker(connected: Story) -> None:
     """F07, B07: killed between the bank's answer and our commit, twenty seconds before the lease is over."""
 
@@ -553,14 +559,14 @@ def test_a_bank_that_always_fails_is_not_asked_over_and_over(connected: Story, r
     story.bank.heal()
     story.bank.move(days=1)
     ticker.tick(story.ports, 0)
-    _work(story)
+    story.settle()
     says(reader.open(story.owner, "/profile/connections"), "Active", "Connected")
     story.check_books()
 
 
 def test_one_broken_file_among_many_is_set_aside_and_the_others_go_on(story: Story) -> None:
     """C16: poison is no reason to stop; after three tries it no longer holds the run up."""
-    rows = [_invoice(story, invoice_number=f"VIEL-{number}") for number in range(120)]
+    rows = [story.bill(invoice_number=f"VIEL-{number}") for number in range(120)]
     poison = rows[60]
     story.bank.fault("short_file", match={"path": f"/files/{poison['attachment_id']}/*"}, size=0)
     story.connect("documents")

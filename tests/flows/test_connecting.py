@@ -118,6 +118,7 @@ def _denied_by_a_stranger(journey: Journey, query: dict[str, str]) -> tuple[Visi
 ATTACKS = (_other_browser, _other_person, _used_before, _too_old, _without_state, _invented, _of_the_hash, _denied_by_a_stranger)
 
 
+@pytest.mark.fault("F12")
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__.strip("_"))
 def test_a_way_back_that_does_not_fit_is_refused_without_a_call(
     journey: Journey, attack: Callable[[Journey, dict[str, str]], tuple[Visitor, dict[str, str]]]
@@ -146,6 +147,7 @@ def test_an_expired_code(journey: Journey) -> None:
     _arrives(journey)
 
 
+@pytest.mark.fault("F13")
 def test_another_organisation_is_refused_given_back_and_nothing_is_mixed(journey: Journey) -> None:
     """F13: while the first one stands, with its receipts."""
     story = journey.story

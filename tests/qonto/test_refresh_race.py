@@ -12,6 +12,7 @@ from portal.settings import Settings
 from tests.chaos.refresh import Plan, race
 
 
+@pytest.mark.fault("F04")
 @pytest.mark.chaos
 def test_one_refresh_per_expiry(database: Database, settings: Settings, tmp_path: Path) -> None:
     database.engine.dispose()

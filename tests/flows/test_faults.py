@@ -1,0 +1,303 @@
+"""Rows of the fault matrix that no other story lives through. Each ends healed, waiting with a date, or needing a person (R7)."""
+
+from __future__ import annotations
+
+import base64
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from portal.models import AuditEvent, BankAccount, Document, Preview, Transaction, User
+from portal.services.reviewing import papers_of
+from tests import factories
+from tests.flows.reading import Reader, says
+from tests.story import Story
+
+WEEK = timedelta(days=8)
+
+
+def _pay(story: Story, **values: Any) -> dict[str, Any]:
+    """A booked payment on the first account."""
+    account = story.rows(select(BankAccount).where(BankAccount.is_active).order_by(BankAccount.id))[0].qonto_id
+    given = {"amount_cents": 4711, "label": "Neuer Lieferant GmbH", "reference": "NEU-2026-001", "bank_account_id": account}
+    return story.bank.put_transaction(**{**given, **values})
+
+
+def _transaction(story: Story, row: dict[str, Any]) -> Transaction:
+    return story.rows(select(Transaction).where(Transaction.qonto_id == row["id"]))[0]
+
+
+def _matched(story: Story) -> tuple[dict[str, Any], dict[str, Any]]:
+    """An invoice and its payment, assigned by the system."""
+    payment, invoice = _pay(story), story.bill()
+    story.sync("bank", hours=1)
+    story.sync("documents", hours=1)
+    story.settle()
+    assert story.receipts()[invoice["id"]].state == "assigned"
+    return payment, invoice
+
+
+def _file(content: bytes, name: str = "rechnung.pdf") -> dict[str, str]:
+    return {"file_name": name, "file_content_type": "application/pdf", "content_base64": base64.b64encode(content).decode()}
+
+
+# --- tokens --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.fault("F06")
+def test_a_new_token_that_is_lost_where_the_bank_knows_no_grace_needs_the_client(wired: Story, compiled: Any) -> None:
+    wired.connect("documents")
+    wired.work("documents")
+    wired.bank.move(hours=2)
+    run = wired.ask("documents")
+    wired.bank.fault("drop_after_rotate", times=1, grace=0)
+    wired.work("documents")
+    assert (wired.run(run.id).state, wired.run(run.id).reason) == ("needs_person", "rotation_lost")
+    assert wired.connection("documents").state == "action_needed"
+    reader = Reader(wired.ports, compiled)
+    says(reader.open(wired.owner, "/profile/connections"), reader.words("connection_reason", "rotation_lost"), "Reconnect")
+    wired.check_rest()
+    wired.bank.heal()
+    wired.connect("documents")
+    wired.work("documents")
+    assert wired.connection("documents").state == "active"
+
+
+@pytest.mark.fault("F09")
+@pytest.mark.parametrize("kind", ["missing", "wrong_type"])
+def test_an_odd_answer_of_the_token_endpoint_is_no_end_of_the_consent(connected: Story, kind: str) -> None:
+    connected.bank.fault("token_malformed", times=1, kind=kind)
+    run = connected.sync("documents", hours=2)
+    connected.bank.heal()
+    connected.bank.move(minutes=6)
+    connected.settle()
+    assert connected.run(run.id).state == "done"
+    assert connected.connection("documents").state == "active"
+    later = connected.sync("documents", hours=2)  # without a new refresh token nobody can go on for longer than this
+    assert (later.state, later.reason) == (("done", "") if kind == "wrong_type" else ("needs_person", "invalid_grant"))
+    connected.check_rest()
+
+
+@pytest.mark.fault("F11")
+def test_an_account_that_is_closed_keeps_its_rows_and_the_others_go_on(connected: Story) -> None:
+    accounts = connected.rows(select(BankAccount).where(BankAccount.is_active).order_by(BankAccount.id))
+    kept = len(connected.rows(select(Transaction)))
+    row = _pay(connected, bank_account_id=accounts[0].qonto_id)
+    connected.bank.fault("404_account", bank_account_id=accounts[-1].qonto_id)
+    assert connected.sync("bank", hours=1).state == "done"
+    assert _transaction(connected, row).bank_account_id == accounts[0].id
+    assert len(connected.rows(select(Transaction))) == kept + 1
+    closed = connected.rows(select(BankAccount).where(BankAccount.id == accounts[-1].id))[0]
+    assert not closed.is_active
+    connected.check_books()
+
+
+@pytest.mark.fault("F14")
+def test_new_ids_of_the_same_accounts_double_nothing(connected: Story) -> None:
+    accounts = {account.iban: account.id for account in connected.rows(select(BankAccount))}
+    kept = len(connected.rows(select(Transaction)))
+    connected.bank.fault("ids_changed")
+    connected.connect("bank")
+    connected.settle()
+    assert connected.newest("bank").state == "done"
+    assert {account.iban: account.id for account in connected.rows(select(BankAccount))} == accounts
+    assert len(connected.rows(select(Transaction))) == kept
+    connected.check_books()
+
+
+@pytest.mark.fault("F29")
+@pytest.mark.parametrize("seconds", [-3600, 3600])
+def test_a_clock_of_the_bank_that_is_wrong_changes_nothing(connected: Story, seconds: int) -> None:
+    connected.bank.fault("date_skew", match={"path": "*"}, seconds=seconds)
+    row = connected.bill()
+    assert connected.sync("documents", hours=2).state == "done"
+    assert row["id"] in connected.receipts()
+    connected.check_rest()
+
+
+# --- lists ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.fault("F32")
+def test_a_row_that_turns_up_late_with_an_old_date_comes_within_the_week(connected: Story) -> None:
+    late = connected.bill()
+    connected.bank.fault("late_row", id=late["id"])
+    for _ in range(5):  # longer than the overlap of the daily listing
+        assert connected.sync("documents", days=1).state == "done"
+    connected.bank.heal()
+    assert connected.sync("documents", hours=1).state == "done"
+    assert late["id"] not in connected.receipts()
+    connected.sync("documents", days=3)
+    assert late["id"] in connected.receipts()
+
+
+@pytest.mark.fault("F34")
+@pytest.mark.parametrize("kind", ["documents", "bank"])
+def test_a_list_that_is_suddenly_empty_deletes_nothing_and_calls_a_person(
+    connected: Story, admin: User, reader: Reader, kind: str
+) -> None:
+    receipts, rows = connected.receipts().keys(), len(connected.rows(select(Transaction)))
+    connected.bank.fault("empty_200")
+    run = connected.sync(kind, days=WEEK.days)
+    assert (run.state, run.reason) == ("needs_person", "shrunk")
+    assert (connected.receipts().keys(), len(connected.rows(select(Transaction)))) == (receipts, rows)
+    sentence = reader.words("connection_reason", "shrunk")
+    says(reader.open(connected.owner, "/profile/connections"), "Error", sentence)
+    says(reader.open(admin, f"/connections/{run.connection_id}"), sentence)
+    connected.check_rest()
+    connected.bank.heal()
+    assert connected.sync(kind, days=1).state == "done"
+    connected.check_books()
+
+
+@pytest.mark.fault("F35")
+@pytest.mark.parametrize("status", ["reversed", "declined"])
+def test_a_booked_payment_that_is_taken_back_is_looked_at_by_a_person(connected: Story, reader: Reader, status: str) -> None:
+    payment, invoice = _matched(connected)
+    connected.bank.put_transaction(id=payment["id"], status=status)
+    assert connected.sync("bank", hours=1).state == "done"
+    receipt = connected.receipts()[invoice["id"]]
+    assert (_transaction(connected, payment).status, receipt.state, receipt.review_reason) == (
+        status, "in_review", "source_changed",
+    )  # fmt: skip
+    says(reader.open(connected.owner, f"/receipts/{receipt.id}"), "In review")
+    connected.settle()
+    assert connected.receipts()[invoice["id"]].state == "in_review"
+    connected.check_books()
+
+
+@pytest.mark.fault("F35")
+def test_a_pending_payment_comes_when_it_is_booked(connected: Story) -> None:
+    payment = _pay(connected, status="pending")
+    assert connected.sync("bank", hours=1).new == 0
+    connected.bank.put_transaction(id=payment["id"], status="completed")
+    assert connected.sync("bank", hours=1).new == 1
+    assert _transaction(connected, payment).status == "booked"
+
+
+@pytest.mark.fault("F36")
+@pytest.mark.parametrize("change", [{"amount_cents": 4811}, {"label": "Ganz Anderer"}])
+def test_a_booked_row_that_changes_keeps_what_it_was_and_unlocks_its_match(connected: Story, change: dict[str, Any]) -> None:
+    payment, invoice = _matched(connected)
+    connected.bank.put_transaction(id=payment["id"], **change)
+    assert connected.sync("bank", hours=1).updated == 1
+    receipt = connected.receipts()[invoice["id"]]
+    assert (receipt.state, receipt.review_reason) == ("in_review", "source_changed")
+    (event,) = connected.rows(select(AuditEvent).where(AuditEvent.tag == "transaction.changed"))
+    assert set(event.details["before"]) == set(event.details["after"])
+    assert event.details["before"] != event.details["after"]
+    connected.check_books()
+
+
+@pytest.mark.fault("F37")
+def test_unknown_words_and_further_fields_are_taken_as_they_come(connected: Story) -> None:
+    row = connected.bill()
+    connected.bank.fault("schema_drift", match={"path": "/v2/supplier_invoices"})
+    run = connected.sync("documents", hours=1)
+    assert run.state == "done"
+    connected.bank.heal()
+    connected.sync("documents", days=WEEK.days)
+    assert row["id"] in connected.receipts()
+    connected.check_books()
+
+
+@pytest.mark.fault("F38")
+@pytest.mark.parametrize(("kind", "path"), [("documents", "/v2/supplier_invoices"), ("bank", "/v2/transactions")])
+def test_strange_amounts_are_kept_exactly_or_set_aside(connected: Story, kind: str, path: str) -> None:
+    connected.bank.fault("amount_edge", match={"path": path})
+    run = connected.sync(kind, days=WEEK.days)
+    assert run.state == "done"
+    assert run.skipped["unreadable"] >= 1
+    assert run.seen == run.new + run.updated + run.unchanged + sum(run.skipped.values())
+    connected.bank.heal()
+    assert connected.sync(kind, days=WEEK.days).skipped.get("unreadable", 0) == 0
+    connected.check_books()
+
+
+@pytest.mark.fault("F39")
+@pytest.mark.parametrize(("kind", "path"), [("documents", "/v2/supplier_invoices"), ("bank", "/v2/transactions")])
+def test_strange_texts_are_text(connected: Story, reader: Reader, kind: str, path: str) -> None:
+    connected.bank.fault("text_edge", match={"path": path})
+    assert connected.sync(kind, days=WEEK.days).state == "done"
+    connected.settle()
+    answer = reader.browser(connected.owner).get("/receipts" if kind == "documents" else "/finances/accounts")
+    assert answer.status_code == 200
+    assert "<script>alert(1)" not in answer.text
+    if kind == "documents":
+        assert "&lt;script&gt;alert(1)" in answer.text
+        assert not any("\0" in (receipt.counterparty or "") for receipt in connected.receipts().values())
+    connected.check_books()
+
+
+# --- files ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.fault("F53")
+def test_other_bytes_under_the_same_id_are_a_further_version(connected: Story) -> None:
+    row = connected.bill(file=_file(factories.pdf("Rechnung NEU-2026-001")))
+    connected.sync("documents", hours=1)
+    connected.bank.fault("changed_file", match={"path": "/files/*"})
+    connected.bill(id=row["id"], description="noch einmal")
+    connected.sync("documents", hours=1)
+    documents = connected.documents(connected.receipts()[row["id"]])
+    assert [document.version for document in documents] == [1, 2]
+    assert len({document.sha256 for document in documents}) == 2
+    stored = connected.rows(select(AuditEvent).where(AuditEvent.tag == "document.stored"))
+    assert {document.sha256 for document in documents} <= {event.details["sha256"] for event in stored}
+    connected.check_books()
+
+
+HOSTILE: dict[str, tuple[str, dict[str, Any], set[tuple[str, str | None]]]] = {
+    # fault, its arguments, how the preview may end
+    "20,000 pages": ("pdf_bomb", {}, {("ready", None), ("impossible", "too_big"), ("impossible", "timeout")}),
+    "a page of 200,000 points": ("pdf_bomb", {"kind": "dimensions"}, {("ready", None), ("impossible", "too_big")}),
+    "a password": ("pdf_bomb", {"kind": "encrypted"}, {("impossible", "encrypted"), ("impossible", "broken")}),
+    "JavaScript": ("pdf_bomb", {"kind": "javascript"}, {("ready", None)}),
+    "a torn PDF": ("pdf_crash", {}, {("impossible", "broken"), ("impossible", "crashed"), ("impossible", "timeout")}),
+    "a bomb of entities": ("xml_bomb", {}, {("impossible", "type")}),
+    "an entity that is a file of ours": ("xxe", {}, {("impossible", "type")}),
+    "archives in an archive": ("zip_bomb", {}, {("impossible", "type")}),
+}
+
+
+@pytest.mark.fault("F55", "F56", "F57")
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_hostile_file_is_kept_and_does_nothing(connected: Story, reader: Reader, what: str) -> None:
+    fault, arguments, endings = HOSTILE[what]
+    row = connected.bill()
+    connected.bank.fault(fault, match={"path": "/files/*"}, **arguments)
+    assert connected.sync("documents", hours=1).state == "done"
+    receipt = connected.receipts()[row["id"]]
+    (document,) = connected.documents(receipt)
+    assert _preview_of(connected, document) in endings
+    with connected.ports.database.read() as session:
+        assert papers_of(session, receipt).e_invoice is None
+    answer = reader.browser(connected.owner).get(f"/documents/{document.id}")
+    assert (answer.status_code, len(answer.data)) == (200, document.size)
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    assert reader.browser(connected.owner).get(f"/receipts/{receipt.id}").status_code == 200
+    connected.check_rest()
+
+
+def _preview_of(story: Story, document: Document) -> tuple[str, str | None]:
+    """As the run leaves it; of all others it is taken that they are made."""
+    with story.ports.database.write() as session:
+        for other in session.scalars(select(Preview).where(Preview.sha256 != document.sha256, Preview.state == "due")):
+            other.state, other.reason = "impossible", "type"
+    story.work("previews")
+    (preview,) = story.rows(select(Preview).where(Preview.sha256 == document.sha256))
+    return preview.state, preview.reason
+
+
+@pytest.mark.fault("F59")
+def test_one_file_of_several_invoices_is_stored_once_and_shown_at_each(connected: Story) -> None:
+    content = factories.pdf("Sammelrechnung")
+    rows = [connected.bill(invoice_number=f"SAMMEL-{number}", file=_file(content)) for number in range(5)]
+    connected.sync("documents", hours=1)
+    documents = [connected.documents(connected.receipts()[row["id"]]) for row in rows]
+    assert [len(found) for found in documents] == [1] * 5
+    (sha256,) = {found[0].sha256 for found in documents}
+    assert len(connected.rows(select(Preview).where(Preview.sha256 == sha256))) == 1
+    connected.check_books()
