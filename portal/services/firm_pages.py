@@ -25,11 +25,11 @@ class Cockpit:
     is_ticker_silent: bool
 
 
-def cockpit(session: Session, actor: Actor, *, now: datetime) -> Cockpit:
-    """All clients, those that need somebody first."""
+def cockpit(session: Session, actor: Actor, *, now: datetime, sort: str = "urgent") -> Cockpit:
+    """All clients, in an order of `listing.ORDERS`."""
     beat = keeping.last_beat(session, "ticker")
     silent = beat is None or (now - beat).total_seconds() > keeping.SILENT_AFTER
-    return Cockpit(listing.overview(session, actor, now=now), listing.counts(session, actor), beat, silent)
+    return Cockpit(listing.overview(session, actor, now=now, sort=sort), listing.counts(session, actor), beat, silent)
 
 
 def connections_of(session: Session, actor: Actor, client_id: str) -> list[Connection]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, func, or_, select
@@ -338,9 +338,15 @@ class ClientRow:
     oldest_at: datetime | None
     scope: Scope
 
+    @property
+    def synced_at(self) -> datetime | None:
+        """When the documents last came in."""
+        connection = self.cards["documents"].connection
+        return connection.last_success_at if connection else None
 
-def overview(session: Session, actor: Actor, *, now: datetime) -> list[ClientRow]:
-    """All clients of the actor × the health of their connections; those that need somebody first."""
+
+def overview(session: Session, actor: Actor, *, now: datetime, sort: str = "urgent") -> list[ClientRow]:
+    """All clients of the actor × the health of their connections; `sort`: a key of `ORDERS`, anything else is `urgent`."""
     clients = finding.clients(session, actor)
     cards: dict[str, dict[str, ConnectionCard]] = defaultdict(dict)
     for card in connection_cards(session, clients, now=now, has_contents=False):
@@ -349,5 +355,15 @@ def overview(session: Session, actor: Actor, *, now: datetime) -> list[ClientRow
     open_counts = {client_id: (count, oldest) for client_id, count, oldest in session.execute(IN_REVIEW, asked)}
     scopes = engaging.scopes(session, [client.id for client in clients])
     rows = [ClientRow(client, cards[client.id], *open_counts.get(client.id, (0, None)), scopes[client.id]) for client in clients]
-    urgency = {"error": 0, "warn": 1, "wait": 2, "off": 3, "ok": 4}
-    return sorted(rows, key=lambda row: min(urgency[card.shown.kind] for card in row.cards.values()))
+    return sorted(rows, key=ORDERS.get(sort, ORDERS["urgent"]))
+
+
+URGENCY = {"error": 0, "warn": 1, "wait": 2, "off": 3, "ok": 4}
+NEVER = datetime.min.replace(tzinfo=UTC)
+#: orders of the overview; rows that are equal stay in the order of their names
+ORDERS: dict[str, Callable[[ClientRow], Any]] = {
+    "urgent": lambda row: min(URGENCY[card.shown.kind] for card in row.cards.values()),
+    "name": lambda _row: 0,
+    "synced": lambda row: (row.synced_at is not None, row.synced_at or NEVER),  # whoever was never synced, or longest ago, first
+    "open": lambda row: -row.open_count,
+}

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from portal.db import new_id
 from portal.errors import NotFound, Rejected
 from portal.models import Client, Message, Receipt, Role, User
-from portal.services import finding
+from portal.services import finding, notifying
 from portal.services.auditing import Tag, record
 from portal.services.finding import Actor
 
@@ -65,6 +65,11 @@ def write(
     )  # fmt: skip
     session.add(message)
     session.flush()
+    oldest = select(Message.id).where(
+        Message.client_id == client.id, Message.is_from_client.is_(message.is_from_client), Message.read_at.is_(None)
+    )
+    unread_since = session.scalars(oldest.order_by(Message.created_at, Message.id).limit(1)).one()
+    notifying.new_message(session, message, unread_since=unread_since, now=now)
     record(session, Tag.MESSAGE_WRITTEN, subject=f"message:{message.id}", at=now, client_id=client.id, topic=topic.value)
     return message
 

@@ -1,7 +1,8 @@
-"""Mails about connections: it needs you, its consent is about to end, it is well again; then silence."""
+"""Mails: a connection needs you, its consent is about to end, it is well again, somebody has written; then silence."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
@@ -18,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from portal.clock import BERLIN
 from portal.db import new_id
-from portal.models import Client, Connection, Mail, Membership, User
+from portal.models import Client, Connection, Mail, Membership, Message, Role, User
 from portal.ports import Ports
 from portal.services import running
 from portal.services.running import Lease
@@ -34,6 +35,7 @@ class Kind(StrEnum):
     NEEDS_YOU = "needs_you"
     EXPIRING = "expiring"
     WELL_AGAIN = "well_again"
+    NEW_MESSAGE = "new_message"
 
 
 def needs_you(session: Session, connection: Connection, *, now: datetime, number: int = 1) -> None:
@@ -46,6 +48,14 @@ def well_again(session: Session, connection: Connection, *, now: datetime) -> No
     """The connection works again; only whoever was told otherwise hears of it. Call before the new connecting is noted."""
     if _told(session, connection):
         _write(session, connection, Kind.WELL_AGAIN, episode=_episode(connection), facts={"kind": connection.kind}, now=now)
+
+
+def new_message(session: Session, message: Message, *, unread_since: str, now: datetime) -> None:
+    """Somebody has written. The other side hears of it once until it has looked; `unread_since`: the oldest unread message."""
+    people = _people(session, message.client_id, "staff" if message.is_from_client else "client")
+    facts = {"author": session.get_one(User, message.author_id).name}
+    key = f"{Kind.NEW_MESSAGE.value}:{unread_since}"
+    _write_to(session, people, message.client_id, Kind.NEW_MESSAGE, key, facts, now=now)
 
 
 def remind(session: Session, *, now: datetime) -> None:
@@ -95,7 +105,8 @@ def words(ports: Ports, mail: Mail, *, user: User, client: Client) -> tuple[str,
             moment = datetime.fromisoformat(facts[name]).astimezone(BERLIN)
             facts[name] = format_datetime(moment, "d. MMMM y" if user.language == "de" else "d MMMM y", locale=user.language)
     template = _templates(user.language).get_template(f"mail/{mail.kind}.txt")
-    address = f"{ports.settings.public_url}/profile/connections"
+    place = f"/clients/{client.id}/messages" if mail.kind == Kind.NEW_MESSAGE else "/profile/connections"
+    address = f"{ports.settings.public_url}{place}"
     text = template.render(**facts, name=user.name, client=client.name, firm=ports.settings.firm, address=address)
     subject, _, body = text.partition("\n")
     return subject.strip(), body.strip() + "\n"
@@ -113,20 +124,35 @@ def _templates(language: str) -> Environment:
 
 
 def _write(session: Session, connection: Connection, kind: Kind, *, episode: str, facts: dict[str, Any], now: datetime) -> None:
-    """A mail to each of the client's own people, once; with the run that sends them."""
-    people = select(Membership.user_id).where(Membership.client_id == connection.client_id, Membership.kind == "client")
+    """A mail about a connection to each of the client's own people."""
+    key = f"{kind.value}:{connection.id}:{episode}"
+    _write_to(session, _people(session, connection.client_id, "client"), connection.client_id, kind, key, facts, now=now)
+
+
+def _write_to(
+    session: Session, people: Sequence[str], client_id: str, kind: Kind, key: str, facts: dict[str, Any], *, now: datetime
+) -> None:
+    """One mail to each person, once a key; with the run that sends them."""
     rows = [
         {
-            "id": new_id(), "client_id": connection.client_id, "user_id": user_id, "kind": kind.value, "facts": facts,
-            "key": f"{kind.value}:{connection.id}:{episode}:{user_id}", "created_at": now, "sent_at": None,
+            "id": new_id(), "client_id": client_id, "user_id": user_id, "kind": kind.value, "facts": facts,
+            "key": f"{key}:{user_id}", "created_at": now, "sent_at": None,
         }
-        for user_id in session.scalars(people)
+        for user_id in people
     ]  # fmt: skip
     if not rows:
         return
     insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgres_insert
     session.execute(insert(Mail).on_conflict_do_nothing(index_elements=["key"]), rows)
-    running.request(session, client_id=connection.client_id, kind="mail", trigger="change", now=now)
+    running.request(session, client_id=client_id, kind="mail", trigger="change", now=now)
+
+
+def _people(session: Session, client_id: str, kind: str) -> list[str]:
+    """Who belongs to the client, or is assigned to it; where nobody of the firm is, its admins."""
+    found = list(session.scalars(select(Membership.user_id).where(Membership.client_id == client_id, Membership.kind == kind)))
+    if found or kind == "client":
+        return found
+    return list(session.scalars(select(User.id).where(User.role == Role.ADMIN.value, User.is_active)))
 
 
 def _told(session: Session, connection: Connection) -> list[datetime]:

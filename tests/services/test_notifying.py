@@ -7,12 +7,17 @@ from email import policy
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
+from portal.clock import FixedClock
 from portal.mailing import Mailer, MailNotSent
-from portal.models import Connection, Mail, User
-from portal.services import notifying
+from portal.models import Client, Connection, Mail, Membership, Role, User
+from portal.ports import Ports
+from portal.services import messaging, notifying
+from portal.services.finding import Actor
+from portal.services.messaging import Topic
 from portal.settings import BadSetting
+from tests.factories import World
 from tests.story import Story
 
 
@@ -118,3 +123,60 @@ def test_a_mail_holds_no_secret(broken: Story) -> None:
     for subject, text in _mails(broken):
         assert connection.organization_id not in subject + text
         assert "qsim_" not in subject + text
+
+
+# --- somebody has written
+
+
+def _say(world: World, ports: Ports, person: User, text: str) -> None:
+    with ports.database.write() as session:
+        messaging.write(
+            session, Actor(person.id, Role(person.role)), client_id=world.ours.client.id, text=text, topic=Topic.GENERAL,
+            receipt_id=None, now=ports.clock.now(),
+        )  # fmt: skip
+
+
+def _waiting(ports: Ports) -> list[tuple[str, str, str]]:
+    """(to, subject, text)."""
+    with ports.database.read() as session:
+        query = (
+            select(Mail, User, Client)
+            .join(User, User.id == Mail.user_id)
+            .join(Client, Client.id == Mail.client_id)
+            .order_by(Mail.created_at, Mail.id)
+        )
+        return [
+            (user.email, *notifying.words(ports, mail, user=user, client=client)) for mail, user, client in session.execute(query)
+        ]
+
+
+def test_the_other_side_hears_of_a_message_once_until_it_has_looked(world: World, ports: Ports, clock: FixedClock) -> None:
+    secret = "Die Rechnung liegt in der Post"
+    for _ in range(3):
+        _say(world, ports, world.ours.owner, secret)
+        clock.move(minutes=1)
+    ((to, subject, text),) = _waiting(ports)
+    assert to == world.staff.email
+    assert subject == f"A new message about {world.ours.client.name}"
+    assert f"{ports.settings.public_url}/clients/{world.ours.client.id}/messages" in text
+    assert secret not in subject + text
+    with ports.database.write() as session:
+        messaging.mark_read(session, Actor(world.staff.id, Role.STAFF), world.ours.client.id, now=clock.now())
+    _say(world, ports, world.ours.owner, "Noch etwas")
+    assert [mail[0] for mail in _waiting(ports)] == [world.staff.email] * 2
+
+
+def test_the_client_hears_of_an_answer_in_his_language(world: World, ports: Ports) -> None:
+    with ports.database.write() as session:
+        session.execute(update(User).values(language="de"))
+    _say(world, ports, world.admin, "Bitte laden Sie die Quittung hoch.")
+    ((to, subject, text),) = _waiting(ports)
+    assert (to, subject) == (world.ours.owner.email, f"Neue Nachricht zu {world.ours.client.name}")
+    assert world.admin.name in text
+
+
+def test_where_nobody_is_assigned_the_admins_hear_of_it(world: World, ports: Ports) -> None:
+    with ports.database.write() as session:
+        session.execute(delete(Membership).where(Membership.kind == "staff"))
+    _say(world, ports, world.ours.owner, "Hallo?")
+    assert [mail[0] for mail in _waiting(ports)] == [world.admin.email]

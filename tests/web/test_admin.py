@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import select, update
 
 from portal.clock import FixedClock
-from portal.models import Connection, Run
+from portal.models import Connection, Receipt, Run
 from portal.ports import Ports
 from portal.services import keeping
 from tests.factories import World
@@ -27,6 +28,20 @@ def test_the_overview_puts_first_what_needs_somebody(world: World, visit: Visit,
     assert page.words.index(world.theirs.client.name) < page.words.index(world.ours.client.name)
     assert "Action needed" in page.words
     assert f"/connections/{world.theirs.documents.id}" in page.links
+
+
+@pytest.mark.parametrize("path", ["/admin", "/clients"])
+def test_the_clients_stand_in_the_order_that_is_asked_for(world: World, visit: Visit, ports: Ports, path: str) -> None:
+    ours, theirs = world.ours.client, world.theirs.client
+    with ports.database.write() as session:
+        session.execute(update(Connection).where(Connection.id == world.theirs.documents.id).values(last_success_at=None))
+        session.get_one(Receipt, world.theirs.receipts["open"].id).state = "set_aside"
+    visitor = visit(world.admin)
+    for sort, expected in (("name", [ours, theirs]), ("synced", [theirs, ours]), ("open", [ours, theirs]), ("x'--", None)):
+        page = visitor.page(f"{path}?sort={sort}")
+        rows = sorted((ours, theirs), key=lambda client: page.words.index(f"{client.name} {client.number}"))
+        if expected:
+            assert [client.name for client in rows] == [client.name for client in expected]
 
 
 def test_it_counts_so_that_nothing_can_be_missing(world: World, visit: Visit) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, redirect, render_template, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
@@ -19,9 +19,10 @@ blueprint = Blueprint("admin", __name__, url_prefix="/admin")
 @admin
 def cockpit() -> ResponseReturnValue:
     """Every client's health at a glance."""
+    sort = request.args.get("sort", "urgent")
     with ports().database.read() as session:
-        page = firm_pages.cockpit(session, actor(), now=ports().clock.now())
-    return render_template("admin/cockpit.html", page=page)
+        page = firm_pages.cockpit(session, actor(), now=ports().clock.now(), sort=sort)
+    return render_template("admin/cockpit.html", page=page, sort=sort)
 
 
 @blueprint.post("/clients/<id:client_id>/runs")

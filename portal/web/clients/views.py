@@ -24,9 +24,10 @@ blueprint = Blueprint("clients", __name__)
 @staff
 def index() -> ResponseReturnValue:
     """The actor's clients."""
+    sort = request.args.get("sort", "urgent")
     with ports().database.read() as session:
-        rows = listing.overview(session, actor(), now=ports().clock.now())
-    return render_template("clients/page.html", rows=rows)
+        rows = listing.overview(session, actor(), now=ports().clock.now(), sort=sort)
+    return render_template("clients/page.html", rows=rows, sort=sort)
 
 
 @blueprint.get("/clients/<id:client_id>")
