@@ -68,12 +68,12 @@ class Story:
         """As it is stored now."""
         return self.rows(select(Connection).where(Connection.client_id == self.client.id, Connection.kind == kind))[0]
 
-    def ask(self, kind: str) -> Run:
+    def ask(self, kind: str, *, trigger: str = "client") -> Run:
         """Press Sync."""
         connection = self.connection(kind)
         with self.ports.database.write() as session:
             return running.request(
-                session, client_id=self.client.id, connection_id=connection.id, kind=kind, trigger="client", now=self.clock.now()
+                session, client_id=self.client.id, connection_id=connection.id, kind=kind, trigger=trigger, now=self.clock.now()
             )
 
     def sync(self, kind: str, **moved: float) -> Run:

@@ -45,6 +45,7 @@ class Connection(HasId, Base):
     synced_until: Mapped[datetime | None]  #: everything the bank changed before this moment has been applied
     scope_start_on: Mapped[date | None]  #: start of the period that `synced_until` speaks of; an earlier start means a backfill
     listed_fully_at: Mapped[datetime | None]  #: when its lists were last read from their first row
+    listed_count: Mapped[int | None]  #: how many rows they had then
     last_attempt_at: Mapped[datetime | None]
     last_success_at: Mapped[datetime | None]
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.clock import berlin_day
@@ -60,11 +60,14 @@ def import_transactions(ports: Ports, lease: Lease) -> None:
         ):
             return
     counts, skipped = progress.counts, progress.skipped
+    if is_full:
+        connecting.refuse_shrunk(connection, listed=counts["total"], trigger=run.trigger)
     now = ports.clock.now()
     with ports.database.write() as session:
         connecting.note_success(
-            session, lease.connection_id, now=now, synced_until=started_at, scope_start_on=None, is_full=is_full
-        )
+            session, lease.connection_id, now=now, synced_until=started_at, scope_start_on=None,
+            listed=counts["total"] if is_full else None,
+        )  # fmt: skip
         followers = running.finish(session, lease, now=now, skipped=skipped, **counts)
     for run in followers:
         ports.queue.push(running.ticket(run, now=now))
@@ -119,7 +122,6 @@ def _import_account(
     """All changed transactions of one account, page by page. False: the connection ended meanwhile."""
     counts, skipped = progress.counts, progress.skipped
     since = account.synced_until - OVERLAP if account.synced_until and not is_full else None
-    listed = 0
     start = datetime.combine(account.start_on, datetime.min.time(), tzinfo=started_at.tzinfo) - timedelta(days=1)
 
     def fetch(page: int) -> Page[TransactionRow]:
@@ -130,8 +132,7 @@ def _import_account(
 
     for page in all_pages(fetch):
         if page.page == 1:
-            listed = page.total_count
-            counts["total"] += listed
+            counts["total"] += page.total_count
         now = ports.clock.now()
         with ports.database.write() as session:
             if not connecting.is_usable(session, lease.connection_id or ""):
@@ -140,10 +141,6 @@ def _import_account(
             queue_up(session, lease.client_id)
             _apply_page(session, account, page, counts, skipped, now=now, run_started_at=run_started_at)
             running.advance(session, lease, skipped=skipped, **counts)
-    if since is None:
-        with ports.database.read() as session:
-            known = session.scalar(select(func.count()).where(Transaction.bank_account_id == account.id)) or 0
-        connecting.refuse_shrunk(listed=listed, known=known)
     progress.done.append(account.id)
     with ports.database.write() as session:
         kept = session.get_one(BankAccount, account.id)

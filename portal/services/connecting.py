@@ -29,7 +29,7 @@ log = structlog.get_logger()
 KINDS = ("documents", "bank")
 ATTEMPT_LIFE = timedelta(minutes=10)
 FULL_LISTING_EVERY = timedelta(days=7)
-SHRUNK_BY, FEW = 0.2, 10  #: share of the known rows; below so many rows a share says nothing
+SHRUNK_BY, FEW = 0.2, 10  #: share of the rows of a week ago; below so many rows a share says nothing
 CONSENT_LIFE = timedelta(days=90)  #: of an unused refresh token; each use starts it anew
 
 
@@ -171,20 +171,25 @@ def is_full_listing_due(connection: Connection, *, now: datetime) -> bool:
     return connection.listed_fully_at is None or now - connection.listed_fully_at >= FULL_LISTING_EVERY
 
 
-def refuse_shrunk(*, listed: int, known: int) -> None:
-    """A list from its first row that lacks a fifth of what it had is a fault for a person; nothing is deleted for it (F34)."""
-    if known >= FEW and listed < known * (1 - SHRUNK_BY):
+def refuse_shrunk(connection: Connection, *, listed: int, trigger: str) -> None:
+    """Lists that lack a fifth of what they had a week ago call a person; nothing is deleted for it, and what came is kept (F34).
+
+    Where somebody of the firm has started the run, he has been told already: then the shorter lists are taken as they are.
+    """
+    before = connection.listed_count or 0
+    if before >= FEW and listed < before * (1 - SHRUNK_BY) and trigger not in {"staff", "admin"}:
         raise QontoError("Qonto lists far fewer rows than before.", code=Code.SHRUNK)
 
 
 def note_success(
-    session: Session, connection_id: str, *, now: datetime, synced_until: datetime, scope_start_on: date | None, is_full: bool
-) -> None:
-    """A run reached its end: everything changed before `synced_until` is here. `is_full`: it listed from the first row."""
+    session: Session, connection_id: str, *, now: datetime, synced_until: datetime, scope_start_on: date | None,
+    listed: int | None,
+) -> None:  # fmt: skip
+    """A run reached its end: everything changed before `synced_until` is here. `listed`: rows, if it began with the first."""
     connection = session.get_one(Connection, connection_id)
     connection.last_success_at, connection.synced_until = now, synced_until
-    if is_full:
-        connection.listed_fully_at = synced_until
+    if listed is not None:
+        connection.listed_fully_at, connection.listed_count = synced_until, listed
     connection.consent_expires_at = now + CONSENT_LIFE
     if scope_start_on is not None:
         connection.scope_start_on = scope_start_on

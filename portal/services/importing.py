@@ -17,14 +17,14 @@ from threading import BoundedSemaphore
 from typing import Any, Protocol
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.domain.eligibility import Eligibility, SkipReason, decide
 from portal.domain.tax_years import Scope
 from portal.errors import ConsentEnded, QontoError, ScopeMissing, StorageError, Unavailable
 from portal.media import safe_file_name, sniff
-from portal.models import Connection, Document, Receipt, Run, SkippedInvoice
+from portal.models import Connection, Document, Receipt, Run
 from portal.ports import Ports
 from portal.qonto.client import Page, all_pages
 from portal.services import connecting, engaging, running
@@ -86,6 +86,7 @@ class _Import:
 
     def __init__(self, ports: Ports, lease: Lease, connection: Connection, run: Run, scope: Scope) -> None:
         self.ports, self.lease, self.scope = ports, lease, scope
+        self.connection, self.trigger = connection, run.trigger
         self.connection_id, self.client_id = connection.id, connection.client_id
         self.started_at = ports.clock.now()
         self.run_started_at = run.started_at or self.started_at
@@ -136,7 +137,7 @@ class _Import:
         if refused is not None:
             raise refused
         if self.since is None:
-            self._refuse_shrunk()
+            connecting.refuse_shrunk(self.connection, listed=self.counts.total, trigger=self.trigger)
         self._finish(waiting)
 
     # --- listing ---------------------------------------------------------------------------------------------
@@ -290,21 +291,13 @@ class _Import:
             )  # fmt: skip
             return len(list(session.scalars(left)))
 
-    def _refuse_shrunk(self) -> None:
-        with self.ports.database.read() as session:
-            kept = [
-                session.scalar(select(func.count()).where(model.connection_id == self.connection_id)) or 0
-                for model in (Receipt, SkippedInvoice)
-            ]
-        connecting.refuse_shrunk(listed=self.counts.total, known=sum(kept))
-
     def _finish(self, waiting: int) -> None:
         now = self.ports.clock.now()
         with self.ports.database.write() as session:
             self.counts.failed = waiting
             connecting.note_success(
                 session, self.connection_id, now=now, synced_until=datetime.fromisoformat(self.cursor["window_end"]),
-                scope_start_on=self.scope.start_on, is_full=self.since is None,
+                scope_start_on=self.scope.start_on, listed=self.counts.total if self.since is None else None,
             )  # fmt: skip
             if waiting:
                 running.advance(session, self.lease, **self.counts.values())

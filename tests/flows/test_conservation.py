@@ -106,12 +106,11 @@ def test_nothing_is_lost_doubled_or_invented(life: Life, steps: list[tuple[Any, 
     story.pass_the_pause()
     story.bank.move(days=8)  # the weekly listing from the first row on
     story.work("documents")
-    run = story.ask("documents")
+    run = story.ask("documents", trigger="staff")  # whatever has vanished, the firm has seen it
     story.work("documents")
-    story.pass_the_pause()
-    story.bank.move(days=8)
-    ended = story.sync("documents", hours=1)
-    assert (story.run(run.id).state, ended.state) == ("done", "done")
+    assert story.run(run.id).state == "done"
+    ended = story.sync("documents", days=8)
+    assert ended.state == "done"
     assert ended.seen == ended.total == ended.new + ended.updated + ended.unchanged + sum(ended.skipped.values())
     _compare(life)
 

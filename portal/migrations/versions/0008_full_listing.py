@@ -1,4 +1,4 @@
-"""When a connection's lists were last read from their first row."""
+"""When a connection's lists were last read from their first row, and how long they were."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ depends_on = None
 def upgrade() -> None:
     """Nothing known means: with the next run."""
     op.add_column("connection", sa.Column("listed_fully_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("connection", sa.Column("listed_count", sa.Integer(), nullable=True))
 
 
 def downgrade() -> None:
     """Back."""
+    op.drop_column("connection", "listed_count")
     op.drop_column("connection", "listed_fully_at")
