@@ -29,7 +29,7 @@ from portal.settings import Timing
 SCHEDULED_KINDS = ("documents", "bank")
 FOLLOWERS = {"documents": ("matching", "previews"), "bank": ("matching",)}  #: what looks at the rows that a sync has brought
 HAND_OVER_AFTER = timedelta(seconds=700)  #: well before RQ's time limit
-WINDOW_START_HOUR, WINDOW_HOURS = 2, 3  #: daily runs start between 02:00 and 05:00 in Berlin
+WINDOW = (2, 5)  #: daily runs start between 02:00 and 05:00 in Berlin
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +199,9 @@ def _end(session: Session, lease: Lease, *, now: datetime, state: str, outcome: 
 def slot(subject_id: str, day: date) -> datetime:
     """When the scheduled run of a connection starts on a Berlin day: 02:00–05:00, spread by the connection's id."""
     share = int(hashlib.sha256(subject_id.encode()).hexdigest()[:8], 16) / 0xFFFFFFFF
-    start = datetime(day.year, day.month, day.day, WINDOW_START_HOUR, tzinfo=BERLIN)
-    # in the nights of the clock change 02:00–03:00 exists twice or not at all: going through UTC keeps one answer
-    return datetime.fromtimestamp(start.timestamp() + share * WINDOW_HOURS * 3600, tz=BERLIN)
+    # in the nights of the clock change 02:00–03:00 exists twice or not at all: the window is an hour longer or shorter then
+    start, end = (datetime(day.year, day.month, day.day, hour, tzinfo=BERLIN).timestamp() for hour in WINDOW)
+    return datetime.fromtimestamp(start + share * (end - start), tz=BERLIN)
 
 
 def next_slot(subject_id: str, *, now: datetime) -> datetime:
