@@ -92,7 +92,7 @@ class Bank:
         known = self.app.extensions["simulator"].organizations[0]
         for name in ("supplier_invoices", "client_invoices", "credit_notes", "transactions"):
             rows = sorted(known.tables[name].values(), key=lambda row: (row["created_at"], row["id"]))
-            known.hidden.update(row["id"] for row in rows[:-keep])
+            known.hidden.update(row["id"] for row in rows[: max(len(rows) - keep, 0)])
 
     def tell_all(self) -> None:
         """Show what `quieten` hid."""

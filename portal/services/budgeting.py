@@ -29,7 +29,7 @@ log = structlog.get_logger()
 CALLS, REFUSALS = "calls", "answers_401"
 BATCH = 20
 BATCH_LIFE = timedelta(seconds=0.5)  #: turns that were not used by then are lost, or a burst could come after the burst
-REFUSALS_AT_ONCE, REFUSALS_PER_HOUR = 50, 50  #: at most 100 answers 401 in any hour; the bank throttles after 200
+REFUSALS_AT_ONCE, REFUSALS_PER_HOUR = 20, 80  #: at most 100 answers 401 in any hour; the bank throttles after 200
 NAP = 1.0  #: after a longer wait somebody may have met a 429 meanwhile
 
 
