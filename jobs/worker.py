@@ -9,7 +9,7 @@ from rq import Queue, Worker
 
 import jobs.runs  # noqa: F401 -- loaded once here, inherited by each work horse
 from portal.log import configure
-from portal.queue import QUEUES
+from portal.queue import MATCHING, QUEUES
 from portal.settings import BadSetting, Settings
 
 MONITORING_SECONDS, WORKER_TTL_SECONDS = 10, 45
@@ -34,6 +34,8 @@ def main(argv: list[str]) -> int:
         return 2
     redis = Redis.from_url(settings.redis_url)
     check_policy(redis)
+    if argv[0] == MATCHING:
+        import scipy.optimize  # noqa: F401, PLC0415 -- as above: else each of its work horses would load it anew
     worker = QueueWorker(
         [Queue(argv[0], connection=redis, serializer="json")],
         connection=redis,

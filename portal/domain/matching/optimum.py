@@ -1,14 +1,12 @@
-"""The best one-to-one assignment among contested pairs, one connected component at a time."""
+"""The best one-to-one assignment among contested pairs, one connected component at a time.
+
+The solvers are loaded by the first contested pair: they cost a process about a second, and most processes never need them.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-
-import numpy as np
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from portal.domain.matching.features import Comparison, Evidence
 
@@ -54,6 +52,9 @@ def _components(pairs: list[Evidence]) -> Iterator[list[Evidence]]:
 
 
 def _solve(component: list[Evidence]) -> None:
+    import numpy as np  # noqa: PLC0415 -- see the module's text
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415
+
     rows = {place: n for n, place in enumerate(sorted({evidence.receipt.place for evidence in component}))}
     columns = {place: n for n, place in enumerate(sorted({evidence.transaction.place for evidence in component}))}
     cells = {(rows[evidence.receipt.place], columns[evidence.transaction.place]): evidence for evidence in component}
@@ -73,6 +74,9 @@ def _solve(component: list[Evidence]) -> None:
 
 def _solve_sparse(gains: dict[tuple[int, int], int], rows: int, columns: int) -> Iterator[tuple[int, int]]:
     """The same for a large component: each row gets a column of its own for staying open."""
+    from scipy.sparse import coo_array  # noqa: PLC0415 -- see the module's text
+    from scipy.sparse.csgraph import min_weight_full_bipartite_matching  # noqa: PLC0415
+
     most = max(gains.values()) + 1
     row_places = [row for row, _ in gains] + list(range(rows))
     column_places = [column for _, column in gains] + list(range(columns, columns + rows))
