@@ -110,7 +110,6 @@ class _Import:
 
     def execute(self) -> None:
         """All phases, then the files still missing, then the end. A list that the bank refuses does not stop the others (F10)."""
-        refused: ScopeMissing | None = None
         phases = (
             Phase("supplier_invoices", self.ports.qonto.supplier_invoices, from_supplier_invoice),
             Phase("client_invoices", self.ports.qonto.client_invoices, from_client_invoice),
@@ -126,16 +125,18 @@ class _Import:
                 try:
                     if not self._list(phase):
                         return
-                except ScopeMissing as error:
-                    refused = error
+                except ScopeMissing as error:  # kept with the progress: a later start must not take this list for done
+                    self.cursor = {**self.cursor, "refused": [error.code, error.request_id]}
                 self._phase_done(number + 1)
             waiting = self._fetch_missing()
         finally:
             self.pool.shutdown(cancel_futures=True)
         if self.is_stopped():
             return
-        if refused is not None:
-            raise refused
+        if refused := self.cursor.get("refused"):
+            raise ScopeMissing(
+                "Qonto does not allow this with the rights that were granted.", code=refused[0], request_id=refused[1]
+            )
         if self.since is None:
             connecting.refuse_shrunk(self.connection, listed=self.counts.total, trigger=self.trigger)
         self._finish(waiting)

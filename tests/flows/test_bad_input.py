@@ -381,6 +381,23 @@ def test_a_list_that_is_refused_does_not_stop_the_others(connected: Story, reade
     story.check_books()
 
 
+@pytest.mark.fault("F10")
+def test_a_refused_list_is_not_taken_for_done_by_a_later_start(connected: Story) -> None:
+    """The first start ends in the middle; the next one goes on behind the refused list, and still says what is missing."""
+    story, row = connected, connected.bill()
+    story.bank.fault("403_scope", match={"path": "/v2/client_invoices"})
+    story.bank.fault("5xx", match={"path": "/v2/credit_notes"})
+    run = story.sync("documents", hours=1)
+    assert (run.state, run.reason) == ("waiting", "server_error")
+    story.bank.heal()
+    story.bank.move(minutes=6)
+    story.work("documents")
+    assert (story.run(run.id).state, story.run(run.id).reason) == ("needs_person", "scope_missing")
+    assert story.sync("documents").state == "done"
+    assert row["id"] in story.receipts()
+    story.check_books()
+
+
 # --- tokens and consent --------------------------------------------------------------------------------------------
 
 
