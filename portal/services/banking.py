@@ -46,14 +46,14 @@ def import_transactions(ports: Ports, lease: Lease) -> None:
     organization = ports.qonto.organization(lease.connection_id)
     with ports.database.read() as session:
         connection = session.get_one(Connection, lease.connection_id)
-    is_full = connecting.is_full_listing_due(connection, now=started_at)
+    is_full = cursor.get("is_full", connecting.is_full_listing_due(connection, now=started_at))
     if connection.organization_id not in {None, organization.id}:
         connecting.refuse_organization(ports, lease.connection_id)
     with ports.database.write() as session:
         connecting.learn_organization(session, lease.connection_id, organization.id, name=organization.name)
         accounts = _keep_accounts(session, lease, organization.bank_accounts, started_at)
         running.advance(session, lease)
-    progress = _Progress.of(cursor)
+    progress = _Progress.of({**cursor, "is_full": is_full})
     for account in accounts:
         if account.id not in progress.done and not _import_account(
             ports, lease, account, progress, started_at=started_at, run_started_at=run_started_at, is_full=is_full
@@ -80,14 +80,20 @@ class _Progress:
     counts: dict[str, Any]
     skipped: dict[str, int]
     done: list[str]
+    is_full: bool  #: a later start goes on as the first one began
 
     @classmethod
     def of(cls, cursor: dict[str, Any]) -> _Progress:
         nothing = dict.fromkeys(("total", "seen", "new", "updated", "unchanged", "failed"), 0)
-        return cls({**nothing, **cursor.get("counts", {})}, dict(cursor.get("skipped", {})), list(cursor.get("done", [])))
+        return cls(
+            {**nothing, **cursor.get("counts", {})},
+            dict(cursor.get("skipped", {})),
+            list(cursor.get("done", [])),
+            cursor["is_full"],
+        )
 
     def as_cursor(self) -> dict[str, Any]:
-        return {"counts": self.counts, "skipped": self.skipped, "done": self.done}
+        return {"counts": self.counts, "skipped": self.skipped, "done": self.done, "is_full": self.is_full}
 
 
 def _keep_accounts(session: Session, lease: Lease, rows: tuple[BankAccountRow, ...], now: datetime) -> list[BankAccount]:

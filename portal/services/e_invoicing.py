@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from portal.e_invoice import EInvoice
 from portal.models import Document, Preview, Receipt
 from portal.services import highlighting
-from portal.services.auditing import Tag, record_all
+from portal.services.auditing import Tag, queue_up, record_all
 
 FILLED = ("number", "counterparty", "amount_cents", "currency", "issued_on", "due_on", "iban")
 #: facts of a receipt that an e-invoice can tell; where the bank tells one too, the bank's stands
@@ -55,6 +55,7 @@ def fill_gaps(session: Session, client_id: str, *, now: datetime) -> int:
         .where(Receipt.client_id == client_id, Preview.e_invoice.is_not(None), lacking)
         .order_by(Document.version)
     )
+    queue_up(session, client_id)  # a person may be deciding about one of them
     changed: dict[str, set[str]] = {}
     for receipt, stored in session.execute(query):
         told = _as_receipt(receipt, EInvoice.of(stored))

@@ -92,7 +92,8 @@ class _Import:
         self.run_started_at = run.started_at or self.started_at
         self.cursor: dict[str, Any] = dict(run.cursor)
         self.cursor.setdefault("window_end", self.started_at.isoformat())
-        self.since = self._window_start(connection)
+        self.cursor.setdefault("is_full", self._is_everything_due(connection))  # a later start goes on as this one began
+        self.since = None if self.cursor["is_full"] or connection.synced_until is None else connection.synced_until - OVERLAP
         self.counts = Counts.of(self.cursor.get("counts", {}))
         self.source = Source(self.client_id, self.connection_id, self.run_started_at, self.counts)
         self.organization_id = connection.organization_id
@@ -309,15 +310,12 @@ class _Import:
         for run in followers:
             self.ports.queue.push(running.ticket(run, now=now))
 
-    def _window_start(self, connection: Connection) -> datetime | None:
-        """From when changes are asked for; None asks for everything: first time, once a week, or an earlier year was opened."""
-        if connecting.is_full_listing_due(connection, now=self.started_at):
-            return None
-        if connection.synced_until is None or self.scope.start_on is None:
-            return connection.synced_until and connection.synced_until - OVERLAP
-        if connection.scope_start_on is None or self.scope.start_on < connection.scope_start_on:
-            return None
-        return connection.synced_until - OVERLAP
+    def _is_everything_due(self, connection: Connection) -> bool:
+        """The first time, once a week, and when an earlier year was opened; else only changes are asked for."""
+        if connection.synced_until is None or connecting.is_full_listing_due(connection, now=self.started_at):
+            return True
+        start_on, known_on = self.scope.start_on, connection.scope_start_on
+        return start_on is not None and (known_on is None or start_on < known_on)
 
 
 def _known(session: Session, connection_id: str, qonto_ids: list[str]) -> dict[str, Receipt]:

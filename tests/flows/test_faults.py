@@ -155,6 +155,21 @@ def test_a_list_that_is_suddenly_empty_deletes_nothing_and_calls_a_person(
     connected.check_books()
 
 
+@pytest.mark.fault("F34")
+def test_a_run_that_began_with_changes_goes_on_with_changes_when_the_week_is_over(connected: Story) -> None:
+    """Else the lists that it has not read from their first row would look as if they had shrunk."""
+    connected.bank.move(days=6)
+    run = connected.ask("documents")
+    connected.bank.fault("5xx", match={"path": "/v2/client_invoices"})
+    connected.work("documents")
+    assert connected.run(run.id).state == "waiting"
+    connected.bank.heal()
+    connected.bank.move(days=2)
+    connected.work("documents")
+    assert (connected.run(run.id).state, connected.run(run.id).cursor["is_full"]) == ("done", False)
+    assert connected.sync("documents", hours=1).total >= len(connected.receipts())
+
+
 @pytest.mark.fault("F35")
 @pytest.mark.parametrize("status", ["reversed", "declined"])
 def test_a_booked_payment_that_is_taken_back_is_looked_at_by_a_person(connected: Story, reader: Reader, status: str) -> None:
