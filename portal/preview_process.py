@@ -162,7 +162,7 @@ def _pdf_painter() -> Any:
 def _e_invoice(document: Any, error: type[Exception]) -> bytes:
     """The XML that makes a PDF an e-invoice."""
     for number in range(min(document.count_attachments(), MOST_ATTACHMENTS)):
-        with contextlib.suppress(error):
+        with contextlib.suppress(error, UnicodeError, MemoryError):  # an odd attachment must not cost the pages
             attachment = document.get_attachment(number)
             if attachment.get_name().lower() in E_INVOICES:
                 return bytes(attachment.get_data())[:E_INVOICE_BYTES]

@@ -46,20 +46,26 @@ def shown(receipt: Receipt, files: Sequence[tuple[Document, Preview | None]]) ->
 
 
 def fill_gaps(session: Session, client_id: str, *, now: datetime) -> int:
-    """Fill what receipts of a client lack and their e-invoices tell. Returns how many changed; asking again changes none."""
+    """Fill what receipts in review lack and their newest e-invoice tells. Returns how many changed; asking again changes none.
+
+    What is assigned was decided without these facts: there they are only shown.
+    """
     lacking = or_(*(getattr(Receipt, name).is_(None) for name in FILLED))
     query = (
         select(Receipt, Preview.e_invoice)
         .join(Document, Document.receipt_id == Receipt.id)
         .join(Preview, (Preview.client_id == Document.client_id) & (Preview.sha256 == Document.sha256))
-        .where(Receipt.client_id == client_id, Preview.e_invoice.is_not(None), lacking)
-        .order_by(Document.version)
+        .where(Receipt.client_id == client_id, Receipt.state == "in_review", Preview.e_invoice.is_not(None), lacking)
+        .order_by(Document.version.desc())
     )
     queue_up(session, client_id)  # a person may be deciding about one of them
     changed: dict[str, set[str]] = {}
     for receipt, stored in session.execute(query):
         told = _as_receipt(receipt, EInvoice.of(stored))
+        is_same_money = _is_same_money(receipt, told)
         for name in FILLED:
+            if name in {"amount_cents", "currency"} and not is_same_money:
+                continue
             if getattr(receipt, name) is None and told[name] is not None:
                 setattr(receipt, name, told[name])
                 changed.setdefault(receipt.id, set()).add(name)
@@ -71,6 +77,13 @@ def fill_gaps(session: Session, client_id: str, *, now: datetime) -> int:
         events.append((Tag.RECEIPT_CHANGED, f"receipt:{receipt_id}", {"fields": sorted(names)}))
     record_all(session, events, at=now, client_id=client_id)
     return len(changed)
+
+
+def _is_same_money(receipt: Receipt, told: dict[str, Any]) -> bool:
+    """An amount and its currency are one fact: half of it from here and half from there would be a third amount."""
+    if told["amount_cents"] is None or told["currency"] is None:
+        return False
+    return receipt.currency in {None, told["currency"]} and receipt.amount_cents in {None, told["amount_cents"]}
 
 
 def _as_receipt(receipt: Receipt, facts: EInvoice) -> dict[str, Any]:

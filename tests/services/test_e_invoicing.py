@@ -32,7 +32,8 @@ def _bring(ports: Ports, world: World, content: bytes, media_type: str, **values
     """A receipt with this file, its previews made by the run."""
     books, now = world.ours, ports.clock.now()
     with ports.database.write() as session:
-        receipt = factories.receipt(session, books.documents, 77, now=now, review_reason="amount_missing", **values)
+        reason = None if "state" in values else "amount_missing"
+        receipt = factories.receipt(session, books.documents, 77, now=now, review_reason=reason, **values)
         document = factories.document(session, ports.storage, receipt, content, now=now, media_type=media_type)
         session.add(
             Preview(
@@ -74,6 +75,23 @@ def test_what_the_bank_left_open_is_filled_and_matched_again(ports: Ports, world
         )
         assert event.details["fields"] == sorted(EMPTY)
         assert [run.kind for run in running.startable(session, now=ports.clock.now())] == ["matching"]
+
+
+@pytest.mark.parametrize("known", [{"currency": "USD"}, {"amount_cents": 100}])
+def test_half_an_amount_is_never_completed_by_another(ports: Ports, world: World, known: dict[str, Any]) -> None:
+    receipt = _bring(ports, world, papers.render(PAPER, "zugferd"), "application/pdf", **{**EMPTY, **known})
+    assert {"amount_cents": receipt.amount_cents, "currency": receipt.currency} == {
+        "amount_cents": None, "currency": None, **known,
+    }  # fmt: skip
+    assert receipt.number == "EL-2026-77"
+
+
+def test_what_was_decided_is_not_filled(ports: Ports, world: World) -> None:
+    receipt = _bring(
+        ports, world, papers.render(PAPER, "zugferd"), "application/pdf",
+        **{**EMPTY, "state": "set_aside", "set_aside_reason": "paid_in_cash", "in_review_since": None},
+    )  # fmt: skip
+    assert (receipt.amount_cents, receipt.number) == (None, None)
 
 
 def test_filling_again_changes_nothing(ports: Ports, world: World, acts: None) -> None:
