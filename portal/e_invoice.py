@@ -115,7 +115,7 @@ def read(content: bytes) -> EInvoice:
         raise NotReadable("broken") from error
     if root.getroottree().docinfo.doctype:
         raise NotReadable("document_type")
-    if max((_depth(leaf) for leaf in root.iter() if len(leaf) == 0), default=0) > DEEPEST:
+    if root.getroottree().xpath("boolean(" + "/*" * (DEEPEST + 1) + ")"):
         raise NotReadable("too_deep")
     name = etree.QName(root)
     if name.namespace == NAMES["rsm"] and name.localname == "CrossIndustryInvoice":
@@ -125,23 +125,24 @@ def read(content: bytes) -> EInvoice:
     raise NotReadable("no_invoice")
 
 
-def _depth(leaf: Any) -> int:
-    depth = 0
-    for depth, _ in enumerate(leaf.iterancestors(), start=1):
-        if depth > DEEPEST:
-            break
-    return depth
-
-
 class _Reader:
-    """Asks one element by paths below it; whatever is missing or no such value is None."""
+    """Asks one element by paths below it; whatever is missing or no such value is None. `sign`: of every amount."""
 
-    def __init__(self, element: Any) -> None:
-        self._element = element
+    def __init__(self, element: Any, sign: int = 1) -> None:
+        self._element, self._sign = element, sign
 
     def below(self, path: str) -> list[_Reader]:
         """The elements of a path."""
-        return [_Reader(found) for found in self._element.iterfind(path, NAMES)]
+        return [_Reader(found, self._sign) for found in self._element.iterfind(path, NAMES)]
+
+    def first(self, path: str) -> _Reader:
+        """The first of them; where there is none, one that knows nothing."""
+        found = self._element.find(path, NAMES)
+        return _Reader(etree.Element("none") if found is None else found, self._sign)
+
+    def credited(self, total: str) -> _Reader:
+        """Of a credit note: its amounts are negative, however they are written."""
+        return _Reader(self._element, -1) if (self.cents(total) or 0) > 0 else self
 
     def text(self, *paths: str) -> str | None:
         """The first of the paths that says something."""
@@ -158,7 +159,7 @@ class _Reader:
             amount = Decimal(self.text(*paths) or "")
         except InvalidOperation:
             return None
-        return int((amount * 100).to_integral_value()) if amount.is_finite() and abs(amount) < 10**12 else None
+        return self._sign * int((amount * 100).to_integral_value()) if amount.is_finite() and abs(amount) < 10**12 else None
 
     def day(self, *paths: str) -> date | None:
         """A day: 2026-03-31, or 20260331 as CII writes it."""
@@ -168,14 +169,6 @@ class _Reader:
         except ValueError:
             return None
 
-    def party(self, path: str, *, name: tuple[str, ...], address: tuple[str, ...], vat_id: str) -> Party:
-        """Somebody with an address."""
-        found = next(iter(self.below(path)), None)
-        if found is None:
-            return Party(None, None, None)
-        parts = [found.text(part) for part in address]
-        return Party(found.text(*name), _joined(parts), found.text(vat_id))
-
 
 def _joined(parts: Iterable[str | None]) -> str | None:
     street, postcode, city, country = parts
@@ -183,8 +176,26 @@ def _joined(parts: Iterable[str | None]) -> str | None:
     return ", ".join(part for part in (street, place, country) if part) or None
 
 
-def _signed(cents: int | None, *, is_credit_note: bool) -> int | None:
-    return -abs(cents) if cents is not None and is_credit_note else cents
+def _cii_party(party: _Reader) -> Party:
+    address = _joined(
+        party.text(f"ram:PostalTradeAddress/ram:{part}") for part in ("LineOne", "PostcodeCode", "CityName", "CountryID")
+    )
+    return Party(party.text("ram:Name"), address, party.text("ram:SpecifiedTaxRegistration/ram:ID[@schemeID='VA']"))
+
+
+def _ubl_party(party: _Reader) -> Party:
+    parts = ("cbc:StreetName", "cbc:PostalZone", "cbc:CityName", "cac:Country/cbc:IdentificationCode")
+    schemes = party.below("cac:PartyTaxScheme")  # a seller's national tax number may stand beside its VAT id
+    return Party(
+        party.text("cac:PartyLegalEntity/cbc:RegistrationName", "cac:PartyName/cbc:Name"),
+        _joined(party.text(f"cac:PostalAddress/{part}") for part in parts),
+        next((one.text("cbc:CompanyID") for one in schemes if one.text("cac:TaxScheme/cbc:ID") == "VAT"), None),
+    )
+
+
+def _in(currency: str | None) -> str:
+    """The tax may be told in a further currency, that of the books."""
+    return f"[@currencyID='{currency}']" if re.fullmatch("[A-Z]{3}", currency or "") else ""
 
 
 def _of_cii(invoice: _Reader) -> EInvoice:
@@ -193,11 +204,9 @@ def _of_cii(invoice: _Reader) -> EInvoice:
     sums = f"{settlement}ram:SpecifiedTradeSettlementHeaderMonetarySummation/"
     means = f"{settlement}ram:SpecifiedTradeSettlementPaymentMeans/"
     is_credit_note = invoice.text(f"{document}ram:TypeCode") in CREDIT_NOTES
-    address = tuple(f"ram:PostalTradeAddress/ram:{part}" for part in ("LineOne", "PostcodeCode", "CityName", "CountryID"))
-    whose = {
-        "name": ("ram:Name",), "address": address,
-        "vat_id": "ram:SpecifiedTaxRegistration/ram:ID[@schemeID='VA']",
-    }  # fmt: skip
+    currency = invoice.text(f"{settlement}ram:InvoiceCurrencyCode")
+    if is_credit_note:
+        invoice = invoice.credited(f"{sums}ram:GrandTotalAmount")
     lines = invoice.below(f"{deal}ram:IncludedSupplyChainTradeLineItem")
     return EInvoice(
         syntax="CII",
@@ -205,15 +214,15 @@ def _of_cii(invoice: _Reader) -> EInvoice:
         number=invoice.text(f"{document}ram:ID"), is_credit_note=is_credit_note,
         issued_on=invoice.day(f"{document}ram:IssueDateTime/udt:DateTimeString"),
         due_on=invoice.day(f"{settlement}ram:SpecifiedTradePaymentTerms/ram:DueDateDateTime/udt:DateTimeString"),
-        currency=invoice.text(f"{settlement}ram:InvoiceCurrencyCode"),
-        seller=invoice.party(f"{agreement}ram:SellerTradeParty", **whose),  # type: ignore[arg-type]
-        buyer=invoice.party(f"{agreement}ram:BuyerTradeParty", **whose),  # type: ignore[arg-type]
+        currency=currency,
+        seller=_cii_party(invoice.first(f"{agreement}ram:SellerTradeParty")),
+        buyer=_cii_party(invoice.first(f"{agreement}ram:BuyerTradeParty")),
         iban=_iban(invoice, f"{means}ram:PayeePartyCreditorFinancialAccount/ram:IBANID"),
         reference=invoice.text(f"{settlement}ram:PaymentReference"),
-        net_cents=_signed(invoice.cents(f"{sums}ram:TaxBasisTotalAmount"), is_credit_note=is_credit_note),
-        tax_cents=_signed(invoice.cents(f"{sums}ram:TaxTotalAmount"), is_credit_note=is_credit_note),
-        total_cents=_signed(invoice.cents(f"{sums}ram:GrandTotalAmount"), is_credit_note=is_credit_note),
-        payable_cents=_signed(invoice.cents(f"{sums}ram:DuePayableAmount"), is_credit_note=is_credit_note),
+        net_cents=invoice.cents(f"{sums}ram:TaxBasisTotalAmount"),
+        tax_cents=invoice.cents(f"{sums}ram:TaxTotalAmount{_in(currency)}", f"{sums}ram:TaxTotalAmount"),
+        total_cents=invoice.cents(f"{sums}ram:GrandTotalAmount"),
+        payable_cents=invoice.cents(f"{sums}ram:DuePayableAmount"),
         taxes=tuple(
             Tax(tax.text("ram:RateApplicablePercent"), tax.cents("ram:BasisAmount"), tax.cents("ram:CalculatedAmount"))
             for tax in invoice.below(f"{settlement}ram:ApplicableTradeTax")[:MOST_LINES]
@@ -235,28 +244,23 @@ def _of_cii(invoice: _Reader) -> EInvoice:
 def _of_ubl(invoice: _Reader, kind: str) -> EInvoice:
     is_credit_note = kind == "CreditNote" or invoice.text("cbc:InvoiceTypeCode") in CREDIT_NOTES
     sums = "cac:LegalMonetaryTotal/cbc:"
-    address = tuple(
-        f"cac:PostalAddress/{part}"
-        for part in ("cbc:StreetName", "cbc:PostalZone", "cbc:CityName", "cac:Country/cbc:IdentificationCode")
-    )
-    whose = {
-        "name": ("cac:PartyLegalEntity/cbc:RegistrationName", "cac:PartyName/cbc:Name"), "address": address,
-        "vat_id": "cac:PartyTaxScheme/cbc:CompanyID",
-    }  # fmt: skip
+    currency = invoice.text("cbc:DocumentCurrencyCode")
+    if is_credit_note:
+        invoice = invoice.credited(f"{sums}TaxInclusiveAmount")
     lines = invoice.below(f"cac:{kind}Line")
     quantity = "cbc:InvoicedQuantity" if kind == "Invoice" else "cbc:CreditedQuantity"
     return EInvoice(
         syntax="UBL", profile=invoice.text("cbc:CustomizationID"), number=invoice.text("cbc:ID"), is_credit_note=is_credit_note,
         issued_on=invoice.day("cbc:IssueDate"), due_on=invoice.day("cbc:DueDate", "cac:PaymentMeans/cbc:PaymentDueDate"),
-        currency=invoice.text("cbc:DocumentCurrencyCode"),
-        seller=invoice.party("cac:AccountingSupplierParty/cac:Party", **whose),  # type: ignore[arg-type]
-        buyer=invoice.party("cac:AccountingCustomerParty/cac:Party", **whose),  # type: ignore[arg-type]
+        currency=currency,
+        seller=_ubl_party(invoice.first("cac:AccountingSupplierParty/cac:Party")),
+        buyer=_ubl_party(invoice.first("cac:AccountingCustomerParty/cac:Party")),
         iban=_iban(invoice, "cac:PaymentMeans/cac:PayeeFinancialAccount/cbc:ID"),
         reference=invoice.text("cac:PaymentMeans/cbc:PaymentID"),
-        net_cents=_signed(invoice.cents(f"{sums}TaxExclusiveAmount"), is_credit_note=is_credit_note),
-        tax_cents=_signed(invoice.cents("cac:TaxTotal/cbc:TaxAmount"), is_credit_note=is_credit_note),
-        total_cents=_signed(invoice.cents(f"{sums}TaxInclusiveAmount"), is_credit_note=is_credit_note),
-        payable_cents=_signed(invoice.cents(f"{sums}PayableAmount"), is_credit_note=is_credit_note),
+        net_cents=invoice.cents(f"{sums}TaxExclusiveAmount"),
+        tax_cents=invoice.cents(f"cac:TaxTotal/cbc:TaxAmount{_in(currency)}", "cac:TaxTotal/cbc:TaxAmount"),
+        total_cents=invoice.cents(f"{sums}TaxInclusiveAmount"),
+        payable_cents=invoice.cents(f"{sums}PayableAmount"),
         taxes=tuple(
             Tax(tax.text("cac:TaxCategory/cbc:Percent"), tax.cents("cbc:TaxableAmount"), tax.cents("cbc:TaxAmount"))
             for tax in invoice.below("cac:TaxTotal/cac:TaxSubtotal")[:MOST_LINES]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import date
 
@@ -46,6 +47,26 @@ def test_a_credit_note_is_negative_however_it_is_written(write: object) -> None:
     assert (read.is_credit_note, read.total_cents) == (True, -11900)
     positive = write(back).replace(b">-", b">")  # type: ignore[operator]
     assert e_invoice.read(positive).total_cents == -11900
+
+
+@pytest.mark.parametrize("write", [einvoices.cii, einvoices.ubl])
+def test_all_of_a_credit_note_has_one_sign(write: object) -> None:
+    back = replace(PAPER, lines=(Line("Gutschrift", 1, -10000), Line("Bearbeitung", 1, 1000)))
+    written = write(back)  # type: ignore[operator]
+    turned = re.sub(rb">(-?)(\d+\.\d\d)<", lambda found: b">" + (b"" if found[1] else b"-") + found[2] + b"<", written)
+    for xml in (written, turned):
+        read = e_invoice.read(xml)
+        assert [line.net_cents for line in read.lines] == [-10000, 1000]
+        assert (read.net_cents, read.tax_cents, read.total_cents) == (-9000, -1710, -10710)
+
+
+def test_a_national_tax_number_is_no_vat_id_and_the_tax_is_told_in_the_invoices_currency() -> None:
+    national = b"<cac:PartyTaxScheme><cbc:CompanyID>22/815/0815</cbc:CompanyID><cac:TaxScheme><cbc:ID>FC</cbc:ID></cac:TaxScheme>"
+    books = b'<cac:TaxTotal><cbc:TaxAmount currencyID="USD">99.99</cbc:TaxAmount></cac:TaxTotal><cac:TaxTotal>'
+    xml = einvoices.ubl(PAPER)
+    xml = xml.replace(b"<cac:PartyTaxScheme>", national + b"</cac:PartyTaxScheme><cac:PartyTaxScheme>", 1)
+    read = e_invoice.read(xml.replace(b"<cac:TaxTotal>", books, 1))
+    assert (read.seller.vat_id, read.tax_cents) == ("DE123456789", 7968)
 
 
 def test_it_is_kept_as_json_and_read_back() -> None:

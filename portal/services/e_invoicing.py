@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.e_invoice import EInvoice
@@ -17,6 +17,7 @@ from portal.services.auditing import Tag, queue_up, record_all
 
 FILLED = ("number", "counterparty", "amount_cents", "currency", "issued_on", "due_on", "iban")
 #: facts of a receipt that an e-invoice can tell; where the bank tells one too, the bank's stands
+MONEY = {"amount_cents", "currency"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,44 +47,50 @@ def shown(receipt: Receipt, files: Sequence[tuple[Document, Preview | None]]) ->
 
 
 def fill_gaps(session: Session, client_id: str, *, now: datetime) -> int:
-    """Fill what receipts in review lack and their newest e-invoice tells. Returns how many changed; asking again changes none.
+    """Fill what the bank does not tell of receipts in review from their newest e-invoice.
 
-    What is assigned was decided without these facts: there they are only shown.
+    Returns how many changed; asking again changes none. What is assigned was decided without these facts: there they are only
+    shown.
     """
-    lacking = or_(*(getattr(Receipt, name).is_(None) for name in FILLED))
+    queue_up(session, client_id)  # a person may be deciding about one of them
     query = (
         select(Receipt, Preview.e_invoice)
         .join(Document, Document.receipt_id == Receipt.id)
         .join(Preview, (Preview.client_id == Document.client_id) & (Preview.sha256 == Document.sha256))
-        .where(Receipt.client_id == client_id, Receipt.state == "in_review", Preview.e_invoice.is_not(None), lacking)
-        .order_by(Document.version.desc())
+        .where(Receipt.client_id == client_id, Receipt.state == "in_review", Preview.e_invoice.is_not(None))
+        .order_by(Document.version)
     )
-    queue_up(session, client_id)  # a person may be deciding about one of them
-    changed: dict[str, set[str]] = {}
-    for receipt, stored in session.execute(query):
-        told = _as_receipt(receipt, EInvoice.of(stored))
-        is_same_money = _is_same_money(receipt, told)
-        for name in FILLED:
-            if name in {"amount_cents", "currency"} and not is_same_money:
-                continue
-            if getattr(receipt, name) is None and told[name] is not None:
-                setattr(receipt, name, told[name])
-                changed.setdefault(receipt.id, set()).add(name)
-        if receipt.id in changed:
-            receipt.updated_at = now
+    newest = {receipt: EInvoice.of(stored) for receipt, stored in session.execute(query)}
     events: list[tuple[Tag, str, dict[str, object]]] = []
-    for receipt_id, names in changed.items():
-        session.get_one(Receipt, receipt_id).version += 1
-        events.append((Tag.RECEIPT_CHANGED, f"receipt:{receipt_id}", {"fields": sorted(names)}))
+    for receipt, facts in newest.items():
+        found = {name: value for name, value in _fillable(receipt, facts).items() if getattr(receipt, name) != value}
+        if not found:
+            continue
+        for name, value in found.items():
+            setattr(receipt, name, value)
+        receipt.filled = sorted({*receipt.filled, *found})
+        receipt.updated_at, receipt.version = now, receipt.version + 1
+        events.append((Tag.RECEIPT_CHANGED, f"receipt:{receipt.id}", {"fields": sorted(found)}))
     record_all(session, events, at=now, client_id=client_id)
-    return len(changed)
+    return len(events)
 
 
-def _is_same_money(receipt: Receipt, told: dict[str, Any]) -> bool:
-    """An amount and its currency are one fact: half of it from here and half from there would be a third amount."""
-    if told["amount_cents"] is None or told["currency"] is None:
-        return False
-    return receipt.currency in {None, told["currency"]} and receipt.amount_cents in {None, told["amount_cents"]}
+def still_filled(receipt: Receipt, told_by_bank: dict[str, Any]) -> set[str]:
+    """Facts that the bank still leaves to the e-invoice."""
+    names = {name for name in receipt.filled if told_by_bank[name] is None}
+    return names if names >= MONEY else names - MONEY
+
+
+def _fillable(receipt: Receipt, facts: EInvoice) -> dict[str, Any]:
+    """What the e-invoice may say of the receipt: whatever nobody else does.
+
+    An amount and its currency are one fact: half of it from here and half from there would be a third amount.
+    """
+    told = _as_receipt(receipt, facts)
+    known = {name: None if name in receipt.filled else getattr(receipt, name) for name in FILLED}
+    if None in {told[name] for name in MONEY} or any(known[name] not in {None, told[name]} for name in MONEY):
+        told |= dict.fromkeys(MONEY)
+    return {name: told[name] for name in FILLED if known[name] is None and told[name] is not None}
 
 
 def _as_receipt(receipt: Receipt, facts: EInvoice) -> dict[str, Any]:

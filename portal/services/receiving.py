@@ -221,10 +221,10 @@ class Arrivals:
 
     def _update(self, receipt: Receipt, row: InvoiceRow, decision: Eligibility | SkipReason) -> bool:
         """Bring the receipt to what the source says now. An assigned one with other facts goes back to a person."""
-        differing = [
-            name for name, value in row.values.items()
-            if getattr(receipt, name) != value and not (value is None and name in e_invoicing.FILLED)  # the e-invoice knew it
-        ]  # fmt: skip
+        kept = e_invoicing.still_filled(receipt, row.values)
+        differing = [name for name, value in row.values.items() if name not in kept and getattr(receipt, name) != value]
+        if kept != set(receipt.filled):
+            receipt.filled = sorted(kept)
         if not differing:
             return False
         for name in differing:

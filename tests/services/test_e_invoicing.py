@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from jobs.runs import execute_run
 from portal.models import AuditEvent, Document, Preview, Receipt
@@ -17,7 +19,9 @@ from portal.services.reviewing import Papers, papers_of
 from portal.simulator import einvoices, papers, pdf
 from portal.simulator.papers import Line, Paper, Party
 from tests import factories
+from tests.bank import as_file
 from tests.factories import World
+from tests.story import Story
 
 PAPER = Paper(
     title="Rechnung", number="EL-2026-77",
@@ -154,3 +158,42 @@ def test_xml_that_cannot_be_read_stays_a_document_without_facts(ports: Ports, wo
 
 def test_a_plain_pdf_is_none(ports: Ports, world: World) -> None:
     assert _papers(ports, _bring(ports, world, papers.render(PAPER, "pdf"), "application/pdf")).e_invoice is None
+
+
+# --- beside the bank, over time
+
+
+def _invoice(story: Story, paper: Paper, **values: Any) -> Receipt:
+    """The bank lists an invoice with this file; it is synced, and what follows is done."""
+    file = as_file(papers.render(paper, "zugferd"))
+    row = story.bill(**{"id": "00000000-0000-4000-8000-000000000077", "file": file, "iban": None, **values})
+    story.sync("documents", hours=1)
+    with story.ports.database.write() as session:
+        session.execute(update(Preview).where(Preview.state == "due", Preview.sha256 != _sha256(file)).values(state="impossible"))
+    story.work("previews")
+    return story.receipts()[row["id"]]
+
+
+def _sha256(file: dict[str, str]) -> str:
+    return hashlib.sha256(base64.b64decode(file["content_base64"])).hexdigest()
+
+
+def test_what_the_bank_leaves_open_stays_filled_and_follows_a_newer_file(story: Story) -> None:
+    story.connect("documents")
+    story.work("documents")
+    dearer = replace(PAPER, lines=(Line("Zuleitung", 1, 60000),))
+    assert _invoice(story, PAPER, total_amount=None).amount_cents == 59500
+    assert _invoice(story, PAPER, total_amount=None, due_date=story.clock.today().isoformat()).amount_cents == 59500
+    assert _invoice(story, dearer, total_amount=None).amount_cents == 71400
+    story.check_books()
+
+
+def test_what_the_bank_tells_and_takes_back_is_gone_until_somebody_tells_it(story: Story) -> None:
+    story.connect("documents")
+    story.work("documents")
+    told = _invoice(story, PAPER, iban="DE89370400440532013000")
+    assert (told.iban, "iban" in told.filled) == ("DE89370400440532013000", False)
+    taken = _invoice(story, PAPER, iban=None)
+    assert (taken.iban, "iban" in taken.filled) == (PAPER.seller.iban, True)
+    again = _invoice(story, PAPER, iban="DE89370400440532013000")
+    assert (again.iban, "iban" in again.filled) == ("DE89370400440532013000", False)

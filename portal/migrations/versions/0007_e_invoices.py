@@ -1,4 +1,4 @@
-"""What was read out of e-invoices."""
+"""What was read out of e-invoices, and which facts of a receipt stand by their word."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Beside the pictures: both are derived from the stored bytes."""
+    """The first is derived from the stored bytes, as the pictures are."""
     op.add_column("preview", sa.Column("e_invoice", sa.JSON(), nullable=True))
+    op.add_column("receipt", sa.Column("filled", sa.JSON(), nullable=False, server_default="[]"))
 
 
 def downgrade() -> None:
     """Back."""
+    op.drop_column("receipt", "filled")
     op.drop_column("preview", "e_invoice")
