@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,11 @@ from portal.services.token_keeping import TokenKeeper
 from portal.settings import Settings
 from portal.simulator import create_simulator
 from portal.simulator.server import listen
+
+
+def as_file(content: bytes, name: str = "rechnung.pdf") -> dict[str, str]:
+    """A file as the control door takes it."""
+    return {"file_name": name, "file_content_type": "application/pdf", "content_base64": base64.b64encode(content).decode()}
 
 
 class Bank:

@@ -115,6 +115,11 @@ class Story:
         }  # fmt: skip
         return self.bank.put_invoice(**given)
 
+    @staticmethod
+    def is_conserved(run: Run) -> bool:
+        """Each listed row is counted once."""
+        return run.seen == run.new + run.updated + run.unchanged + sum(run.skipped.values())
+
     def check_rest(self) -> None:
         """R7: nobody holds a lease, and each run has ended, waits with a date, or needs a person."""
         for run in self.rows(select(Run)):

@@ -56,12 +56,13 @@ def import_transactions(ports: Ports, lease: Lease) -> None:
     progress = _Progress.of({**cursor, "is_full": is_full})
     for account in accounts:
         if account.id not in progress.done and not _import_account(
-            ports, lease, account, progress, started_at=started_at, run_started_at=run_started_at, is_full=is_full
+            ports, lease, account, progress, started_at=started_at, run_started_at=run_started_at
         ):
             return
     counts, skipped = progress.counts, progress.skipped
     if is_full:
-        connecting.refuse_shrunk(connection, listed=counts["total"], trigger=run.trigger)
+        with ports.database.read() as session:
+            connecting.refuse_shrunk(session, connection, listed=counts["total"], trigger=run.trigger)
     now = ports.clock.now()
     with ports.database.write() as session:
         connecting.note_success(
@@ -122,12 +123,11 @@ def _keep_accounts(session: Session, lease: Lease, rows: tuple[BankAccountRow, .
 
 
 def _import_account(
-    ports: Ports, lease: Lease, account: BankAccount, progress: _Progress, *, started_at: datetime, run_started_at: datetime,
-    is_full: bool,
-) -> bool:  # fmt: skip
+    ports: Ports, lease: Lease, account: BankAccount, progress: _Progress, *, started_at: datetime, run_started_at: datetime
+) -> bool:
     """All changed transactions of one account, page by page. False: the connection ended meanwhile."""
     counts, skipped = progress.counts, progress.skipped
-    since = account.synced_until - OVERLAP if account.synced_until and not is_full else None
+    since = account.synced_until - OVERLAP if account.synced_until and not progress.is_full else None
     start = datetime.combine(account.start_on, datetime.min.time(), tzinfo=started_at.tzinfo) - timedelta(days=1)
 
     def fetch(page: int) -> Page[TransactionRow]:

@@ -171,13 +171,17 @@ def is_full_listing_due(connection: Connection, *, now: datetime) -> bool:
     return connection.listed_fully_at is None or now - connection.listed_fully_at >= FULL_LISTING_EVERY
 
 
-def refuse_shrunk(connection: Connection, *, listed: int, trigger: str) -> None:
+def refuse_shrunk(session: Session, connection: Connection, *, listed: int, trigger: str) -> None:
     """Lists that lack a fifth of what they had a week ago call a person; nothing is deleted for it, and what came is kept (F34).
 
-    Where somebody of the firm has started the run, he has been told already: then the shorter lists are taken as they are.
+    Once the page has said so, a run that somebody of the firm starts takes the shorter lists as they are.
     """
     before = connection.listed_count or 0
-    if before >= FEW and listed < before * (1 - SHRUNK_BY) and trigger not in {"staff", "admin"}:
+    if before < FEW or listed >= before * (1 - SHRUNK_BY):
+        return
+    ended = select(Run.reason).where(Run.subject_id == connection.id, Run.kind == connection.kind, Run.finished_at.is_not(None))
+    was_told = session.scalar(ended.order_by(Run.finished_at.desc()).limit(1)) == Code.SHRUNK
+    if not (was_told and trigger in running.BY_THE_FIRM):
         raise QontoError("Qonto lists far fewer rows than before.", code=Code.SHRUNK)
 
 

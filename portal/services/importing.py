@@ -90,7 +90,7 @@ class _Import:
         self.connection_id, self.client_id = connection.id, connection.client_id
         self.started_at = ports.clock.now()
         self.run_started_at = run.started_at or self.started_at
-        self.cursor: dict[str, Any] = dict(run.cursor)
+        self.cursor = _continued(run.cursor, scope)
         self.cursor.setdefault("window_end", self.started_at.isoformat())
         self.cursor.setdefault("is_full", self._is_everything_due(connection))  # a later start goes on as this one began
         self.since = None if self.cursor["is_full"] or connection.synced_until is None else connection.synced_until - OVERLAP
@@ -139,7 +139,8 @@ class _Import:
                 "Qonto does not allow this with the rights that were granted.", code=refused[0], request_id=refused[1]
             )
         if self.since is None:
-            connecting.refuse_shrunk(self.connection, listed=self.counts.total, trigger=self.trigger)
+            with self.ports.database.read() as session:
+                connecting.refuse_shrunk(session, self.connection, listed=self.counts.total, trigger=self.trigger)
         self._finish(waiting)
 
     # --- listing ---------------------------------------------------------------------------------------------
@@ -316,6 +317,14 @@ class _Import:
             return True
         start_on, known_on = self.scope.start_on, connection.scope_start_on
         return start_on is not None and (known_on is None or start_on < known_on)
+
+
+def _continued(cursor: dict[str, Any], scope: Scope) -> dict[str, Any]:
+    """Where an earlier start got to; from the beginning, if a tax year was opened or completed since."""
+    start_on = scope.start_on.isoformat() if scope.start_on else None
+    if cursor.get("start_on", start_on) != start_on:
+        cursor = {name: cursor[name] for name in ("handovers",) if name in cursor}
+    return {**cursor, "start_on": start_on}
 
 
 def _known(session: Session, connection_id: str, qonto_ids: list[str]) -> dict[str, Receipt]:

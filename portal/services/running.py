@@ -27,6 +27,7 @@ from portal.services.auditing import Tag, current_actor, record
 from portal.settings import Timing
 
 SCHEDULED_KINDS = ("documents", "bank")
+BY_THE_FIRM = ("staff", "admin")  #: triggers of people who look after clients
 FOLLOWERS = {"documents": ("matching", "previews"), "bank": ("matching",)}  #: what looks at the rows that a sync has brought
 HAND_OVER_AFTER = timedelta(seconds=700)  #: well before RQ's time limit
 WINDOW = (2, 5)  #: daily runs start between 02:00 and 05:00 in Berlin
@@ -69,6 +70,8 @@ def request(
     if queued.state == "waiting":  # whoever asks now wants to see what is new: it lists again from the start
         queued.cursor = {}
     queued.state, queued.next_attempt_at = "due", None
+    if trigger in BY_THE_FIRM:
+        queued.trigger = trigger
     if day is not None:  # the queued run serves as this day's, also one that has been failing since an earlier day
         queued.berlin_day, queued.failures = day, 0
     return queued

@@ -5,8 +5,6 @@ Conservation in each case: whatever was listed is a receipt or stands under "Not
 
 from __future__ import annotations
 
-import base64
-import threading
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -18,106 +16,15 @@ from sqlalchemy import select
 
 from jobs import ticker
 from jobs.runs import execute_run
-from portal.models import AuditEvent, Run, SkippedInvoice, User
+from portal.models import SkippedInvoice, User
 from portal.qonto.budget import Unlimited
 from portal.qonto.client import Qonto
-from portal.qonto.oauth import OAuth, TokenSet
 from portal.services.token_keeping import TokenKeeper
 from portal.settings import Settings
-from portal.simulator.faults_files import LIES
 from tests import factories, servers
+from tests.bank import as_file
 from tests.flows.reading import Reader, says
 from tests.story import Story
-
-HALF_AN_HOUR = 30
-
-
-def _is_conserved(story: Story, run: Run) -> bool:
-    return run.seen == run.new + run.updated + run.unchanged + sum(run.skipped.values())
-
-
-# --- files ---------------------------------------------------------------------------------------------------------
-
-
-FILES: dict[str, tuple[str, dict[str, Any], str, str, bool]] = {
-    # fault: name, arguments, problem, state of the receipt's document, whether trying again helps
-    "an empty file": ("short_file", {"size": 0}, "empty", "fetching", True),
-    "half a file": ("short_file", {}, "short_file", "fetching", True),
-    "a link that is always old": ("url_expired", {}, "url_expired", "fetching", True),
-    "a file house that is away": ("5xx", {"status": 503}, "server_error", "fetching", True),
-    "a file of 60 MB": ("huge", {"bytes": 60 * 1024 * 1024}, "too_big", "failed", False),
-}
-
-
-@pytest.mark.fault("F50", "F52", "F58")
-@pytest.mark.parametrize("what", FILES)
-def test_a_file_that_cannot_be_had(connected: Story, staff: User, reader: Reader, what: str) -> None:
-    fault, arguments, problem, state, is_healing = FILES[what]
-    story, row = connected, connected.bill()
-    story.bank.fault(fault, match={"path": "/files/*"}, **arguments)
-    run = story.sync("documents", hours=1)
-    receipt = story.receipts()[row["id"]]
-    assert (receipt.document_problem, receipt.document_state, story.documents(receipt)) == (problem, state, [])
-    assert (run.state, run.failed) == (("waiting", 1) if is_healing else ("done", 0))
-    assert _is_conserved(story, run)
-    story.settle()
-    assert story.receipts()[row["id"]].state == "in_review"  # never assigned without its document
-    sentence = reader.words("document_problem", problem)
-    says(reader.open(story.owner, f"/receipts/{receipt.id}"), "The file could not be fetched", sentence)
-    says(reader.open(staff, f"/review?item={receipt.id}"), sentence)
-    story.check_rest()
-
-    story.bank.heal()
-    if not is_healing:  # a new version at the source is what helps
-        story.bank.put_invoice(id=row["id"], file=_file(factories.pdf("kleiner")))
-        story.ask("documents")
-    story.bank.move(minutes=HALF_AN_HOUR)
-    story.settle()
-    assert (story.receipts()[row["id"]].document_state, story.receipts()[row["id"]].document_problem) == ("complete", None)
-    assert len(story.documents(receipt)) == 1
-    story.check_books()
-
-
-@pytest.mark.fault("F54")
-@pytest.mark.parametrize("kind", LIES)
-def test_what_is_no_pdf_is_kept_and_can_only_be_downloaded(connected: Story, reader: Reader, kind: str) -> None:
-    """F54."""
-    story, row = connected, connected.bill()
-    story.bank.fault("type_lie", match={"path": "/files/*"}, kind=kind)
-    assert story.sync("documents", hours=1).state == "done"
-    receipt = story.receipts()[row["id"]]
-    (document,) = story.documents(receipt)
-    assert document.media_type == "application/octet-stream"
-    says(
-        reader.open(story.owner, f"/receipts/{receipt.id}"),
-        "This document cannot be shown here",
-        reader.words("document_problem", "type"),
-    )
-    answer = reader.browser(story.owner).get(f"/documents/{document.id}")
-    assert answer.data == LIES[kind]
-    assert answer.headers["Content-Disposition"].startswith("attachment")
-    assert (answer.mimetype, answer.headers["X-Content-Type-Options"]) == ("application/octet-stream", "nosniff")
-
-
-@pytest.mark.fault("F51")
-@pytest.mark.parametrize(
-    "url", ["http://169.254.169.254/latest/meta-data/", "https://files.evil.example/a.pdf", "file:///etc/passwd"]
-)
-def test_an_address_that_leads_elsewhere_is_not_opened(connected: Story, reader: Reader, url: str) -> None:
-    """F51; the fixture that refuses the network would notice a connection."""
-    story, row = connected, connected.bill()
-    story.bank.fault("evil_url", match={"path": f"/v2/attachments/{row['attachment_id']}"}, url=url)
-    run = story.sync("documents", hours=1)
-    receipt = story.receipts()[row["id"]]
-    assert (run.state, receipt.document_state, receipt.document_problem) == ("done", "failed", "address_refused")
-    page = reader.open(story.owner, f"/receipts/{receipt.id}")
-    says(page, reader.words("document_problem", "address_refused"))
-    assert url not in page
-
-
-def _file(content: bytes, name: str = "rechnung.pdf") -> dict[str, str]:
-    return {"file_name": name, "file_content_type": "application/pdf", "content_base64": base64.b64encode(content).decode()}
-
 
 # --- invoices that lack something ----------------------------------------------------------------------------------
 
@@ -177,7 +84,7 @@ def test_an_invoice_without_a_file_waits_for_it(connected: Story, reader: Reader
         reader.words("why", SimpleNamespace(why="no_file_yet")),
     )
     story.bank.tell(
-        "client_invoices", organization=None, client_invoice={"id": row["id"]}, file=_file(factories.pdf("AR-2026-771"))
+        "client_invoices", organization=None, client_invoice={"id": row["id"]}, file=as_file(factories.pdf("AR-2026-771"))
     )
     story.sync("documents", hours=1)
     story.settle()
@@ -197,7 +104,7 @@ def test_a_row_that_cannot_be_read_is_listed_and_comes_when_it_can(
     story, bad, good = connected, connected.bill(invoice_number="KAPUTT", **broken), connected.bill()
     run = story.sync("documents", hours=1)
     assert (run.state, run.new, run.skipped["unreadable"]) == ("done", 1, 1)
-    assert _is_conserved(story, run)
+    assert story.is_conserved(run)
     assert good["id"] in story.receipts()
     (left_out,) = story.rows(select(SkippedInvoice).where(SkippedInvoice.qonto_id == bad["id"]))
     assert left_out.reason == "unreadable"
@@ -264,7 +171,7 @@ def test_a_line_that_breaks_makes_the_run_wait_with_a_date(wired: Story, compile
         len(wired.receipts()),
         len(wired.receipts()) - kept - _without_file(wired),
     )
-    assert _is_conserved(wired, ended)
+    assert wired.is_conserved(ended)
     wired.check_books()
 
 
@@ -301,7 +208,7 @@ def _waits_and_heals(
 
     story.bank.heal()
     story.pass_the_pause()
-    story.bank.move(minutes=HALF_AN_HOUR)
+    story.bank.move(minutes=30)
     story.settle()
     assert story.run(run.id).state == "done"
     assert "delayed" not in reader.open(story.owner, cards)
@@ -396,156 +303,6 @@ def test_a_refused_list_is_not_taken_for_done_by_a_later_start(connected: Story)
     assert story.sync("documents").state == "done"
     assert row["id"] in story.receipts()
     story.check_books()
-
-
-# --- tokens and consent --------------------------------------------------------------------------------------------
-
-
-def _token_calls(calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [call for call in calls if call["path"] == "/oauth2/token"]
-
-
-@pytest.mark.fault("F03")
-@pytest.mark.parametrize("kind", ["documents", "bank"])
-def test_a_consent_withdrawn_at_the_bank_needs_the_client_and_nobody_asks_again(
-    connected: Story, admin: User, reader: Reader, kind: str
-) -> None:
-    """F03, B08, L-05: one call too many at most, no schedule, and the card tells what to do; reconnecting heals it."""
-    story, receipts = connected, connected.receipts().keys()
-    story.bank.tell("consent/revoke", organization=None)
-    runs: list[Run] = []
-    calls = story.bank.calls_of(lambda: runs.append(story.sync(kind, days=1)))
-    assert (runs[0].state, runs[0].reason) == ("needs_person", "invalid_grant")
-    assert [(call["path"], call["status"]) for call in calls] == [("/oauth2/token", 400)]
-    connection = story.connection(kind)
-    assert (connection.state, connection.reason, connection.access_token, connection.refresh_token) == (
-        "action_needed", "invalid_grant", None, None,
-    )  # fmt: skip
-    page = reader.open(story.owner, "/profile/connections")
-    says(
-        page, "Action needed", reader.words("connection_reason", "invalid_grant"), "Reconnect",
-        "The sync has stopped. Everything that came in before, and every assignment, stays.",
-        "Reconnect and choose the same company at Qonto. We fetch the missing days.",
-    )  # fmt: skip
-    says(reader.open(admin, f"/connections/{connection.id}"), "Stopped", reader.words("connection_reason", "invalid_grant"))
-    broken = story.rows(select(AuditEvent).where(AuditEvent.tag == "connection.broken"))
-    assert [(event.subject, event.details["reason"]) for event in broken] == [(f"connection:{connection.id}", "invalid_grant")]
-
-    def three_days() -> None:
-        for _ in range(3 * 24):
-            story.bank.move(hours=1)
-            ticker.tick(story.ports, 0)
-            story.work(kind)
-
-    assert story.bank.calls_of(three_days) == []
-    assert story.receipts().keys() == receipts
-    story.check_rest()
-
-    row = story.bill()
-    for again in ("documents", "bank"):  # the bank ends all connections of a company at once
-        story.connect(again)
-    story.settle()
-    assert story.receipts().keys() == receipts | {row["id"]}
-    says(reader.open(story.owner, "/profile/connections"), "Active", "Connected")
-    story.check_books()
-
-
-@pytest.mark.fault("F01")
-def test_an_access_token_that_is_refused_once_is_renewed_unseen(connected: Story) -> None:
-    """F01."""
-    connected.bank.move(minutes=10)
-    run = connected.ask("documents")
-    connected.bank.fault("401_expired", times=1)
-    calls = connected.bank.calls_of(lambda: execute_run(connected.ports, run.id))
-    assert connected.run(run.id).state == "done"
-    assert [call["status"] for call in calls].count(401) == 1
-    assert len(_token_calls(calls)) == 1
-
-
-@pytest.mark.fault("F02")
-def test_a_fresh_token_that_is_refused_too_ends_the_consent(connected: Story, reader: Reader) -> None:
-    """F02, B09: two answers 401 for a connection and run, not one more."""
-    connected.bank.move(minutes=10)
-    run = connected.ask("documents")
-    connected.bank.fault("401_always", match={"path": "/v2/*"})
-    calls = connected.bank.calls_of(lambda: execute_run(connected.ports, run.id))
-    assert (connected.run(run.id).state, connected.run(run.id).reason) == ("needs_person", "unauthorized_after_refresh")
-    assert [call["status"] for call in calls].count(401) == 2
-    assert (connected.connection("documents").state, connected.connection("bank").state) == ("action_needed", "active")
-    says(
-        reader.open(connected.owner, "/profile/connections"),
-        "Action needed",
-        reader.words("connection_reason", "unauthorized_after_refresh"),
-    )
-    connected.check_books()
-
-
-@pytest.mark.fault("F08")
-@pytest.mark.parametrize(
-    ("fault", "arguments", "reason"),
-    [("token_5xx", {}, "server_error"), ("token_5xx", {"html": True}, "server_error"), ("html_200", {}, "not_json")],
-)
-def test_a_token_endpoint_that_is_away_is_no_end_of_the_consent(
-    connected: Story, fault: str, arguments: dict[str, Any], reason: str
-) -> None:
-    """F08."""
-    connected.bank.fault(fault, match={"path": "/oauth2/token"}, **arguments)
-    run = connected.sync("documents", hours=2)
-    assert (run.state, run.reason, connected.connection("documents").state) == ("waiting", reason, "active")
-    connected.bank.heal()
-    connected.bank.move(minutes=6)
-    connected.settle()
-    assert connected.run(run.id).state == "done"
-
-
-@pytest.mark.fault("F05")
-def test_an_answer_with_the_new_token_that_is_lost_is_asked_for_again(wired: Story) -> None:
-    """F05, on a real socket: the bank has turned the token over, and the line is cut before a byte of it."""
-    wired.connect("documents")
-    wired.work("documents")
-    wired.bank.move(hours=2)
-    run = wired.ask("documents")
-    wired.bank.fault("drop_after_rotate", times=1)
-    calls = wired.bank.calls_of(lambda: wired.work("documents"))
-    assert [call["status"] for call in _token_calls(calls)] == [None, 200]
-    assert (wired.run(run.id).state, wired.connection("documents").state) == ("done", "active")
-
-
-@pytest.mark.fault("F07")
-def test_a_renewal_that_a_dead_worker_left_is_repeated_by_the_ticker(connected: Story) -> None:
-    """F07, B07: killed between the bank's answer and our commit, twenty seconds before the lease is over."""
-
-    class Killed(BaseException):
-        pass
-
-    class Dying:
-        def __init__(self, door: OAuth) -> None:
-            self.door = door
-
-        def refresh(self, token: str) -> TokenSet:
-            self.door.refresh(token)
-            raise Killed
-
-    story = connected
-    story.bank.move(hours=2)
-    keeper = TokenKeeper(story.ports.database, story.ports.keyring, Dying(story.ports.oauth), story.clock, story.ports.settings)  # type: ignore[arg-type]
-    connection_id, version = story.connection("documents").id, story.connection("documents").token_version
-    with pytest.raises(Killed):
-        keeper.access_token(connection_id)
-    ticker.tick(story.ports, 0)
-    _join_renewals()
-    assert story.connection("documents").token_version == version  # its lease might still be alive
-    story.bank.move(seconds=21)
-    ticker.tick(story.ports, 0)
-    _join_renewals()
-    assert (story.connection("documents").token_version, story.connection("documents").state) == (version + 1, "active")
-    assert story.sync("documents", minutes=10).state == "done"
-
-
-def _join_renewals() -> None:
-    for thread in threading.enumerate():
-        if thread.name == "renewals":
-            thread.join()
 
 
 # --- for how long --------------------------------------------------------------------------------------------------

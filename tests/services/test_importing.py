@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections import Counter
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +14,7 @@ from portal.domain.matching import Allocation
 from portal.models import AuditEvent, Base, Connection, Document, Preview, Receipt, Run, SkippedInvoice
 from portal.services import assigning, connecting, engaging
 from tests import factories
+from tests.bank import as_file
 from tests.story import Story
 
 LISTS = ("/v2/supplier_invoices", "/v2/client_invoices", "/v2/credit_notes")
@@ -40,20 +39,6 @@ def imported(story: Story) -> Story:
 
 def _money(cents: int) -> dict[str, str]:
     return {"value": f"{cents / 100:.2f}", "currency": "EUR"}
-
-
-def _paid(story: Story, **values: Any) -> dict[str, Any]:
-    """A paid invoice of yesterday, unless told otherwise."""
-    day = (story.clock.today() - timedelta(days=1)).isoformat()
-    given = {
-        "status": "paid", "invoice_number": "NEU-2026-001", "supplier_name": "Neuer Lieferant GmbH", "total_amount": _money(4711),
-        "issue_date": day, "payment_date": day, **values,
-    }  # fmt: skip
-    return story.bank.put_invoice(**given)
-
-
-def _file(content: bytes, name: str = "rechnung.pdf") -> dict[str, str]:
-    return {"file_name": name, "file_content_type": "application/pdf", "content_base64": base64.b64encode(content).decode()}
 
 
 def _listed(story: Story) -> dict[str, dict[str, Any]]:
@@ -193,7 +178,7 @@ def test_ten_runs_are_like_one(imported: Story) -> None:
 
 
 def test_a_new_invoice_comes_with_the_next_run(imported: Story) -> None:
-    row = _paid(imported)
+    row = imported.bill()
     run = imported.sync("documents", hours=1)
     assert (run.new, run.updated) == (1, 0)
     receipt = imported.receipts()[row["id"]]
@@ -202,7 +187,7 @@ def test_a_new_invoice_comes_with_the_next_run(imported: Story) -> None:
 
 
 def test_a_skipped_invoice_is_looked_at_again_when_it_is_paid(imported: Story) -> None:
-    row = _paid(imported, status="to_pay", payment_date=None)
+    row = imported.bill(status="to_pay", payment_date=None)
     assert imported.sync("documents", hours=1).skipped["not_paid"] >= 1
     assert row["id"] not in imported.receipts()
     imported.bank.put_invoice(id=row["id"], status="paid")
@@ -243,7 +228,7 @@ def test_a_harmless_change_leaves_the_assignment(imported: Story) -> None:
 def test_a_new_file_is_a_further_version_and_the_older_one_stays(imported: Story) -> None:
     row = _assigned(imported)
     old = imported.documents(imported.receipts()[row["id"]])
-    imported.bank.put_invoice(file=_file(factories.pdf("neue Fassung")), id=row["id"])
+    imported.bank.put_invoice(file=as_file(factories.pdf("neue Fassung")), id=row["id"])
     imported.sync("documents", hours=1)
     receipt = imported.receipts()[row["id"]]
     documents = imported.documents(receipt)
@@ -255,7 +240,7 @@ def test_a_new_file_is_a_further_version_and_the_older_one_stays(imported: Story
 
 
 def test_nothing_is_deleted_because_the_bank_no_longer_lists_it(imported: Story) -> None:
-    row = _paid(imported)
+    row = imported.bill()
     imported.sync("documents", hours=1)
     imported.bank.tell("supplier_invoices", organization=None, supplier_invoice={"id": row["id"]}, hidden=True)
     imported.sync("documents", hours=1)
@@ -287,7 +272,7 @@ def test_commissioning_an_earlier_year_lists_everything_again(story: Story) -> N
 @pytest.mark.fault("F60")
 def test_a_missing_file_heals(imported: Story) -> None:
     imported.work("matching")
-    row = _paid(imported)
+    row = imported.bill()
     imported.bank.fault("gone", match={"path": f"/v2/attachments/{row['attachment_id']}"})
     run = imported.sync("documents", hours=1)
     receipt = imported.receipts()[row["id"]]
@@ -303,7 +288,7 @@ def test_a_missing_file_heals(imported: Story) -> None:
 
 
 def test_a_file_that_never_comes_stops_holding_the_run_up_and_is_tried_daily(imported: Story) -> None:
-    row = _paid(imported)
+    row = imported.bill()
     imported.bank.fault("gone", match={"path": f"/v2/attachments/{row['attachment_id']}"})
     states = [imported.sync("documents", hours=1).state]
     for _ in range(2):
@@ -342,7 +327,7 @@ def test_a_late_twin_is_still_the_preferred_view(story: Story) -> None:
     ],
 )
 def test_bad_files_are_named(imported: Story, fault: str, arguments: dict[str, Any], problem: str, state: str) -> None:
-    row = _paid(imported)
+    row = imported.bill()
     imported.bank.fault(fault, match={"path": "/files/*"}, **arguments)
     imported.sync("documents", hours=1)
     receipt = imported.receipts()[row["id"]]
@@ -353,7 +338,7 @@ def test_bad_files_are_named(imported: Story, fault: str, arguments: dict[str, A
 
 def test_what_is_no_pdf_is_kept_but_never_pictured(imported: Story) -> None:
     row = imported.bank.put_invoice(
-        file=_file(b"<html><script>alert(1)</script></html>"), status="paid", invoice_number="HTML-1", total_amount=_money(100),
+        file=as_file(b"<html><script>alert(1)</script></html>"), status="paid", invoice_number="HTML-1", total_amount=_money(100),
         issue_date=imported.clock.today().isoformat(),
     )  # fmt: skip
     imported.sync("documents", hours=1)
@@ -363,6 +348,32 @@ def test_what_is_no_pdf_is_kept_but_never_pictured(imported: Story) -> None:
     assert (preview.state, preview.reason) == ("impossible", "type")
 
 
+def test_a_year_that_is_opened_in_the_middle_of_a_run_is_fetched_whole(story: Story) -> None:
+    """The run had read a list already: it begins again, else the older invoices of that list would be missing."""
+    this = story.clock.today().year
+    with story.ports.database.write() as session:
+        for kind in engaging.RETURNS:
+            engaging.complete_return(
+                session, client_id=story.client.id, tax_year=this - 1, kind=kind, on=story.clock.today(), now=story.clock.now()
+            )
+    old = story.bill(issue_date=f"{this - 1}-05-05", payment_date=f"{this - 1}-05-06")
+    story.connect("documents")
+    story.work("documents")
+    assert old["id"] not in story.receipts()
+    story.bank.fault("5xx", match={"path": "/v2/client_invoices"})
+    run = story.sync("documents", hours=1)
+    assert (run.state, run.cursor["phase"]) == ("waiting", 1)
+    with story.ports.database.write() as session:
+        kind = engaging.RETURNS[0]
+        engaging.reopen_return(session, client_id=story.client.id, tax_year=this - 1, kind=kind, now=story.clock.now())
+    story.bank.heal()
+    story.bank.move(minutes=6)
+    story.work("documents")
+    assert story.run(run.id).state == "done"
+    assert old["id"] in story.receipts()
+    story.check_books()
+
+
 # --- the bank misbehaves -------------------------------------------------------------------------------------------
 
 
@@ -370,7 +381,7 @@ def test_rows_of_another_organisation_are_refused_and_nothing_of_them_is_kept(im
     """F13: the consent suddenly belongs to somebody else."""
     second = imported.bank.organizations()[1]
     before = _digest(imported)
-    _paid(imported, organization_id=second["id"])
+    imported.bill(organization_id=second["id"])
     run = imported.sync("documents", hours=1)
     connection = imported.connection("documents")
     assert (run.state, run.reason) == ("needs_person", "other_organization")
@@ -404,7 +415,7 @@ def test_an_organisation_learned_late_must_still_be_nobody_elses(story: Story) -
 @pytest.mark.parametrize("fault", ["dup_across_pages", "insert_during_paging", "loop", "meta_wrong"])
 def test_pages_that_move_lose_and_double_nothing(story: Story, fault: str) -> None:
     for number in range(130):
-        _paid(story, invoice_number=f"VIEL-{number}", id=f"00000000-0000-4000-8000-{number:012d}")
+        story.bill(invoice_number=f"VIEL-{number}", id=f"00000000-0000-4000-8000-{number:012d}")
     story.connect("documents")
     story.bank.fault(fault, match={"path": "/v2/supplier_invoices"})
     story.work("documents")
@@ -416,8 +427,8 @@ def test_pages_that_move_lose_and_double_nothing(story: Story, fault: str) -> No
 
 
 def test_an_unreadable_row_is_set_aside_and_the_others_go_on(imported: Story) -> None:
-    bad = _paid(imported, invoice_number="KAPUTT", status=None)
-    good = _paid(imported, invoice_number="HEIL")
+    bad = imported.bill(invoice_number="KAPUTT", status=None)
+    good = imported.bill(invoice_number="HEIL")
     run = imported.sync("documents", hours=1)
     assert (run.state, run.skipped["unreadable"]) == ("done", 1)
     assert good["id"] in imported.receipts()
@@ -427,7 +438,7 @@ def test_an_unreadable_row_is_set_aside_and_the_others_go_on(imported: Story) ->
 def test_strange_texts_are_stored_or_set_aside_never_fatal(story: Story) -> None:
     story.connect("documents")
     texts = ["😀" * 50, "\u202egnp.exe", "a\x00b", "x" * 10_000, "=cmd()|'/c calc'!A1", "<script>alert(1)</script>"]
-    ids = [_paid(story, supplier_name=words, invoice_number=words[:40])["id"] for words in texts]
+    ids = [story.bill(supplier_name=words, invoice_number=words[:40])["id"] for words in texts]
     assert story.work("documents")["documents"] == "done"
     assert set(ids) <= set(story.receipts())
     story.check_books()
@@ -511,8 +522,8 @@ def test_a_disconnect_stops_a_running_import_at_its_next_page(story: Story) -> N
 def test_notes_tags_and_categories_never_reach_the_database(story: Story) -> None:
     """Sentinels in every field that belongs to the client's own notes."""
     sentinel = "SENTINEL-d41d8c"
-    _paid(
-        story, description=sentinel, declined_note=sentinel, note=sentinel, tags=[sentinel], labels=[{"name": sentinel}],
+    story.bill(
+        description=sentinel, declined_note=sentinel, note=sentinel, tags=[sentinel], labels=[{"name": sentinel}],
         category=sentinel, meta={"note": sentinel}, approval_workflow={"note": sentinel},
     )  # fmt: skip
     story.bank.put_transaction(
@@ -531,7 +542,7 @@ def test_notes_tags_and_categories_never_reach_the_database(story: Story) -> Non
 
 def _assigned(story: Story) -> dict[str, Any]:
     """A paid invoice that is imported and assigned to a transaction."""
-    row = _paid(story)
+    row = story.bill()
     story.sync("documents", hours=1)
     receipt = story.receipts()[row["id"]]
     now = story.clock.now()
