@@ -148,8 +148,9 @@ def _write_to(
 
 
 def _people(session: Session, client_id: str, kind: str) -> list[str]:
-    """Who belongs to the client, or is assigned to it; where nobody of the firm is, its admins."""
-    found = list(session.scalars(select(Membership.user_id).where(Membership.client_id == client_id, Membership.kind == kind)))
+    """Who belongs to the client, or is assigned to it; where nobody of the firm is (any more), its admins."""
+    members = select(Membership.user_id).join(User, User.id == Membership.user_id)
+    found = list(session.scalars(members.where(Membership.client_id == client_id, Membership.kind == kind, User.is_active)))
     if found or kind == "client":
         return found
     return list(session.scalars(select(User.id).where(User.role == Role.ADMIN.value, User.is_active)))

@@ -8,17 +8,14 @@ exactly one run on each day, between 02:00 and 05:00 as clocks in Berlin show it
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import secrets
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from multiprocessing.synchronize import Barrier
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -127,15 +124,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="chaos calendar", description=__doc__)
     parser.add_argument("--tickers", type=int, default=Plan.tickers)
     parser.add_argument("--connections", type=int, default=Plan.connections)
-    parser.add_argument("--database", choices=[*databases.KINDS, "both"], default="both")
+    databases.choose(parser)
     chosen = parser.parse_args(arguments)
-    is_well = True
-    for kind in databases.KINDS if chosen.database == "both" else (chosen.database,):
-        with tempfile.TemporaryDirectory(prefix="belegfluss-chaos-") as folder, databases.fresh(kind, Path(folder)) as url:
-            result = live(url, Plan(chosen.tickers, chosen.connections))
-        print(json.dumps(result), flush=True)
-        is_well &= result["ok"]
-    return 0 if is_well else 1
+    return databases.tell(chosen.database, lambda url, _folder: live(url, Plan(chosen.tickers, chosen.connections)))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import secrets
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from sqlalchemy.engine import make_url
@@ -31,6 +35,22 @@ def fresh(kind: str, folder: Path) -> Iterator[str]:
         yield migrated(address.render_as_string(hide_password=False))
         with psycopg.connect(server, autocommit=True) as connection:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')  # type: ignore[call-overload]
+
+
+def choose(parser: argparse.ArgumentParser) -> None:
+    """The option that `tell` reads."""
+    parser.add_argument("--database", choices=[*KINDS, "both"], default="both")
+
+
+def tell(chosen: str, live: Callable[[str, Path], dict[str, Any]]) -> int:
+    """Live through it on each chosen database and print what came out, a JSON line each; 0 when all were `ok`."""
+    is_well = True
+    for kind in KINDS if chosen == "both" else (chosen,):
+        with tempfile.TemporaryDirectory(prefix="belegfluss-chaos-") as folder, fresh(kind, Path(folder)) as url:
+            result = live(url, Path(folder))
+        print(json.dumps(result), flush=True)
+        is_well &= result["ok"]
+    return 0 if is_well else 1
 
 
 def migrated(url: str) -> str:

@@ -8,12 +8,10 @@ Prints one JSON line per database; exit code 0 when no hour had more than a hund
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import random
 import secrets
 import sys
-import tempfile
 import time
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -145,16 +143,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--broken", type=int, default=Plan.broken)
     parser.add_argument("--good", type=int, default=Plan.good)
     parser.add_argument("--seed", type=int, default=Plan.seed)
-    parser.add_argument("--database", choices=[*databases.KINDS, "both"], default="both")
+    databases.choose(parser)
     chosen = parser.parse_args(arguments)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    is_well = True
-    for kind in databases.KINDS if chosen.database == "both" else (chosen.database,):
-        with tempfile.TemporaryDirectory(prefix="belegfluss-chaos-") as folder, databases.fresh(kind, Path(folder)) as url:
-            result = live(url, Path(folder), Plan(chosen.broken, chosen.good, seed=chosen.seed))
-        print(json.dumps(result), flush=True)
-        is_well &= result["ok"]
-    return 0 if is_well else 1
+    return databases.tell(
+        chosen.database, lambda url, folder: live(url, folder, Plan(chosen.broken, chosen.good, seed=chosen.seed))
+    )
 
 
 if __name__ == "__main__":

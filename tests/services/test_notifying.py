@@ -175,8 +175,12 @@ def test_the_client_hears_of_an_answer_in_his_language(world: World, ports: Port
     assert world.admin.name in text
 
 
-def test_where_nobody_is_assigned_the_admins_hear_of_it(world: World, ports: Ports) -> None:
+@pytest.mark.parametrize("left", [True, False])
+def test_where_nobody_is_assigned_any_more_the_admins_hear_of_it(world: World, ports: Ports, left: bool) -> None:
     with ports.database.write() as session:
-        session.execute(delete(Membership).where(Membership.kind == "staff"))
+        if left:
+            session.execute(update(User).where(User.role == "staff").values(is_active=False))
+        else:
+            session.execute(delete(Membership).where(Membership.kind == "staff"))
     _say(world, ports, world.ours.owner, "Hallo?")
     assert [mail[0] for mail in _waiting(ports)] == [world.admin.email]
