@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -270,11 +271,49 @@ def list_requests() -> Response:
     return reply(_list(lists.REQUESTS, []))
 
 
+# --- webhooks ------------------------------------------------------------------------------------------------------
+
+
 @blueprint.get("/webhook_subscriptions")
 @needs("webhook")
 def list_webhook_subscriptions() -> Response:
-    """Webhook subscriptions: none."""
-    return reply(_list(lists.SUBSCRIPTIONS, []))
+    """What the organisation's apps want to be told."""
+    return reply(_list(lists.SUBSCRIPTIONS, world().hooks.of(organization().id)))
+
+
+def _told() -> Row:
+    body = request.get_json(force=True, silent=True)
+    return body if isinstance(body, dict) else {}
+
+
+@blueprint.post("/webhook_subscriptions")
+@needs("webhook")
+def subscribe() -> Response:
+    """A new subscription; the answer is the bare object."""
+    return reply(world().hooks.put(connection(), str(uuid.uuid4()), _told(), world().clock.now()), 201)
+
+
+@blueprint.get("/webhook_subscriptions/<row_id>")
+@needs("webhook")
+def show_subscription(row_id: str) -> Response:
+    """One of them."""
+    return reply(world().hooks.one(organization().id, row_id))
+
+
+@blueprint.put("/webhook_subscriptions/<row_id>")
+@needs("webhook")
+def replace_subscription(row_id: str) -> Response:
+    """Replace it as a whole."""
+    before = world().hooks.one(organization().id, row_id)
+    return reply(world().hooks.put(connection(), row_id, _told(), world().clock.now(), before))
+
+
+@blueprint.delete("/webhook_subscriptions/<row_id>")
+@needs("webhook")
+def unsubscribe(row_id: str) -> Response:
+    """End it."""
+    world().hooks.drop(organization().id, row_id)
+    return Response(status=204)
 
 
 @blueprint.get("/sca_sessions/<_token>")
@@ -322,6 +361,5 @@ for _path, _scope, _is_gated in (
     ("/sepa/beneficiaries", "payment.write", False),
     ("/requests/multi_transfers", "request_transfers.write", True),
     ("/attachments", "attachment.write", False),
-    ("/webhook_subscriptions", "webhook", False),
 ):
     _write(_path, _scope, is_gated=_is_gated)

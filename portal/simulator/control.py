@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, request
 
 from portal.simulator import rows
 from portal.simulator.clock import moment_of, stamp
@@ -185,13 +185,17 @@ def arm_fault() -> Response:
     body = _body()
     match, args = (_typed(body, name, dict, required=False) or {} for name in ("match", "args"))
     times = _typed(body, "times", int, required=False)
-    return reply(world().faults.arm(_typed(body, "fault", str), match, args, times).shown, 201)
+    armed = world().faults.arm(_typed(body, "fault", str), match, args, times).shown
+    if armed["fault"] == "tls_bad":
+        armed["url"] = world().bad_tls.open(current_app.wsgi_app)
+    return reply(armed, 201)
 
 
 @blueprint.delete("/faults")
 def disarm_faults() -> Response:
     """Nothing is armed any more."""
     world().faults.disarm()
+    world().bad_tls.close()
     return Response(status=204)
 
 
@@ -276,6 +280,7 @@ def _store(table: str, name: str, build: Callable[[str, Row], Row]) -> Response:
             row["display_attachment_id"] = made.id
     known.tables[table][row_id] = row
     _hide(known, row_id, body)
+    world().hooks.changed(known.id, table, row)
     return reply({name: row}, 201 if before is None else 200)
 
 
@@ -337,4 +342,5 @@ def put_transaction() -> Response:
         row["settled_at"] = None
     known.put_transaction(row)
     _hide(known, row_id, body)
+    world().hooks.changed(known.id, "transactions", row)
     return reply({"transaction": row}, 201 if before is None else 200)

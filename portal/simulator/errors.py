@@ -50,7 +50,7 @@ def unauthorized() -> ApiError:
 
 def missing_scope(scope: str) -> ApiError:
     """The token may not."""
-    return refuse(403, "forbidden", f"Missing required OAuth scope: {scope}")
+    return refuse(403, "forbidden", f"missing required oauth scope: {scope}")
 
 
 def not_in_plan() -> ApiError:

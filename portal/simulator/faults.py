@@ -30,6 +30,8 @@ KNOWN: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("url_expired", "short_file", "changed_file", "type_lie", "pdf_bomb", "pdf_crash"), _FILES),
     **dict.fromkeys(("xml_bomb", "xxe", "zip_bomb", "huge"), _FILES),
     **dict.fromkeys(("evil_url", "gone"), _ATTACHMENTS),
+    "tls_bad": (),  # strikes no call: its service has an address of its own
+    **dict.fromkeys(("wh_bad_sig", "wh_replay", "wh_dup", "wh_flood"), ("/deliveries/*",)),
 }
 _MATCHES: dict[str, type | tuple[type, ...]] = {
     "method": str, "path": str, "connection": str, "nth": int, "probability": (int, float), "page": (int, str),

@@ -30,8 +30,6 @@ def before_filters(rows: list[Row], call: Call) -> list[Row]:
         rows = [_flowed(row, flow["to"], call) if row["id"] == flow["id"] else row for row in rows]
     if (change := call.fault("mutate_booked")) is not None:
         rows = [_changed(row, change) if row["id"] == change["id"] else row for row in rows]
-    if call.fault("shared_file") is not None:
-        rows = _sharing(rows)
     return rows
 
 
@@ -52,23 +50,20 @@ def _changed(row: Row, change: dict[str, Any]) -> Row:
 
 
 def _sharing(rows: list[Row]) -> list[Row]:
-    """Five rows with a file name the file of the first of them."""
-    chosen = [row for row in rows if row.get("attachment_ids")][:5]
-    ids = {row["id"] for row in chosen}
-    return [{**row, "attachment_ids": [chosen[0]["attachment_ids"][0]]} if row["id"] in ids else row for row in rows]
+    """The first five rows name the first file among them all."""
+    named: list[str] = next((row["attachment_ids"][:1] for row in rows if row.get("attachment_ids")), [])
+    return [{**row, "attachment_ids": named} for row in rows[:5]] + rows[5:]
 
 
 def reshape_pages(rows: list[Row], page: int, per_page: int, meta: Row, call: Call) -> tuple[list[Row], Row]:
     """The rows of the page and its `meta`, as wrong as the armed faults want them."""
     if call.fault("empty_200") is not None:
         return [], {**meta, "total_count": 0, "total_pages": 1, "next_page": None}
-    if call.fault("insert_during_paging") is not None and page > 1:
-        rows = [_inserted(rows[0]), *rows] if rows else rows
+    if call.fault("insert_during_paging") is not None and page > 1 and rows:  # it came while page 1 was read: first on page 2
+        rows = [*rows[:per_page], _inserted(rows[0]), *rows[per_page:]]
         meta = {**meta, "total_count": meta["total_count"] + 1}
     start = 0 if call.fault("loop") is not None else (page - 1) * per_page
     shown = rows[start : start + per_page]
-    if call.fault("insert_during_paging") is not None and page > 1 and rows:
-        shown = [rows[0], *rows[start : start + per_page - 1]]  # the new row stands first on the page that is looked at
     if call.fault("dup_across_pages") is not None and page > 1 and shown:
         shown = [rows[start - 1], *shown]
     if call.fault("meta_wrong") is not None:
@@ -85,6 +80,8 @@ def after_paging(rows: list[Row], page: int, call: Call) -> list[Row]:
     if page > 1 or not rows or not call.faults:
         return rows
     rows = list(rows)
+    if call.fault("shared_file") is not None:
+        rows = _sharing(rows)
     if call.fault("schema_drift") is not None:
         rows[0] = {**rows[0], "status": "under_examination", "updated_at": None, "carbon_footprint": {"grams": 120}}
     if call.fault("amount_edge") is not None:

@@ -56,8 +56,6 @@ def _json(body: dict[str, Any], status: int) -> Response:
 def bend(answer: Response, call: Call) -> Response:
     """Change a finished answer on its way out."""
     is_json = answer.mimetype == "application/json"
-    if is_json and (args := call.fault("ids_changed")) is not None:
-        answer.set_data(exchanged(answer.get_data(as_text=True), args["ids"]))
     if is_json and (args := call.fault("balance_off")) is not None:
         answer.set_data(json.dumps(_off(json.loads(answer.get_data()), int(args.get("cents", 1))), ensure_ascii=False))
     if is_json and call.fault("bad_json") is not None:

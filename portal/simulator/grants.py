@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import secrets
 import string
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -98,6 +99,7 @@ class Grants:
         self._codes: dict[str, _Code] = {}
         self._access: dict[str, _Token] = {}
         self._refresh: dict[str, _Refresh] = {}
+        self.when_ended: Callable[[list[Connection]], None] = lambda _ended: None
 
     def app(self, client_id: str | None, client_secret: str | None) -> App:
         """The app that these credentials prove."""
@@ -204,6 +206,7 @@ class Grants:
         ]
         for connection in ended:
             connection.is_revoked = True
+        self.when_ended(ended)
         return len(ended)
 
 

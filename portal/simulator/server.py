@@ -17,7 +17,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     timeout = 75.0  #: seconds a connection may idle
-    server: _Server
+    server: Server
 
     def _serve(self) -> None:
         host = urlsplit(f"//{self.headers.get('Host', '')}").hostname
@@ -95,7 +95,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing is printed: the log page tells what was asked."""
 
 
-class _Server(ThreadingHTTPServer):
+class Server(ThreadingHTTPServer):
+    """Hands each request to a WSGI app, in a thread of its own."""
+
     daemon_threads: ClassVar[bool] = True  # type: ignore[misc]
     request_queue_size = 256
 
@@ -109,6 +111,6 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(_request, _client_address)
 
 
-def listen(app: Wsgi, port: int) -> _Server:
+def listen(app: Wsgi, port: int) -> Server:
     """Listen on this machine only; port 0 picks a free one. `serve_forever()` then works."""
-    return _Server(port, app)
+    return Server(port, app)

@@ -7,12 +7,14 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+from portal.simulator.bad_tls import BadTls
 from portal.simulator.calls import CallLog
 from portal.simulator.clock import Clock, moment_of
 from portal.simulator.errors import DoorError
 from portal.simulator.faults import Faults
 from portal.simulator.files import Files
 from portal.simulator.grants import App, Grants
+from portal.simulator.hooks import Hooks
 from portal.simulator.limits import Limits
 from portal.simulator.names import Row
 from portal.simulator.rows import set_balance
@@ -94,6 +96,7 @@ class World:
         self.lock = threading.RLock()
         self.files_base = files_base
         self._apps = apps
+        self.hooks, self.bad_tls = Hooks(self), BadTls()
         self.reset(seed)
 
     def reset(self, seed: int) -> None:
@@ -102,9 +105,12 @@ class World:
 
         self.seed, self.clock = seed, Clock()
         self.settings = dict(DEFAULT_SETTINGS)
+        self.hooks.clear()
+        self.bad_tls.close()
         self.grants, self.faults, self.limits, self.log, self.files = (
             Grants(self._apps), Faults(seed), Limits(), CallLog(), Files(),
         )  # fmt: skip
+        self.grants.when_ended = self.hooks.ended
         story = story_of(seed, self.clock.now().date())
         self.organizations: list[Organization] = pickle.loads(story.frozen)  # noqa: S301 -- our own bytes, and the fastest deep copy
         self.files.fill(story.attachments, story.contents)
