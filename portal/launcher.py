@@ -376,6 +376,7 @@ def environment_for(data_dir: Path, port: int, simulator_port: int, *, is_alone:
         "PYTHONPATH": str(ROOT),
         "DATA_DIR": str(data_dir),
         "PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "WEBHOOK_URL": f"http://127.0.0.1:{port}",  # the simulator is on this machine too
         "QONTO_API_URL": bank,
         "QONTO_OAUTH_URL": bank,
         "QONTO_FILE_ORIGINS": f"http://localhost:{simulator_port}",  # another origin than the interface's, as at Qonto

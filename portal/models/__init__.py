@@ -11,6 +11,7 @@ from portal.models.receipt import Document, Preview, Receipt, SkippedInvoice
 from portal.models.run import Heartbeat, RequestBudget, Run
 from portal.models.transaction import Transaction
 from portal.models.user import Attempt, OneTimeCode, Role, User, UserSession
+from portal.models.webhook import WebhookEvent, WebhookSubscription
 
 __all__ = [
     "Assignment",
@@ -42,4 +43,6 @@ __all__ = [
     "Transaction",
     "User",
     "UserSession",
+    "WebhookEvent",
+    "WebhookSubscription",
 ]

@@ -148,10 +148,10 @@ class Qonto:
         )
         self._files = FileStore(settings, transport=transport)
 
-    def over(self, tokens: TokenStore) -> Qonto:
-        """The same API over other tokens, for a person who waits: ten seconds, then an error."""
+    def over(self, tokens: TokenStore | None = None) -> Qonto:
+        """The same API for a person who waits: ten seconds, then an error. With `tokens`: over these instead."""
         other = copy(self)
-        other._tokens, other._is_waited_for = tokens, True  # noqa: SLF001 -- our own copy
+        other._tokens, other._is_waited_for = tokens or self._tokens, True  # noqa: SLF001 -- our own copy
         return other
 
     def close(self) -> None:
@@ -201,6 +201,29 @@ class Qonto:
         if settled_from:
             query["settled_at_from"] = _spelled(settled_from)
         return self._page(connection_id, "/v2/transactions", "transactions", query, schema.transaction, page)
+
+    def webhook_addresses(self, connection_id: str) -> dict[str, str]:
+        """Subscriptions that the bank knows: address → its id."""
+        answer = self._get(connection_id, "/v2/webhook_subscriptions", {"per_page": PER_PAGE})
+        listed = answer.get("subscriptions")
+        rows = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
+        return {str(row.get("callback_url")): qonto_id for row in rows if (qonto_id := _id_of(row))}
+
+    def subscribe(self, connection_id: str, *, address: str, event: str, secret: str) -> str:
+        """Have events of one type sent to this address, signed with the secret. Returns the bank's id."""
+        body = {"callback_url": address, "types": [event], "secret": secret}
+        answer = self._once(connection_id, "POST", "/v2/webhook_subscriptions", body)
+        if not (qonto_id := _id_of(answer)):
+            raise UnexpectedPayload("id")
+        return qonto_id
+
+    def unsubscribe(self, connection_id: str, subscription_id: str) -> None:
+        """No more events; one that is gone already is fine."""
+        try:
+            self._once(connection_id, "DELETE", f"/v2/webhook_subscriptions/{quote(subscription_id, safe='')}")
+        except QontoError as error:
+            if error.status_code != httpx2.codes.NOT_FOUND:
+                raise
 
     def fetch(self, connection_id: str, attachment_id: str) -> File:
         """Download a file. Further codes: gone, too_big, empty, short_file, address_refused, url_expired."""
@@ -264,8 +287,13 @@ class Qonto:
 
     def _get(self, connection_id: str, path: str, query: dict[str, Any]) -> dict[str, Any]:
         """One logical call: its tries, its token, its budget. Returns the JSON object of the answer."""
-        answer: dict[str, Any] = self._repeating(partial(self._authorized, connection_id, path, query))
+        answer: dict[str, Any] = self._repeating(partial(self._authorized, connection_id, "GET", path, query))
         return answer
+
+    def _once(self, connection_id: str, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """One call that changes something: not repeated, as nobody knows what a lost answer has done."""
+        patience = _Patience(self._settings.timing, self._budget, is_waited_for=self._is_waited_for)
+        return self._authorized(connection_id, method, path, body or {}, patience)
 
     def _repeating(self, call: Callable[[_Patience], Any]) -> Any:
         patience = _Patience(self._settings.timing, self._budget, is_waited_for=self._is_waited_for)
@@ -274,15 +302,17 @@ class Qonto:
                 return call(patience)
         raise AssertionError("stamina gives the last error")
 
-    def _authorized(self, connection_id: str, path: str, query: dict[str, Any], patience: _Patience) -> dict[str, Any]:
-        """Send; a first 401 is answered with another token, a second one ends the consent."""
+    def _authorized(
+        self, connection_id: str, method: str, path: str, given: dict[str, Any], patience: _Patience
+    ) -> dict[str, Any]:
+        """Send, `given` as the query of a GET, else as the body. A first 401 is answered with another token, a second ends it."""
         with patience.standing_still():
             token = self._tokens.access_token(connection_id)
         for is_last in (False, True):
             with patience.standing_still():
                 self._budget.take(patience=PATIENCE_OF_A_PERSON if self._is_waited_for else LONGEST_PAUSE)
             with time_limit(patience.left):
-                status, headers, body = self._send(path, query, token)
+                status, headers, body = self._send(method, path, given, token)
             if status != httpx2.codes.UNAUTHORIZED:
                 break
             self._budget.note_unauthorized()
@@ -292,12 +322,13 @@ class Qonto:
                 token = self._tokens.renewed(connection_id, refused=token)
         if not httpx2.codes.is_success(status):
             raise refusal(status, headers, body)
-        return _json(headers, body)
+        return _json(headers, body) if status != httpx2.codes.NO_CONTENT else {}
 
-    def _send(self, path: str, query: dict[str, Any], token: str) -> tuple[int, httpx2.Headers, bytes]:
+    def _send(self, method: str, path: str, given: dict[str, Any], token: str) -> tuple[int, httpx2.Headers, bytes]:
+        sent: dict[str, Any] = {"params": given} if method == "GET" else {"json": given or None}
         with (
             translated(),
-            self._http.stream("GET", path, params=query, headers={"Authorization": f"Bearer {token}"}) as response,
+            self._http.stream(method, path, headers={"Authorization": f"Bearer {token}"}, **sent) as response,
         ):
             return response.status_code, response.headers, read_limited(response, MAX_ANSWER)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -52,6 +52,9 @@ def new_verifier() -> str:
     return str(generate_token(64))
 
 
+WEBHOOKS = "webhook"  #: asked for beside the others where the bank can reach us; nothing stops without it
+
+
 class OAuth:
     """The bank's authorization server, for one app of ours."""
 
@@ -60,8 +63,9 @@ class OAuth:
         # no connection is kept: a request over one that the bank has just closed would leave it open whether the token rotated
         self._transport = GuardedTransport(transport or Transport(keeps_alive=False))
 
-    def authorization(self, *, state: str, verifier: str, scopes: Sequence[str]) -> str:
+    def authorization(self, *, state: str, verifier: str, kind: str) -> str:
         """The address of the consent page, for the person's own browser."""
+        scopes = (*SCOPES[kind], WEBHOOKS) if kind == "bank" and self._settings.webhook_url else SCOPES[kind]
         address, _ = self._client().create_authorization_url(
             f"{self._settings.qonto_oauth_url}/oauth2/auth", state=state, code_verifier=verifier, scope=" ".join(scopes)
         )

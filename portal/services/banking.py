@@ -18,7 +18,7 @@ from portal.ports import Ports
 from portal.qonto.client import Page, all_pages
 from portal.qonto.schema import BankAccount as BankAccountRow
 from portal.qonto.schema import Transaction as TransactionRow
-from portal.services import assigning, connecting, running
+from portal.services import assigning, connecting, hearing, running
 from portal.services.auditing import Tag, queue_up, record
 from portal.services.running import Lease
 
@@ -53,6 +53,7 @@ def import_transactions(ports: Ports, lease: Lease) -> None:
         connecting.learn_organization(session, lease.connection_id, organization.id, name=organization.name)
         accounts = _keep_accounts(session, lease, organization.bank_accounts, started_at)
         running.advance(session, lease)
+    hearing.subscribe(ports, lease.connection_id)
     progress = _Progress.of({**cursor, "is_full": is_full})
     for account in accounts:
         if account.id not in progress.done and not _import_account(

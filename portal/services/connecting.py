@@ -20,7 +20,7 @@ from portal.ports import Ports
 from portal.qonto.client import OneToken
 from portal.qonto.errors import Code
 from portal.qonto.oauth import SCOPES, TokenSet, new_verifier
-from portal.services import finding, notifying, running, token_keeping
+from portal.services import finding, hearing, notifying, running, token_keeping
 from portal.services.auditing import Tag, record
 from portal.services.finding import Actor
 
@@ -78,7 +78,7 @@ def begin(ports: Ports, session: Session, *, user_id: str, client: Client, kind:
         )
     )  # fmt: skip
     record(session, Tag.CONNECT_STARTED, subject=f"client:{client.id}", at=now, client_id=client.id, kind=kind)
-    return ports.oauth.authorization(state=state, verifier=verifier, scopes=SCOPES[kind])
+    return ports.oauth.authorization(state=state, verifier=verifier, kind=kind)
 
 
 def complete(  # noqa: PLR0911 -- one ending each
@@ -131,10 +131,12 @@ def complete(  # noqa: PLR0911 -- one ending each
 def disconnect(ports: Ports, *, actor: Actor, connection_id: str) -> None:
     """End the consent: schedule off, tokens wiped, revocation tried; a running import stops at its next step; documents stay."""
     now = ports.clock.now()
+    with ports.database.read() as session:
+        if finding.connection(session, actor, connection_id).state == "disconnected":
+            raise Rejected("This connection is already disconnected.")
+    hearing.unsubscribe(ports, connection_id)
     with ports.database.write() as session:
         connection = finding.connection(session, actor, connection_id)
-        if connection.state == "disconnected":
-            raise Rejected("This connection is already disconnected.")
         token = token_keeping.wipe(session, connection, keyring=ports.keyring)
         connection.state, connection.reason = "disconnected", ""
         _end_consents(session, connection.id, now)
@@ -312,6 +314,7 @@ def _store(
     connection.organization_id = organization[0] or connection.organization_id
     connection.organization_name = organization[1] or connection.organization_name
     _end_consents(session, connection.id, now)  # a reconnecting client's older one
+    hearing.forget(session, connection.id)
     session.add(
         Consent(
             id=new_id(), client_id=connection.client_id, connection_id=connection.id, scopes=connection.scopes,

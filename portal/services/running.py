@@ -30,6 +30,7 @@ SCHEDULED_KINDS = ("documents", "bank")
 BY_THE_FIRM = ("staff", "admin")  #: triggers of people who look after clients
 FOLLOWERS = {"documents": ("matching", "previews"), "bank": ("matching",)}  #: what looks at the rows that a sync has brought
 HAND_OVER_AFTER = timedelta(seconds=700)  #: well before RQ's time limit
+BETWEEN_EVENTS = timedelta(minutes=1)  #: a client whose bank tells of changes all day is not listed more often than this
 WINDOW = (2, 5)  #: daily runs start between 02:00 and 05:00 in Berlin
 
 
@@ -46,16 +47,19 @@ class Lease:
 
 def request(
     session: Session, *, client_id: str, kind: str, trigger: str, now: datetime, connection_id: str | None = None,
-    day: date | None = None,
+    day: date | None = None, not_before: datetime | None = None,
 ) -> Run:  # fmt: skip
     """Ask for a run. One that is queued already is returned instead and starts at once; a running one is not disturbed.
 
-    With `day` it is the scheduled run of that Berlin day: asking again for the same day gives the same run.
+    With `day` it is the scheduled run of that Berlin day: asking again for the same day gives the same run. With `not_before`
+    there is no hurry: the run waits for that moment, and one that is queued already is left as it is.
     """
+    waits_until = not_before if not_before and not_before > now else None
     subject = connection_id or client_id
     values = {
         "id": new_id(), "client_id": client_id, "connection_id": connection_id, "subject_id": subject, "kind": kind,
-        "trigger": trigger, "berlin_day": day, "requested_by": current_actor(), "state": "due", "created_at": now,
+        "trigger": trigger, "berlin_day": day, "requested_by": current_actor(), "state": "waiting" if waits_until else "due",
+        "next_attempt_at": waits_until, "created_at": now,
     }  # fmt: skip
     insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgres_insert
     same = select(Run).where(Run.subject_id == subject, Run.kind == kind).with_for_update()
@@ -67,6 +71,8 @@ def request(
         if day is not None and (found := session.scalar(same.where(Run.berlin_day == day))):
             return found
         queued = session.scalar(same.where(Run.state.in_(("due", "waiting"))))
+    if not_before is not None:
+        return queued
     if queued.state == "waiting":  # whoever asks now wants to see what is new: it lists again from the start
         queued.cursor = {}
     queued.state, queued.next_attempt_at = "due", None

@@ -26,8 +26,12 @@ from portal.web.messages.views import blueprint as messages
 from portal.web.profile.views import blueprint as profile
 from portal.web.receipts.views import blueprint as receipts
 from portal.web.review.views import blueprint as review
+from portal.web.webhooks import views as webhooks
 
-BLUEPRINTS = (auth, profile, receipts, connections, finances, review, documents, clients, messages, admin, help_pages, health)
+BLUEPRINTS = (
+    auth, profile, receipts, connections, finances, review, documents, clients, messages, admin, help_pages, health,
+    webhooks.blueprint,
+)  # fmt: skip
 LARGEST_UPLOAD = 25 * 1024 * 1024
 COARSE_LIMIT = "600 per minute"  #: of changes and of strangers' requests, per address and web process
 
@@ -58,7 +62,7 @@ def create(ports: Ports) -> Flask:
     edge.register(app, settings)
     access.register(app)
     _limiter(app)
-    CSRFProtect(app)
+    CSRFProtect(app).exempt(webhooks.blueprint)  # no browser calls it; each call is signed
     Babel(app, locale_selector=chosen_language)
     texts.register(app)
     pieces.register(app)
@@ -86,6 +90,6 @@ def _limiter(app: Flask) -> None:
 
     @limiter.request_filter
     def _is_exempt() -> bool:
-        if request.endpoint in {"static", "health.healthz"}:
+        if request.endpoint in {"static", "health.healthz", "webhooks.hear"}:
             return True
         return request.method in {"GET", "HEAD"} and bool(current_user and current_user.is_authenticated)

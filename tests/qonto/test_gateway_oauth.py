@@ -29,7 +29,7 @@ def oauth(tmp_path: Path, *answers: Answer, **values: Any) -> tuple[OAuth, Scrip
 
 def test_the_consent_page_is_asked_with_pkce(tmp_path: Path) -> None:
     verifier = new_verifier()
-    address = urlsplit(oauth(tmp_path, Answer({}))[0].authorization(state="s" * 43, verifier=verifier, scopes=SCOPES["bank"]))
+    address = urlsplit(oauth(tmp_path, Answer({}))[0].authorization(state="s" * 43, verifier=verifier, kind="bank"))
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     assert address.path == "/oauth2/auth"
     assert parse_qs(address.query) == {

@@ -1,0 +1,1 @@
+"""Where the bank tells of changes."""
