@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.models.base import Base, HasId, Id
@@ -91,6 +91,9 @@ class BankAccount(HasId, Base):
     name: Mapped[str]
     currency: Mapped[str]
     balance_cents: Mapped[int | None]
+    difference_cents: Mapped[int | None] = mapped_column(
+        BigInteger
+    )  #: by which that exceeds the sum of what is here; None: cannot be told
     is_active: Mapped[bool] = mapped_column(default=True)
     start_on: Mapped[date]  #: transactions booked before this day are not fetched
     synced_until: Mapped[datetime | None]

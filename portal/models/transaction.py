@@ -37,6 +37,7 @@ class Transaction(HasId, Base):
     counterparty_iban: Mapped[str | None]
     remittance: Mapped[str | None]  #: the text that travels with the money
     operation_type: Mapped[str | None]
+    balance_after_cents: Mapped[int | None] = mapped_column(BigInteger)  #: what the account held then, as the bank says
     qonto_updated_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

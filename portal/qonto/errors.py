@@ -36,6 +36,7 @@ class Code(StrEnum):
     NOT_FOUND = "not_found"
     REFUSED = "refused"  #: 4xx without a code of its own
     COUNT_MISMATCH = "count_mismatch"  #: the pages did not hold the rows that were announced
+    UNRECONCILED = "unreconciled"  #: an account's balance is not the sum of its movements
     SHRUNK = "shrunk"  #: a list from its first row on that lacks many rows which it had
     REFRESH_WAIT = "refresh_wait"  #: another process has been renewing the token for too long
     TOKEN_SCHEMA = "token_schema"  # noqa: S105 -- a reason code

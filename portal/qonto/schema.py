@@ -97,6 +97,7 @@ class Transaction:
     counterparty_iban: str | None
     remittance: str | None
     operation_type: str | None
+    balance_after_cents: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +227,7 @@ def transaction(row: Json) -> Transaction:
         counterparty_iban=_counterparty_iban(row),
         remittance=text(row, "reference"),
         operation_type=text(row, "operation_type"),
+        balance_after_cents=_cents(row, "settled_balance_cents", beside="settled_balance"),
     )
 
 

@@ -13,12 +13,14 @@ from sqlalchemy.orm import Session
 from portal.clock import berlin_day
 from portal.db import new_id
 from portal.domain.matching import ReviewReason
+from portal.errors import QontoError
 from portal.models import Assignment, BankAccount, Connection, Receipt, Run, Transaction
 from portal.ports import Ports
 from portal.qonto.client import Page, all_pages
+from portal.qonto.errors import Code
 from portal.qonto.schema import BankAccount as BankAccountRow
 from portal.qonto.schema import Transaction as TransactionRow
-from portal.services import assigning, connecting, hearing, running
+from portal.services import assigning, connecting, hearing, reconciling, running
 from portal.services.auditing import Tag, queue_up, record
 from portal.services.running import Lease
 
@@ -32,7 +34,11 @@ MATERIAL = ("side", "amount_cents", "currency", "status", "counterparty", "remit
 
 
 def import_transactions(ports: Ports, lease: Lease) -> None:
-    """Execute a run of kind `bank`: accounts first, then the changes of each; its end asks for matching."""
+    """Execute a run of kind `bank`: accounts first, then the changes of each; its end asks for matching.
+
+    Errors beside the bank's own: QontoError(unreconciled) when a balance does not fit even after everything was listed anew; what
+    came in is kept and counts as fetched.
+    """
     assert lease.connection_id is not None
     started_at = ports.clock.now()
     with ports.database.write() as session:
@@ -43,34 +49,30 @@ def import_transactions(ports: Ports, lease: Lease) -> None:
         connecting.note_attempt(session, lease.connection_id, now=started_at)
         run = session.get_one(Run, lease.run_id)
         run_started_at, cursor = run.started_at or started_at, dict(run.cursor)
-    organization = ports.qonto.organization(lease.connection_id)
-    with ports.database.read() as session:
         connection = session.get_one(Connection, lease.connection_id)
-    is_full = cursor.get("is_full", connecting.is_full_listing_due(connection, now=started_at))
-    if connection.organization_id not in {None, organization.id}:
-        connecting.refuse_organization(ports, lease.connection_id)
-    with ports.database.write() as session:
-        connecting.learn_organization(session, lease.connection_id, organization.id, name=organization.name)
-        accounts = _keep_accounts(session, lease, organization.bank_accounts, started_at)
-        running.advance(session, lease)
-    hearing.subscribe(ports, lease.connection_id)
-    progress = _Progress.of({**cursor, "is_full": is_full})
-    for account in accounts:
-        if account.id not in progress.done and not _import_account(
-            ports, lease, account, progress, started_at=started_at, run_started_at=run_started_at
-        ):
+    progress = _Progress.of({"is_full": connecting.is_full_listing_due(connection, now=started_at), **cursor})
+    while True:
+        accounts = _import_accounts(ports, lease, connection, progress, started_at=started_at, run_started_at=run_started_at)
+        if accounts is None:
             return
+        is_differing = _is_differing(ports, lease, accounts)
+        if not is_differing or progress.is_repeated:
+            break
+        progress = _Progress.of({"is_full": True, "is_repeated": True})  # once more, from the first row on (F40)
+    hearing.subscribe(ports, lease.connection_id)
     counts, skipped = progress.counts, progress.skipped
-    if is_full:
+    if progress.is_full:
         with ports.database.read() as session:
             connecting.refuse_shrunk(session, connection, listed=counts["total"], trigger=run.trigger)
     now = ports.clock.now()
     with ports.database.write() as session:
         connecting.note_success(
             session, lease.connection_id, now=now, synced_until=started_at, scope_start_on=None,
-            listed=counts["total"] if is_full else None,
+            listed=counts["total"] if progress.is_full else None,
         )  # fmt: skip
-        followers = running.finish(session, lease, now=now, skipped=skipped, **counts)
+        followers = [] if is_differing else running.finish(session, lease, now=now, skipped=skipped, **counts)
+    if is_differing:
+        raise QontoError("An account's balance is not the sum of its movements.", code=Code.UNRECONCILED)
     for run in followers:
         ports.queue.push(running.ticket(run, now=now))
 
@@ -83,6 +85,7 @@ class _Progress:
     skipped: dict[str, int]
     done: list[str]
     is_full: bool  #: a later start goes on as the first one began
+    is_repeated: bool  #: the balances did not fit, and everything is listed a second time
 
     @classmethod
     def of(cls, cursor: dict[str, Any]) -> _Progress:
@@ -92,10 +95,43 @@ class _Progress:
             dict(cursor.get("skipped", {})),
             list(cursor.get("done", [])),
             cursor["is_full"],
+            cursor.get("is_repeated", False),
         )
 
     def as_cursor(self) -> dict[str, Any]:
-        return {"counts": self.counts, "skipped": self.skipped, "done": self.done, "is_full": self.is_full}
+        return {
+            "counts": self.counts, "skipped": self.skipped, "done": self.done, "is_full": self.is_full,
+            "is_repeated": self.is_repeated,
+        }  # fmt: skip
+
+
+def _import_accounts(
+    ports: Ports, lease: Lease, connection: Connection, progress: _Progress, *, started_at: datetime, run_started_at: datetime
+) -> list[BankAccount] | None:  # fmt: skip
+    """The accounts as they are now, each with its changed transactions. None: the connection ended meanwhile."""
+    organization = ports.qonto.organization(connection.id)
+    if connection.organization_id not in {None, organization.id}:
+        connecting.refuse_organization(ports, connection.id)
+    with ports.database.write() as session:
+        connecting.learn_organization(session, connection.id, organization.id, name=organization.name)
+        accounts = _keep_accounts(session, lease, organization.bank_accounts, started_at)
+        running.advance(session, lease, cursor=progress.as_cursor())
+    for account in accounts:
+        if account.id not in progress.done and not _import_account(
+            ports, lease, account, progress, started_at=started_at, run_started_at=run_started_at
+        ):
+            return None
+    return accounts
+
+
+def _is_differing(ports: Ports, lease: Lease, accounts: list[BankAccount]) -> bool:
+    """Note by how much each account's balance is off; whether one is."""
+    with ports.database.write() as session:
+        held = [session.get_one(BankAccount, account.id) for account in accounts]
+        for account in held:
+            account.difference_cents = reconciling.difference(session, account)
+        running.advance(session, lease)
+        return any(account.difference_cents for account in held)
 
 
 def _keep_accounts(session: Session, lease: Lease, rows: tuple[BankAccountRow, ...], now: datetime) -> list[BankAccount]:
@@ -205,7 +241,7 @@ def _values(row: TransactionRow) -> dict[str, Any]:
         "status": "booked" if row.status == "completed" else row.status, "emitted_at": row.emitted_at,
         "settled_at": settled_at, "booked_on": berlin_day(settled_at) if settled_at else None,
         "counterparty": row.counterparty, "counterparty_iban": row.counterparty_iban, "remittance": row.remittance,
-        "operation_type": row.operation_type,
+        "operation_type": row.operation_type, "balance_after_cents": row.balance_after_cents,
     }  # fmt: skip
 
 
@@ -213,7 +249,7 @@ def _update(session: Session, transaction: Transaction, values: dict[str, Any], 
     """A booked row that changed keeps its history in the audit trail and unlocks its assignments (F35, F36)."""
     values = {name: value for name, value in values.items() if name not in {"settled_at", "booked_on"} or value is not None}
     differing = [name for name in FOLLOWED if name in values and getattr(transaction, name) != values[name]]
-    transaction.qonto_updated_at = row.updated_at
+    transaction.qonto_updated_at, transaction.balance_after_cents = row.updated_at, row.balance_after_cents
     if not differing:
         return False
     before = {name: _plain(getattr(transaction, name)) for name in differing if name != "counterparty_iban"}

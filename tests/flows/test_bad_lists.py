@@ -195,12 +195,43 @@ def test_unknown_words_and_further_fields_are_taken_as_they_come(connected: Stor
 def test_strange_amounts_are_kept_exactly_or_set_aside(connected: Story, kind: str, path: str) -> None:
     connected.bank.fault("amount_edge", match={"path": path})
     run = connected.sync(kind, days=WEEK.days)
-    assert run.state == "done"
+    assert (run.state, run.reason) == (("done", "") if kind == "documents" else ("needs_person", "unreconciled"))
     assert run.skipped["unreadable"] >= 1
     assert connected.is_conserved(run)
     connected.bank.heal()
     assert connected.sync(kind, days=WEEK.days).skipped.get("unreadable", 0) == 0
     connected.check_books()
+
+
+@pytest.mark.fault("F40")
+def test_a_balance_that_does_not_fit_is_looked_at_twice_and_then_calls_a_person(
+    connected: Story, admin: User, reader: Reader
+) -> None:
+    """Once more from the first row on; what came in is kept and matched, and the firm sees the cents."""
+    connected.bill()
+    connected.bank.put_transaction(amount_cents=4711, label="Neuer Lieferant GmbH", reference="Rechnung NEU-2026-001")
+    connected.bank.fault("balance_off", cents=7)
+    calls = connected.bank.calls_of(lambda: connected.sync("bank", hours=1))
+    assert [call["path"] for call in calls].count("/v2/organization") == 2
+    run = connected.newest("bank")
+    assert (run.state, run.reason, run.new) == ("needs_person", "unreconciled", 1)
+    assert connected.is_conserved(run)
+    assert {account.difference_cents for account in connected.rows(select(BankAccount))} == {7}
+    assert reader.words("connection_reason", "unreconciled").startswith("The balance is being checked")
+    says(reader.browser(connected.owner).get("/finances/accounts").text, "is being checked")
+    says(reader.browser(admin).get(f"/finances/accounts?client={connected.client.id}").text, "differs by")
+    connected.bank.heal()
+    assert connected.sync("bank", hours=1).state == "done"
+    assert {account.difference_cents for account in connected.rows(select(BankAccount))} == {0}
+    connected.check_books()
+
+
+@pytest.mark.fault("F40")
+def test_a_balance_that_fits_at_the_second_look_calls_nobody(connected: Story) -> None:
+    """A movement was booked between our two questions."""
+    connected.bank.fault("balance_off", times=1)
+    assert connected.sync("bank", hours=1).state == "done"
+    assert {account.difference_cents for account in connected.rows(select(BankAccount))} == {0}
 
 
 @pytest.mark.fault("F39")
