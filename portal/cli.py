@@ -14,7 +14,7 @@ from flask.cli import AppGroup
 
 from portal import demo, migrating
 from portal.errors import PortalError
-from portal.models import Role
+from portal.models import Connection, Role
 from portal.ports import Ports
 from portal.services import admitting, auditing, authenticating, engaging, running, syncing
 from portal.services.auditing import Origin, acting
@@ -66,8 +66,14 @@ def sync(connection_id: str) -> None:
     """Ask for a run of a connection; the ticker hands it to a worker."""
     ports = _ports()
     with _as_operator(ports), ports.database.write() as session:
-        runs = syncing.request_all(session, syncing.connections(session, connection_id), now=ports.clock.now())
-    click.echo("\n".join(f"run {run.id} ({run.kind})" for run in runs) or "no active connection")
+        connection = session.get(Connection, connection_id)
+        if connection is None:
+            raise click.ClickException("There is no such connection.")
+        try:
+            run = syncing.request(session, connection, trigger="admin", now=ports.clock.now())
+        except PortalError as problem:
+            raise click.ClickException(problem.message) from None
+    click.echo(f"run {run.id} ({run.kind})")
 
 
 @click.command("match")

@@ -172,7 +172,7 @@ class Story:
     def _resync(self, connection_id: str) -> None:
         admin = self._sign_in(ADMIN)
         before, receipts = self._last_run(connection_id), self._count(Receipt, Receipt.client_id == self.client.id)
-        admin.send(admin.get("/admin").form(f"/admin/clients/{self.client.id}/runs"))
+        admin.send(admin.get(f"/admin/clients/{self.client.id}/runs").form(f"/admin/clients/{self.client.id}/runs"))
         self._settle()
         run = self._last_run(connection_id)
         require(run.id != before.id, "the admin's Resync made no run")

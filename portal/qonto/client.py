@@ -42,6 +42,14 @@ SILENT_PAUSES = (30.0, 60.0, 120.0)  #: after a 429 that does not say how long, 
 FILE_TRIES = 3
 
 
+#: list → key of a single row, and how it is read
+ONE_OF: dict[str, tuple[str, Callable[[schema.Json], Any]]] = {
+    "supplier_invoices": ("supplier_invoice", schema.supplier_invoice),
+    "client_invoices": ("client_invoice", schema.client_invoice),
+    "credit_notes": ("credit_note", schema.credit_note),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
     """One page of a list. `unreadable` names the rows that had to be set aside: (id where it could be read, field)."""
@@ -184,6 +192,12 @@ class Qonto:
         """
         since = updated_from - ATTACHMENT_LIFE if updated_from else None
         return self._invoices(connection_id, "credit_notes", schema.credit_note, "created_at", since, page)
+
+    def invoice(self, connection_id: str, name: str, qonto_id: str) -> Any:
+        """One row of the list of this name (supplier_invoices, client_invoices, credit_notes), as it is now."""
+        key, read = ONE_OF[name]
+        answer = self._get(connection_id, f"/v2/{name}/{quote(qonto_id, safe='')}", {})
+        return read(_object(answer, key))
 
     def transactions(
         self, connection_id: str, *, bank_account_id: str, updated_from: datetime | None = None,

@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from threading import BoundedSemaphore
 from typing import Any, Protocol
 
@@ -28,7 +29,7 @@ from portal.models import Connection, Document, Receipt, Run
 from portal.ports import Ports
 from portal.qonto.client import Page, all_pages
 from portal.services import connecting, engaging, running
-from portal.services.auditing import queue_up
+from portal.services.auditing import Tag, queue_up, record
 from portal.services.receipts_from_bank import InvoiceRow, from_client_invoice, from_credit_note, from_supplier_invoice
 from portal.services.receiving import Arrivals, Counts, NotHad, Source, Stored
 from portal.services.running import Lease
@@ -65,6 +66,7 @@ class Phase:
     """One kind of invoice: how it is listed and read."""
 
     name: str
+    kind: str  #: of its receipts
     lister: Lister
     read: Callable[[Any], InvoiceRow]
 
@@ -112,14 +114,16 @@ class _Import:
     def execute(self) -> None:
         """All phases, then the files still missing, then the end. A list that the bank refuses does not stop the others (F10)."""
         phases = (
-            Phase("supplier_invoices", self.ports.qonto.supplier_invoices, from_supplier_invoice),
-            Phase("client_invoices", self.ports.qonto.client_invoices, from_client_invoice),
-            Phase("credit_notes", self.ports.qonto.credit_notes, from_credit_note),
+            Phase("supplier_invoices", "supplier_invoice", self.ports.qonto.supplier_invoices, from_supplier_invoice),
+            Phase("client_invoices", "client_invoice", self.ports.qonto.client_invoices, from_client_invoice),
+            Phase("credit_notes", "credit_note", self.ports.qonto.credit_notes, from_credit_note),
         )
         with self.ports.database.write() as session:
             running.advance(session, self.lease, cursor=self.cursor)
             connecting.note_attempt(session, self.connection_id, now=self.started_at)
         try:
+            if not self._look_again({phase.kind: phase for phase in phases}):
+                return
             for number, phase in enumerate(phases):
                 if number < int(self.cursor.get("phase", 0)):
                     continue
@@ -142,6 +146,29 @@ class _Import:
             with self.ports.database.read() as session:
                 connecting.refuse_shrunk(session, self.connection, listed=self.counts.total, trigger=self.trigger)
         self._finish(waiting)
+
+    def _look_again(self, phases: dict[str, Phase]) -> bool:
+        """Receipts that somebody asked for: row and files once more, whatever the bank's dates say. False: stopped."""
+        while wanted := list(self.cursor.get("again", [])):
+            with self.ports.database.read() as session:
+                receipt = session.get_one(Receipt, wanted[0])
+            phase = phases[receipt.kind]
+            try:
+                row = phase.read(self.ports.qonto.invoice(self.connection_id, phase.name, receipt.qonto_id or ""))
+            except QontoError as error:
+                if error.status_code != HTTPStatus.NOT_FOUND:
+                    raise
+                with self.ports.database.write() as session:
+                    now = self.ports.clock.now()
+                    record(session, Tag.RECEIPT_MISSING, subject=f"receipt:{receipt.id}", at=now, client_id=self.client_id)
+            else:
+                self._check_organization([row])
+                if not self._commit(self._start([row], [], is_forced=True)):
+                    return False
+            self.cursor = {**self.cursor, "again": wanted[1:]}
+            with self.ports.database.write() as session:
+                running.advance(session, self.lease, cursor=self.cursor)
+        return True
 
     # --- listing ---------------------------------------------------------------------------------------------
 
@@ -181,8 +208,8 @@ class _Import:
             self._check_organization(rows)
             yield self._start(fresh, list(page.unreadable))
 
-    def _start(self, rows: list[InvoiceRow], unreadable: list[tuple[str | None, str]]) -> Batch:
-        """Decide each row and begin to fetch the files it needs."""
+    def _start(self, rows: list[InvoiceRow], unreadable: list[tuple[str | None, str]], *, is_forced: bool = False) -> Batch:
+        """Decide each row and begin to fetch the files it needs, or (`is_forced`) all that it has."""
         with self.ports.database.read() as session:
             known = _known(session, self.connection_id, [row.qonto_id for row in rows])
             stored = _stored_attachments(session, [receipt.id for receipt in known.values()])
@@ -192,7 +219,8 @@ class _Import:
             receipt = known.get(row.qonto_id)
             if receipt is None and isinstance(decision, SkipReason):
                 continue
-            if receipt is not None and receipt.qonto_updated_at == row.updated_at and row.updated_at is not None:
+            is_known = receipt is not None and receipt.qonto_updated_at == row.updated_at and row.updated_at is not None
+            if receipt is not None and is_known and not is_forced:
                 wanted = [a for a in row.attachments if (receipt.id, a) not in stored]
             else:
                 wanted = list(row.attachments)
@@ -323,7 +351,7 @@ def _continued(cursor: dict[str, Any], scope: Scope) -> dict[str, Any]:
     """Where an earlier start got to; from the beginning, if a tax year was opened or completed since."""
     start_on = scope.start_on.isoformat() if scope.start_on else None
     if cursor.get("start_on", start_on) != start_on:
-        cursor = {name: cursor[name] for name in ("handovers",) if name in cursor}
+        cursor = {name: cursor[name] for name in ("handovers", "again") if name in cursor}
     return {**cursor, "start_on": start_on}
 
 

@@ -48,11 +48,13 @@ class Lease:
 def request(
     session: Session, *, client_id: str, kind: str, trigger: str, now: datetime, connection_id: str | None = None,
     day: date | None = None, not_before: datetime | None = None,
+    again: str = "",
 ) -> Run:  # fmt: skip
     """Ask for a run. One that is queued already is returned instead and starts at once; a running one is not disturbed.
 
     With `day` it is the scheduled run of that Berlin day: asking again for the same day gives the same run. With `not_before`
-    there is no hurry: the run waits for that moment, and one that is queued already is left as it is.
+    there is no hurry: the run waits for that moment, and one that is queued already is left as it is. `again` names a receipt
+    that the run shall look at whatever the bank's dates say.
     """
     waits_until = not_before if not_before and not_before > now else None
     subject = connection_id or client_id
@@ -60,6 +62,7 @@ def request(
         "id": new_id(), "client_id": client_id, "connection_id": connection_id, "subject_id": subject, "kind": kind,
         "trigger": trigger, "berlin_day": day, "requested_by": current_actor(), "state": "waiting" if waits_until else "due",
         "next_attempt_at": waits_until, "created_at": now,
+        "cursor": {"again": [again]} if again else {},
     }  # fmt: skip
     insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgres_insert
     same = select(Run).where(Run.subject_id == subject, Run.kind == kind).with_for_update()
@@ -74,13 +77,20 @@ def request(
     if not_before is not None:
         return queued
     if queued.state == "waiting":  # whoever asks now wants to see what is new: it lists again from the start
-        queued.cursor = {}
+        queued.cursor = _wishes(queued.cursor)
+    if again:
+        queued.cursor = {**queued.cursor, "again": [*queued.cursor.get("again", []), again]}
     queued.state, queued.next_attempt_at = "due", None
     if trigger in BY_THE_FIRM:
         queued.trigger = trigger
     if day is not None:  # the queued run serves as this day's, also one that has been failing since an earlier day
         queued.berlin_day, queued.failures = day, 0
     return queued
+
+
+def _wishes(cursor: dict[str, Any]) -> dict[str, Any]:
+    """What a run keeps of its cursor when it begins anew: what people asked for."""
+    return {name: cursor[name] for name in ("again",) if name in cursor}
 
 
 def ticket(run: Run, *, now: datetime) -> Ticket:
@@ -152,6 +162,8 @@ def hand_over(session: Session, lease: Lease, *, now: datetime, cursor: dict[str
     """Let go of the run before the time limit: its next start (or the run queued meanwhile) goes on from the cursor."""
     cursor = {**cursor, "handovers": int(cursor.get("handovers", 0)) + 1}
     if successor := session.scalar(_queued(lease)):
+        wishes = [*cursor.get("again", []), *session.get_one(Run, successor).cursor.get("again", [])]
+        cursor = {**cursor, "again": wishes} if wishes else cursor
         started_at = session.get_one(Run, lease.run_id).started_at
         session.execute(update(Run).where(Run.id == successor).values(cursor=cursor, started_at=started_at))
         _end(session, lease, now=now, state="done", reason="superseded", outcome="superseded")

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal.errors import PortalError, Rejected
-from portal.models import Connection, Run
+from portal.models import AuditEvent, Connection, Receipt, Run
 from portal.services import running
-from portal.services.auditing import Tag, record
+from portal.services.auditing import INSTALLATION, Tag, queue_up, record
 
 PRESSES, WITHIN = 6, timedelta(hours=1)
+BETWEEN_ALL = timedelta(minutes=10)
+
+
+class Reason(StrEnum):
+    """Why the firm asks for a resync; kept in the audit trail."""
+
+    DOCUMENT_MISSING = "document_missing"
+    DOCUMENT_WRONG = "document_wrong"
+    CLIENT_ASKED = "client_asked"
+    AFTER_OUTAGE = "after_outage"
+    CHECK = "check"
 
 
 class TooOften(PortalError):
@@ -21,8 +33,11 @@ class TooOften(PortalError):
     status = 429
 
 
-def request(session: Session, connection: Connection, *, trigger: str, now: datetime) -> Run:
-    """Ask for a sync. `trigger`: the role of who asks. Errors: Rejected without a consent, TooOften."""
+def request(session: Session, connection: Connection, *, trigger: str, now: datetime, again: str = "") -> Run:
+    """Ask for a sync. `trigger`: the role of who asks; `again`: as in `running.request`.
+
+    Errors: Rejected without a consent, TooOften.
+    """
     if connection.state != "active":
         raise Rejected("This connection is not active. Connect it again first.")
     if connection.paused_at is not None:
@@ -34,17 +49,45 @@ def request(session: Session, connection: Connection, *, trigger: str, now: date
     if (session.scalar(recent) or 0) >= PRESSES:
         raise TooOften("You have started several syncs in the past hour. Please wait a little; the next one runs by itself.")
     return running.request(
-        session, client_id=connection.client_id, connection_id=connection.id, kind=connection.kind, trigger=trigger, now=now
-    )
+        session, client_id=connection.client_id, connection_id=connection.id, kind=connection.kind, trigger=trigger, now=now,
+        again=again,
+    )  # fmt: skip
 
 
-def request_all(session: Session, connections: list[Connection], *, now: datetime) -> list[Run]:
-    """An admin's resync of many connections; those without a consent, and paused ones, are left out."""
-    return [
+def request_receipt(session: Session, receipt: Receipt, *, reason: Reason, trigger: str, now: datetime) -> Run:
+    """Look at one receipt at the bank again: its row and each of its files, whatever the bank's dates say."""
+    if receipt.connection_id is None:
+        raise Rejected("This receipt was uploaded. There is nothing to fetch again.")
+    run = request(session, session.get_one(Connection, receipt.connection_id), trigger=trigger, now=now, again=receipt.id)
+    record(
+        session, Tag.RESYNC_ASKED, subject=f"receipt:{receipt.id}", at=now, client_id=receipt.client_id, reason=reason.value,
+        runs=1,
+    )  # fmt: skip
+    return run
+
+
+def request_all(
+    session: Session, connections: list[Connection], *, reason: Reason, now: datetime, client_id: str | None = None
+) -> list[Run]:
+    """An admin's resync of one client's connections (`client_id`), or of all. Errors: TooOften.
+
+    Connections without a consent, and paused ones, are left out.
+    """
+    subject = f"client:{client_id}" if client_id else "firm:all"
+    queue_up(session, client_id or INSTALLATION)  # presses that come together are counted one after another
+    before = select(func.count()).where(
+        AuditEvent.tag == Tag.RESYNC_ASKED.text, AuditEvent.subject == subject,
+        AuditEvent.at > now - (WITHIN if client_id else BETWEEN_ALL),
+    )  # fmt: skip
+    if (session.scalar(before) or 0) >= (PRESSES if client_id else 1):
+        raise TooOften("You have started several syncs in the past hour. Please wait a little; the next one runs by itself.")
+    runs = [
         running.request(session, client_id=c.client_id, connection_id=c.id, kind=c.kind, trigger="admin", now=now)
         for c in connections
         if c.state == "active" and c.paused_at is None
     ]
+    record(session, Tag.RESYNC_ASKED, subject=subject, at=now, client_id=client_id, reason=reason.value, runs=len(runs))
+    return runs
 
 
 def pause(session: Session, connection: Connection, *, now: datetime) -> None:
@@ -70,8 +113,3 @@ def resume(session: Session, connection: Connection, *, trigger: str, now: datet
     return running.request(
         session, client_id=connection.client_id, connection_id=connection.id, kind=connection.kind, trigger=trigger, now=now
     )
-
-
-def connections(session: Session, connection_id: str) -> list[Connection]:
-    """The connection of this id, for an operator at the command line."""
-    return list(session.scalars(select(Connection).where(Connection.id == connection_id)))

@@ -20,6 +20,7 @@ from portal.services import assigning, auditing, deciding, syncing
 from portal.services.assigning import SetAsideReason
 from portal.services.auditing import Origin, acting
 from portal.services.connecting import Ending
+from portal.services.syncing import Reason
 from tests import factories
 from tests.flows.reading import Reader, says
 from tests.story import Story
@@ -209,7 +210,13 @@ def _a_resync_changes_nothing(story: Story) -> None:
     for _ in range(3):
         story.bank.move(minutes=1)
         with story.ports.database.write() as session:
-            syncing.request_all(session, list(session.scalars(select(Connection))), now=story.clock.now())
+            syncing.request_all(
+                session,
+                list(session.scalars(select(Connection))),
+                reason=Reason.CHECK,
+                client_id=story.client.id,
+                now=story.clock.now(),
+            )
         _live(story)
         runs = story.newest("documents"), story.newest("bank")
         assert [(run.trigger, run.state, run.new, run.updated) for run in runs] == [("admin", "done", 0, 0)] * 2

@@ -65,6 +65,7 @@ PERMISSIONS = {
     ("clients.complete", "POST"): STAFF,
     ("clients.change_access", "POST"): ALL,
     ("clients.reopen", "POST"): STAFF,
+    ("receipts.resync", "POST"): STAFF,
     ("review.desk", "GET"): STAFF,
     ("review.done", "GET"): STAFF,
     ("review.assign", "POST"): STAFF,
@@ -73,6 +74,8 @@ PERMISSIONS = {
     ("review.reopen", "POST"): STAFF,
     ("admin.cockpit", "GET"): ADMIN,
     ("admin.audit", "GET"): ADMIN,
+    ("admin.before_resync", "GET"): ADMIN,
+    ("admin.before_resync_all", "GET"): ADMIN,
     ("admin.resync", "POST"): ADMIN,
     ("admin.resync_all", "POST"): ADMIN,
 }
@@ -153,6 +156,9 @@ def form_of(endpoint: str, books: Books) -> dict[str, str]:
         "messages.write": {"text": "Guten Tag", "receipt": books.receipts["open"].id},
         "clients.commission": {"tax_year": "2020", "returns": "vat"},
         "receipts.upload": {"client": books.client.id, "direction": "expense"},  # and a file
+        "receipts.resync": {"reason": "document_wrong"},
+        "admin.resync": {"reason": "check"},
+        "admin.resync_all": {"reason": "check"},
         "review.assign": {"candidate": books.candidate.id, "seen_version": version},
         "review.withdraw": {"seen_version": version},
         "review.set_aside": {"reason": "paid_in_cash", "seen_version": version},

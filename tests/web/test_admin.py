@@ -8,11 +8,18 @@ import pytest
 from sqlalchemy import select, update
 
 from portal.clock import FixedClock
-from portal.models import Connection, Receipt, Run
+from portal.models import AuditEvent, Client, Connection, Receipt, Run
 from portal.ports import Ports
 from portal.services import keeping
 from tests.factories import World
 from tests.web.visitor import Visit
+
+CHECK = {"reason": "check"}
+
+
+def of(client: Client) -> str:
+    """Where a client's resync is asked for."""
+    return f"/admin/clients/{client.id}/runs"
 
 
 def due(ports: Ports) -> list[Run]:
@@ -69,35 +76,43 @@ def test_it_tells_when_the_timetable_stands_still(world: World, visit: Visit, po
 def test_resync_starts_both_connections_of_one_client(world: World, visit: Visit, ports: Ports) -> None:
     visitor = visit(world.admin)
     path = f"/admin/clients/{world.ours.client.id}/runs"
-    assert "2 syncs started." in visitor.follow(visitor.send(visitor.page("/admin"), path)).words
+    assert "2 syncs started." in visitor.follow(visitor.send(visitor.page(path), path)).words
     assert {(run.client_id, run.kind, run.trigger) for run in due(ports)} == {
         (world.ours.client.id, "documents", "admin"), (world.ours.client.id, "bank", "admin"),
     }  # fmt: skip
 
 
-def test_twenty_presses_start_one_run_of_each(world: World, visit: Visit, ports: Ports) -> None:
+def test_twenty_presses_start_one_run_of_each_and_soon_no_more(world: World, visit: Visit, ports: Ports) -> None:
+    """P-14: six an hour for a client, all of them every ten minutes; why is kept."""
     visitor = visit(world.admin)
-    for _ in range(10):
-        visitor.post(f"/admin/clients/{world.ours.client.id}/runs")
-        visitor.post("/admin/runs")
+    answers = [visitor.post(path, CHECK).status_code for _ in range(10) for path in (of(world.ours.client), "/admin/runs")]
+    assert (answers.count(303), answers.count(429)) == (6 + 1, 13)
     assert len(due(ports)) == 4
+    with ports.database.read() as session:
+        asked = list(session.scalars(select(AuditEvent).where(AuditEvent.tag == "resync.asked")))
+    assert [event.details["reason"] for event in asked] == ["check"] * 7
+
+
+def test_a_resync_says_why(world: World, visit: Visit, ports: Ports) -> None:
+    visitor = visit(world.admin)
+    for reason in ({}, {"reason": "x" * 100}):
+        assert visitor.post(of(world.ours.client), reason).status_code == 422
+        assert visitor.post("/admin/runs", reason).status_code == 422
+    assert due(ports) == []
 
 
 def test_resync_all_leaves_out_what_has_no_consent(world: World, visit: Visit, ports: Ports) -> None:
     with ports.database.write() as session:
         session.execute(update(Connection).where(Connection.client_id == world.theirs.client.id).values(state="disconnected"))
     visitor = visit(world.admin)
-    assert "2 syncs started." in visitor.follow(visitor.post("/admin/runs")).words
+    assert "2 syncs started." in visitor.follow(visitor.post("/admin/runs", CHECK)).words
     assert {run.client_id for run in due(ports)} == {world.ours.client.id}
-    assert (
-        "There is no active connection to sync."
-        in visitor.follow(visitor.post(f"/admin/clients/{world.theirs.client.id}/runs")).words
-    )
+    assert "There is no active connection to sync." in visitor.follow(visitor.post(of(world.theirs.client), CHECK)).words
 
 
 def test_everything_that_happened_is_listed(world: World, visit: Visit) -> None:
     visitor = visit(world.admin)
-    visitor.post(f"/admin/clients/{world.ours.client.id}/runs")
+    visitor.post(of(world.ours.client), CHECK)
     visit(world.ours.owner).get(f"/documents/{world.ours.document.id}")
     words = visitor.page("/admin/audit").words
     for told in (

@@ -46,8 +46,9 @@ EVENTS = {
     "review.withdraw": "assignment.withdrawn",
     "review.set_aside": "receipt.set_aside",
     "review.reopen": "receipt.reopened",
-    "admin.resync": "run.requested",
-    "admin.resync_all": "run.requested",
+    "receipts.resync": "resync.asked",
+    "admin.resync": "resync.asked",
+    "admin.resync_all": "resync.asked",
     "webhooks.hear": "run.requested",
 }
 DOORS = {endpoint for endpoint in EVENTS if endpoint.startswith("auth.") and endpoint != "auth.sign_out"}

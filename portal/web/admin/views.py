@@ -8,8 +8,9 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from portal.models import Run
-from portal.services import deciding, firm_pages, syncing
+from portal.services import deciding, finding, firm_pages, syncing
 from portal.web.access import actor, admin, ports
+from portal.web.forms import ResyncForm
 from portal.web.htmx import notice
 
 blueprint = Blueprint("admin", __name__, url_prefix="/admin")
@@ -25,23 +26,44 @@ def cockpit() -> ResponseReturnValue:
     return render_template("admin/cockpit.html", page=page, sort=sort)
 
 
+@blueprint.get("/clients/<id:client_id>/runs")
+@admin
+def before_resync(client_id: str) -> ResponseReturnValue:
+    """Why one client is to be synced again."""
+    with ports().database.read() as session:
+        client = finding.client(session, actor(), client_id)
+        connections = firm_pages.connections_of(session, actor(), client_id)
+    return render_template("admin/resync.html", form=ResyncForm(formdata=None), client=client, connections=connections)
+
+
 @blueprint.post("/clients/<id:client_id>/runs")
 @admin
 def resync(client_id: str) -> ResponseReturnValue:
     """Resync one client: both connections, queued behind whatever runs."""
-    now = ports().clock.now()
+    reason, now = ResyncForm.chosen(), ports().clock.now()
     with ports().database.write() as session:
-        runs = syncing.request_all(session, firm_pages.connections_of(session, actor(), client_id), now=now)
+        connections = firm_pages.connections_of(session, actor(), client_id)
+        runs = syncing.request_all(session, connections, reason=reason, now=now, client_id=client_id)
     return _started(runs)
+
+
+@blueprint.get("/runs")
+@admin
+def before_resync_all() -> ResponseReturnValue:
+    """Why all clients are to be synced again."""
+    with ports().database.read() as session:
+        connections = firm_pages.all_connections(session, actor())
+    return render_template("admin/resync.html", form=ResyncForm(formdata=None), client=None, connections=connections)
 
 
 @blueprint.post("/runs")
 @admin
 def resync_all() -> ResponseReturnValue:
     """Resync all clients."""
-    now = ports().clock.now()
+    reason, now = ResyncForm.chosen(), ports().clock.now()
     with ports().database.write() as session:
-        runs = syncing.request_all(session, firm_pages.all_connections(session, actor()), now=now)
+        connections = firm_pages.all_connections(session, actor())
+        runs = syncing.request_all(session, connections, reason=reason, now=now)
     return _started(runs)
 
 

@@ -8,10 +8,10 @@ from flask_babel import gettext as _
 from wtforms.fields.choices import SelectChoice
 
 from portal.errors import Rejected
-from portal.services import finding, listing, receipt_pages, uploading
+from portal.services import deciding, finding, listing, receipt_pages, syncing, uploading
 from portal.services.listing import Filters
-from portal.web.access import actor, ports, signed_in
-from portal.web.forms import refuse
+from portal.web.access import actor, ports, signed_in, staff
+from portal.web.forms import ResyncForm, refuse
 from portal.web.htmx import notice
 from portal.web.receipts.forms import UploadForm
 
@@ -82,4 +82,17 @@ def show(receipt_id: str) -> ResponseReturnValue:
     """One receipt: its document, what we know, where it stands and why."""
     with ports().database.read() as session:
         page = receipt_pages.one(session, actor(), receipt_id)
-    return render_template("receipts/receipt.html", page=page)
+    return render_template("receipts/receipt.html", page=page, resync=ResyncForm(formdata=None))
+
+
+@blueprint.post("/receipts/<id:receipt_id>/runs")
+@staff
+def resync(receipt_id: str) -> ResponseReturnValue:
+    """Fetch this receipt from the bank again: facts and files."""
+    reason, now = ResyncForm.chosen(), ports().clock.now()
+    with ports().database.write() as session:
+        receipt = finding.receipt(session, actor(), receipt_id)
+        run = syncing.request_receipt(session, receipt, reason=reason, trigger=actor().role, now=now)
+    deciding.start(ports(), run)
+    notice(_("The receipt is being fetched again. What has changed shows here in a moment."))
+    return redirect(url_for("receipts.show", receipt_id=receipt_id), 303)
