@@ -87,14 +87,21 @@ def rescue_renewals(ports: Ports) -> None:
     """Renew tokens whose renewal was cut short, in a thread: a bank that hangs must not keep the other duties waiting."""
     keeper = TokenKeeper(ports.database, ports.keyring, ports.oauth, ports.clock, ports.settings)
     if keeper.interrupted():  # whoever renews holds the row's lease, so the next tick finds nothing here
-        threading.Thread(target=copy_context().run, args=(_rescue, keeper), name="renewals", daemon=True).start()
+        threading.Thread(target=copy_context().run, args=(_talk, keeper.repeat_interrupted), name="renewals", daemon=True).start()
 
 
-def _rescue(keeper: TokenKeeper) -> None:
+def keep_alive(ports: Ports) -> None:
+    """Use consents that would end because nothing uses them, in a thread as well."""
+    keeper = TokenKeeper(ports.database, ports.keyring, ports.oauth, ports.clock, ports.settings)
+    if keeper.idle():
+        threading.Thread(target=copy_context().run, args=(_talk, keeper.keep_alive), name="idle consents", daemon=True).start()
+
+
+def _talk(work: Callable[[], int]) -> None:
     try:
-        keeper.repeat_interrupted()
+        work()
     except SQLAlchemyError as error:
-        log.warning("duty_failed", duty="rescue_renewals", error=type(error).__name__)
+        log.warning("duty_failed", duty=work.__name__, error=type(error).__name__)
 
 
 def forget_sessions(ports: Ports) -> None:
@@ -129,6 +136,7 @@ TIMETABLE = (
     Duty(dispatch, 1, "the database knows what must run, Redis only carries it"),
     Duty(rescue_renewals, 1, "a worker that died while renewing a token must not cost the client his consent"),
     Duty(beat, 1, "health checks see a silent ticker"),
+    Duty(keep_alive, 720, "a consent that nobody uses for 90 days ends, also that of a paused connection"),
     Duty(tidy_redis, 3, "a dead worker's job must not wait for RQ's own maintenance"),
     Duty(remind, 120, "a consent that ended or is about to end needs a person"),
     Duty(forget_sessions, 720, "expired sessions are not kept"),

@@ -30,7 +30,6 @@ KINDS = ("documents", "bank")
 ATTEMPT_LIFE = timedelta(minutes=10)
 FULL_LISTING_EVERY = timedelta(days=7)
 SHRUNK_BY, FEW = 0.2, 10  #: share of the rows of a week ago; below so many rows a share says nothing
-CONSENT_LIFE = timedelta(days=90)  #: of an unused refresh token; each use starts it anew
 
 
 class Ending(StrEnum):
@@ -196,7 +195,6 @@ def note_success(
     connection.last_success_at, connection.synced_until = now, synced_until
     if listed is not None:
         connection.listed_fully_at, connection.listed_count = synced_until, listed
-    connection.consent_expires_at = now + CONSENT_LIFE
     if scope_start_on is not None:
         connection.scope_start_on = scope_start_on
 
@@ -310,7 +308,6 @@ def _store(
     connection.state, connection.reason, connection.paused_at = "active", "", None
     connection.scopes = " ".join(sorted(tokens.scopes))
     connection.connected_by, connection.connected_at = user_id, now
-    connection.consent_expires_at = now + CONSENT_LIFE
     connection.organization_id = organization[0] or connection.organization_id
     connection.organization_name = organization[1] or connection.organization_name
     _end_consents(session, connection.id, now)  # a reconnecting client's older one

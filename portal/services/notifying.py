@@ -26,7 +26,7 @@ from portal.services.running import Lease
 
 ROOT = Path(__file__).resolve().parents[1]
 REMINDERS, BETWEEN = 3, timedelta(days=1)  #: of a connection that needs somebody: once a day, three times, then silence
-EXPIRY_STEPS = (timedelta(days=7), timedelta(days=14), timedelta(days=30))  #: before an unused consent ends
+EXPIRY_STEPS = (timedelta(days=7), timedelta(days=15), timedelta(days=30))  #: before an unused consent ends
 
 
 class Kind(StrEnum):
@@ -64,10 +64,10 @@ def remind(session: Session, *, now: datetime) -> None:
         told = _told(session, connection)
         if 0 < len(told) < REMINDERS and now - max(told) >= BETWEEN:
             needs_you(session, connection, now=now, number=len(told) + 1)
-    ending = select(Connection).where(Connection.state == "active", Connection.consent_expires_at < now + max(EXPIRY_STEPS))
+    ending = select(Connection).where(Connection.state == "active", Connection.consent_expires_at <= now + max(EXPIRY_STEPS))
     for connection in session.scalars(ending):
         assert connection.consent_expires_at is not None
-        step = next(days for days in EXPIRY_STEPS if connection.consent_expires_at - now < days)
+        step = next(days for days in EXPIRY_STEPS if connection.consent_expires_at - now <= days)
         facts = {"kind": connection.kind, "until": connection.consent_expires_at.isoformat()}
         episode = f"{connection.consent_expires_at.isoformat()}:{step.days}"
         _write(session, connection, Kind.EXPIRING, episode=episode, facts=facts, now=now)

@@ -37,6 +37,8 @@ TRIES = 4
 REPEAT_AFTER = 2.0  #: seconds, where no answer came: the minute of grace may be running
 POLL = (0.05, 0.15)
 USABLE = ("active", "connecting")
+CONSENT_LIFE = timedelta(days=90)  #: of an unused refresh token; each use starts it anew
+IDLE = timedelta(days=30)  #: a consent that no sync has used for so long is used once, so that it does not end (B11)
 
 
 def store(session: Session, connection: Connection, tokens: TokenSet, *, keyring: KeyRing, now: datetime) -> None:
@@ -45,6 +47,7 @@ def store(session: Session, connection: Connection, tokens: TokenSet, *, keyring
     connection.access_token = _sealed(connection, "access_token", tokens.access_token, keyring)
     connection.refresh_token = _sealed(connection, "refresh_token", tokens.refresh_token, keyring)
     connection.access_expires_at = now + timedelta(seconds=tokens.expires_in)
+    connection.consent_expires_at = now + CONSENT_LIFE
     _turn_over(connection)
     session.flush()
 
@@ -124,6 +127,26 @@ class TokenKeeper:
             else:
                 rescued += 1
         return rescued
+
+    def idle(self) -> list[str]:
+        """Connections whose consent nothing has used for a month: paused ones, mostly."""
+        unused = select(Connection.id).where(
+            Connection.state == "active", Connection.consent_expires_at < self._clock.now() + CONSENT_LIFE - IDLE
+        )
+        with self._database.read() as session:
+            return list(session.scalars(unused))
+
+    def keep_alive(self) -> int:
+        """Use those once. For the ticker, every hour: a bank that is away is asked again. Returns how many were kept."""
+        kept = 0
+        for connection_id in self.idle():
+            try:
+                self.access_token(connection_id)
+            except QontoError as error:
+                log.warning("not_kept_alive", connection=connection_id, code=error.code)
+            else:
+                kept += 1
+        return kept
 
     # --- reading ---------------------------------------------------------------------------------------------
 
