@@ -376,6 +376,7 @@ def environment_for(data_dir: Path, port: int, simulator_port: int, *, is_alone:
         "PYTHONPATH": str(ROOT),
         "DATA_DIR": str(data_dir),
         "PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "QONTO_APP_URL": bank,
         "WEBHOOK_URL": f"http://127.0.0.1:{port}",  # the simulator is on this machine too
         "QONTO_API_URL": bank,
         "QONTO_OAUTH_URL": bank,

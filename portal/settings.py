@@ -75,6 +75,7 @@ class Settings:
     qonto_client_id: str
     qonto_client_secret: str = field(repr=False)
     qonto_staging_token: str = field(default="", repr=False)
+    qonto_app_url: str = "https://app.qonto.com"  #: where people look at their lists themselves
     webhook_url: str = ""  #: under which the bank can reach us; empty: it is asked to tell nothing
     clock_offset_file: Path | None = None
     firm: Firm = Firm()
@@ -155,6 +156,7 @@ class Settings:
             qonto_client_id=env.get("QONTO_CLIENT_ID", "belegfluss"),
             qonto_client_secret=_secret(env, "QONTO_CLIENT_SECRET", None, ""),
             qonto_staging_token=_secret(env, "QONTO_STAGING_TOKEN", None, ""),
+            qonto_app_url=env.get("QONTO_APP_URL", "https://app.qonto.com").rstrip("/"),
             webhook_url=env.get("WEBHOOK_URL", "" if is_local else public_url).rstrip("/"),
             clock_offset_file=Path(offset_file) if offset_file else None,
             firm=Firm(

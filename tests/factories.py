@@ -345,7 +345,7 @@ def _receipts(session: Session, storage: Storage, books: Books, now: datetime) -
     taken = books.receipts["assigned"]
     assigning.assign(
         session, receipt=taken, allocations=[Allocation(third.id, 59500)], seen_version=taken.version, now=now,
-        is_automatic=True, score=0.99, matcher="test", reasons=books.candidate.reasons,
+        is_automatic=True, is_to_check=True, score=0.99, matcher="test", reasons=books.candidate.reasons,
     )  # fmt: skip
     taken.version = 1
     session.flush()

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.models.base import Base, HasId, Id
 
+TO_CHECK = "is_to_check AND withdrawn_at IS NULL"
+
 
 class Candidate(HasId, Base):
     """A transaction (or several) that may belong to a receipt in review, best first."""
@@ -42,6 +44,7 @@ class Assignment(HasId, Base):
         ),
         Index("ix_assignment_client_created", "client_id", "created_at"),
         Index("ix_assignment_transaction", "transaction_id"),
+        Index("ix_assignment_to_check", "client_id", sqlite_where=text(TO_CHECK), postgresql_where=text(TO_CHECK)),
     )
 
     client_id: Mapped[str] = mapped_column(Id, ForeignKey("client.id"))
@@ -53,6 +56,7 @@ class Assignment(HasId, Base):
     decision_id: Mapped[str] = mapped_column(Id)  #: the same for all parts that were decided together
     actor: Mapped[str]  #: user id or system:<job>
     is_automatic: Mapped[bool]
+    is_to_check: Mapped[bool] = mapped_column(default=False)  #: made by a client; the firm has not looked at it yet
     score: Mapped[float | None]
     reasons: Mapped[list[Any]] = mapped_column(default=list)
     matcher: Mapped[str | None]

@@ -32,7 +32,8 @@ class SetAsideReason(StrEnum):
 
 def assign(
     session: Session, *, receipt: Receipt, allocations: Sequence[Allocation], seen_version: int, now: datetime,
-    is_automatic: bool = False, score: float | None = None, reasons: Sequence[object] = (), matcher: str | None = None,
+    is_automatic: bool = False, is_to_check: bool = False, score: float | None = None, reasons: Sequence[object] = (),
+    matcher: str | None = None,
 ) -> list[Assignment]:  # fmt: skip
     """Link the receipt to (parts of) transactions.
 
@@ -63,6 +64,7 @@ def assign(
                 decision_id=decision_id,
                 actor=current_actor(),
                 is_automatic=is_automatic,
+                is_to_check=is_to_check,
                 score=score,
                 reasons=list(reasons),
                 matcher=matcher,
@@ -104,6 +106,21 @@ def withdraw(
     record(
         session, Tag.ASSIGNMENT_WITHDRAWN, subject=f"assignment:{standing[0].decision_id}", at=now,
         client_id=receipt.client_id, receipt=receipt.id, transactions=[a.transaction_id for a in standing], reason=reason.value,
+    )  # fmt: skip
+
+
+def confirm(session: Session, *, receipt: Receipt, now: datetime) -> None:
+    """Somebody of the firm has looked at a client's assignment, and it is right. Errors: Stale."""
+    queue_up(session, receipt.client_id)
+    standing = [assignment for assignment in session.scalars(standing_of(receipt.id)) if assignment.is_to_check]
+    if not standing:
+        raise Stale("Nothing about this receipt is left to check.")
+    for assignment in standing:
+        assignment.is_to_check = False
+    session.flush()
+    record(
+        session, Tag.ASSIGNMENT_CHECKED, subject=f"assignment:{standing[0].decision_id}", at=now,
+        client_id=receipt.client_id, receipt=receipt.id,
     )  # fmt: skip
 
 

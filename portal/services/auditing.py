@@ -68,6 +68,7 @@ class Tag(Enum):
     MESSAGE_WRITTEN = ("message.written", {"topic"})
     ACCESS_CHANGED = ("client.accountant_access", {"state"})
     ASSIGNMENT_MADE = ("assignment.made", {"receipt", "transactions", "is_automatic", "score", "matcher"})
+    ASSIGNMENT_CHECKED = ("assignment.checked", {"receipt"})
     ASSIGNMENT_WITHDRAWN = ("assignment.withdrawn", {"receipt", "transactions", "reason"})
 
     @property

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from portal.domain.tax_years import Scope
 from portal.errors import NotFound
-from portal.models import Client, Run, SkippedInvoice
+from portal.models import Client, Role, Run, SkippedInvoice, WebhookSubscription
 from portal.qonto.oauth import SCOPES
-from portal.services import engaging, finding, listing
+from portal.services import engaging, finding, hearing, listing
 from portal.services.connecting import KINDS
 from portal.services.finding import Actor
 from portal.services.listing import AccountRow, ConnectionCard
@@ -46,6 +46,7 @@ class ConnectionPage:
     card: ConnectionCard
     runs: Sequence[Run]
     skipped: Sequence[SkippedInvoice]
+    subscriptions: Sequence[WebhookSubscription]  #: for the firm's people only
 
 
 def index(session: Session, actor: Actor, *, now: datetime, client_id: str = "") -> ConnectionsPage:
@@ -78,4 +79,5 @@ def card(session: Session, actor: Actor, connection_id: str, *, now: datetime) -
 def one(session: Session, actor: Actor, connection_id: str, *, now: datetime) -> ConnectionPage:
     """A connection's own page."""
     found = card(session, actor, connection_id, now=now)
-    return ConnectionPage(found, listing.runs_of(session, connection_id), listing.skipped_invoices(session, connection_id))
+    told = hearing.subscriptions(session, connection_id) if actor.role != Role.CLIENT and found.kind == "bank" else []
+    return ConnectionPage(found, listing.runs_of(session, connection_id), listing.skipped_invoices(session, connection_id), told)

@@ -14,7 +14,7 @@ from sqlalchemy import BindParameter, Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from portal.errors import NotFound
-from portal.models import Client, Connection, Document, Membership, Receipt, Role
+from portal.models import Client, Connection, Document, Membership, Receipt, Role, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Actor:
 
 
 ACTOR: BindParameter[str] = bindparam("actor")
-_OfClient = TypeVar("_OfClient", Connection, Receipt, Document)
+_OfClient = TypeVar("_OfClient", Connection, Receipt, Document, Transaction)
 
 
 def visible_clients(actor: Actor) -> Select[Client]:
@@ -70,6 +70,11 @@ def receipt(session: Session, actor: Actor, receipt_id: str) -> Receipt:
 def document(session: Session, actor: Actor, document_id: str) -> Document:
     """A document of a client the actor may see."""
     return _of_client(session, actor, Document, document_id)
+
+
+def transaction(session: Session, actor: Actor, transaction_id: str) -> Transaction:
+    """A transaction of a client the actor may see."""
+    return _of_client(session, actor, Transaction, transaction_id)
 
 
 def _of_client(session: Session, actor: Actor, model: type[_OfClient], row_id: str) -> _OfClient:

@@ -114,6 +114,11 @@ def hear(ports: Ports, subscription_id: str, *, signature: str, body: bytes) -> 
         ports.queue.push(ticket)
 
 
+def subscriptions(session: Session, connection_id: str) -> list[WebhookSubscription]:
+    """What the bank was asked to tell about a connection."""
+    return list(session.scalars(_of(connection_id).order_by(WebhookSubscription.type)))
+
+
 def forget_events(session: Session, *, now: datetime) -> None:
     """Ids of events that the bank will not repeat any more."""
     session.execute(delete(WebhookEvent).where(WebhookEvent.received_at < now - KEPT_FOR))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import ceil
+from statistics import median
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal.domain.receipt_state import Shown
@@ -16,6 +18,8 @@ from portal.services.finding import Actor
 from portal.services.highlighting import Highlight
 from portal.services.listing import ConnectionCard, Filters, Page, ReceiptRow
 from portal.services.reviewing import Papers
+
+FEW = 5  #: decisions; fewer say nothing about what is usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class ReceiptPage:
     highlights: Sequence[Highlight]
     assigned: Sequence[tuple[Assignment, Transaction, BankAccount]]
     history: Sequence[tuple[AuditEvent, str]]  #: with the name of who did it
+    usual_days: int | None  #: that this client's receipts wait for a person, half of them longer; None: too few to say
 
 
 def index(session: Session, actor: Actor, filters: Filters, *, now: datetime) -> ReceiptsPage:
@@ -50,7 +55,7 @@ def index(session: Session, actor: Actor, filters: Filters, *, now: datetime) ->
     return ReceiptsPage(clients, listing.receipts(session, actor, filters), counts, cards)
 
 
-def one(session: Session, actor: Actor, receipt_id: str) -> ReceiptPage:
+def one(session: Session, actor: Actor, receipt_id: str, *, now: datetime) -> ReceiptPage:
     """A receipt's own page."""
     receipt = finding.receipt(session, actor, receipt_id)
     papers = reviewing.papers_of(session, receipt)
@@ -70,4 +75,18 @@ def one(session: Session, actor: Actor, receipt_id: str) -> ReceiptPage:
         receipt, session.get_one(Client, receipt.client_id), listing.show_one(session, receipt), papers,
         highlighting.highlights(receipt, papers.preview), standing,
         [(event, people[event.actor]) for event in history],
+        _usual_days(session, receipt.client_id, now=now) if receipt.state == "in_review" else None,
     )  # fmt: skip
+
+
+def _usual_days(session: Session, client_id: str, *, now: datetime) -> int | None:
+    """The median time from arrival to a person's decision over three months, in whole days, at least one (S-44)."""
+    decided = (
+        select(Receipt.created_at, func.min(Assignment.created_at))
+        .join(Receipt, Receipt.id == Assignment.receipt_id)
+        .where(Assignment.client_id == client_id, Assignment.created_at > now - timedelta(days=90), ~Assignment.is_automatic)
+        .group_by(Receipt.id, Receipt.created_at)
+        .limit(500)
+    )
+    waits = [(done - came).total_seconds() for came, done in session.execute(decided)]
+    return max(1, ceil(median(waits) / 86400)) if len(waits) >= FEW else None

@@ -205,6 +205,7 @@ class Desk:
     highlights: Sequence[Highlight]
     cards: Sequence[CandidateCard]
     last_done: Done | None  #: the newest decision of the actor that still stands
+    to_check: int  #: clients' own assignments that wait for a look
 
     @property
     def onward(self) -> QueueRow | None:
@@ -254,6 +255,7 @@ def desk(session: Session, actor: Actor, filters: Filters, *, now: datetime) -> 
         highlights=highlighting.highlights(receipt, papers.preview) if receipt else (),
         cards=cards(session, receipt) if receipt and receipt.state == "in_review" else [],
         last_done=_last_done(session, actor, since=now - UNDO_LIFE),
+        to_check=len(to_check(session, actor)),
     )  # fmt: skip
 
 
@@ -338,9 +340,25 @@ def papers_of(session: Session, receipt: Receipt) -> Papers:
     return Papers([document for document, _ in files], preview, e_invoicing.shown(receipt, files))
 
 
-def done(session: Session, actor: Actor, *, limit: int = 30, since: datetime | None = None, is_own: bool = False) -> list[Done]:
-    """Decisions of people, newest first; `is_own`: only the actor's. Undone ones stay listed, they happened."""
+def to_check(session: Session, actor: Actor) -> list[str]:
+    """Decisions of clients that nobody of the firm has looked at yet."""
+    query = select(Assignment.decision_id).where(
+        Assignment.client_id.in_(finding.seen_ids(actor.role)), Assignment.is_to_check, Assignment.withdrawn_at.is_(None)
+    )
+    return list(session.scalars(query.distinct(), {"actor": actor.user_id}))
+
+
+def done(
+    session: Session, actor: Actor, *, limit: int = 30, since: datetime | None = None, is_own: bool = False,
+    only: Sequence[str] | None = None,
+) -> list[Done]:  # fmt: skip
+    """Decisions of people, newest first; `is_own`: only the actor's; `only`: these decisions.
+
+    Undone ones stay listed, they happened.
+    """
     query = _decisions(actor.role, is_own=is_own).limit(limit)
+    if only is not None:
+        query = query.where(AuditEvent.subject.in_([f"assignment:{decision_id}" for decision_id in only]))
     asked = {"actor": actor.user_id, "person": actor.user_id, "since": since or LONG_AGO}
     events = {event: _receipt_of(event) for event in session.scalars(query, asked)}
     if not events:

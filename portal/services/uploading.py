@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal.db import new_id
-from portal.errors import Rejected
+from portal.domain.matching import Allocation
+from portal.errors import NotFound, Rejected
 from portal.media import Media, safe_file_name, sniff
-from portal.models import Document, Preview, Receipt
+from portal.models import Client, Document, Preview, Receipt, Role, Transaction
 from portal.ports import Ports
-from portal.services import finding, running
+from portal.services import assigning, finding, running
 from portal.services.auditing import Tag, queue_up, record
 from portal.services.finding import Actor
 
@@ -31,8 +32,13 @@ class Facts:
     counterparty: str | None = None
 
 
-def upload(ports: Ports, actor: Actor, *, client_id: str, file_name: str, content: bytes, facts: Facts) -> str:
+def upload(
+    ports: Ports, actor: Actor, *, client_id: str, file_name: str, content: bytes, facts: Facts, transaction_id: str = ""
+) -> str:  # fmt: skip
     """Store a file as a receipt in review; its id. The same bytes again are kept and flagged, never dropped.
+
+    With a transaction it is assigned to what is open of it; a client's assignment is marked for the firm to check. If somebody
+    else was faster, the receipt is in review all the same.
 
     Errors: Rejected for an empty or too large file and for a kind that no page can show or read; NotFound for a foreign client.
     """
@@ -45,6 +51,8 @@ def upload(ports: Ports, actor: Actor, *, client_id: str, file_name: str, conten
         raise Rejected("This is none of the files that we can take: PDF, JPEG, PNG, TIFF, WebP or an XML e-invoice.")
     with ports.database.read() as session:
         client = finding.client(session, actor, client_id)
+        if transaction_id:
+            facts = _completed(session, finding.transaction(session, actor, transaction_id), client, facts)
     sha256 = ports.storage.put(client.id, content)  # bytes first
     now = ports.clock.now()
     with ports.database.write() as session:
@@ -77,6 +85,8 @@ def upload(ports: Ports, actor: Actor, *, client_id: str, file_name: str, conten
             session, Tag.RECEIPT_UPLOADED, subject=f"receipt:{receipt.id}", at=now, client_id=client.id, sha256=sha256,
             duplicate_of=receipt.duplicate_of,
         )  # fmt: skip
+        if transaction_id:
+            _assign(session, actor, receipt, finding.transaction(session, actor, transaction_id), now)
         runs = [
             running.request(session, client_id=client.id, kind=kind, trigger="change", now=now)
             for kind in ("matching", "previews")
@@ -84,6 +94,29 @@ def upload(ports: Ports, actor: Actor, *, client_id: str, file_name: str, conten
     for run in runs:
         ports.queue.push(running.ticket(run, now=now))
     return receipt.id
+
+
+def _completed(session: Session, transaction: Transaction, client: Client, facts: Facts) -> Facts:
+    """What was left open is read off the transaction that the receipt belongs to."""
+    if transaction.client_id != client.id:
+        raise NotFound
+    return replace(
+        facts, direction="income" if transaction.side == "credit" else "expense",
+        amount_cents=facts.amount_cents if facts.amount_cents is not None or transaction.currency != "EUR"
+        else assigning.open_cents(session, transaction) or transaction.amount_cents,
+        counterparty=facts.counterparty or transaction.counterparty,
+    )  # fmt: skip
+
+
+def _assign(session: Session, actor: Actor, receipt: Receipt, transaction: Transaction, now: datetime) -> None:
+    room = assigning.open_cents(session, transaction)
+    if room <= 0 or transaction.status != "booked":
+        return
+    cents = min(abs(receipt.amount_cents), room) if receipt.amount_cents else room
+    assigning.assign(
+        session, receipt=receipt, allocations=[Allocation(transaction.id, cents)], seen_version=receipt.version, now=now,
+        is_to_check=actor.role is Role.CLIENT,
+    )  # fmt: skip
 
 
 def _same_content(session: Session, client_id: str, sha256: str) -> str | None:

@@ -38,6 +38,7 @@ PERMISSIONS = {
     ("profile.change_password", "POST"): ALL,
     ("receipts.index", "GET"): ALL,
     ("receipts.show", "GET"): ALL,
+    ("receipts.missing", "GET"): ALL,
     ("receipts.before_uploading", "GET"): ALL,
     ("receipts.upload", "POST"): ALL,
     ("documents.download", "GET"): ALL,
@@ -69,6 +70,7 @@ PERMISSIONS = {
     ("review.desk", "GET"): STAFF,
     ("review.done", "GET"): STAFF,
     ("review.assign", "POST"): STAFF,
+    ("review.confirm", "POST"): STAFF,
     ("review.withdraw", "POST"): STAFF,
     ("review.set_aside", "POST"): STAFF,
     ("review.reopen", "POST"): STAFF,
@@ -168,7 +170,12 @@ def form_of(endpoint: str, books: Books) -> dict[str, str]:
 
 def _receipt(endpoint: str, books: Books) -> object:
     """Each decision about a receipt of its own, in the state that it needs."""
-    name = {"review.withdraw": "assigned", "review.reopen": "set_aside", "review.set_aside": "no_transaction"}
+    name = {
+        "review.confirm": "assigned",
+        "review.withdraw": "assigned",
+        "review.reopen": "set_aside",
+        "review.set_aside": "no_transaction",
+    }
     return books.receipts[name.get(endpoint, "open")]
 
 

@@ -43,6 +43,7 @@ EVENTS = {
     "messages.read": None,
     "receipts.upload": "receipt.uploaded",
     "review.assign": "assignment.made",
+    "review.confirm": "assignment.checked",
     "review.withdraw": "assignment.withdrawn",
     "review.set_aside": "receipt.set_aside",
     "review.reopen": "receipt.reopened",

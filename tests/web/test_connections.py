@@ -11,7 +11,7 @@ from sqlalchemy import delete, select, update
 from werkzeug.test import TestResponse
 
 from portal.clock import FixedClock
-from portal.models import AuditEvent, ConnectAttempt, Connection, Run
+from portal.models import AuditEvent, ConnectAttempt, Connection, Run, WebhookSubscription
 from portal.ports import Ports
 from portal.services import running, syncing
 from portal.services.authenticating import end_sessions
@@ -405,3 +405,20 @@ def test_a_connection_is_paused_and_goes_on(visit: Visit, world: World, ports: P
         run = session.scalars(select(Run).where(Run.connection_id == connection.id)).one()
     assert (run.state, run.trigger) == ("due", "client")
     assert "Active" in visitor.get("/profile/connections").text
+
+
+def test_the_firm_sees_the_details_of_a_connection_and_the_client_does_not(world: World, visit: Visit, ports: Ports) -> None:
+    bank = world.ours.bank
+    with ports.database.write() as session:
+        session.add(
+            WebhookSubscription(
+                client_id=bank.client_id, connection_id=bank.id, type="v1/transactions", secret="sealed", qonto_id="w-1",
+                created_at=ports.clock.now(), heard_at=None, refused=3,
+            )
+        )  # fmt: skip
+    words = visit(world.staff).page(f"/connections/{bank.id}").words
+    for told in ("Granted rights", "Last listed from the first row", "v1/transactions", "nothing heard yet", "3 refused"):
+        assert told in words
+    assert "sealed" not in words
+    assert "Details for the tax office" not in visit(world.ours.owner).page(f"/connections/{bank.id}").words
+    assert "Messages from Qonto" not in visit(world.staff).page(f"/connections/{world.ours.documents.id}").words

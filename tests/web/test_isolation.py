@@ -31,6 +31,7 @@ IDS = {
     "item",
     "candidate",
     "receipt",
+    "transaction",
     "state",
     "code",
 }  #: what an address or a form may name besides the path: checked below
@@ -139,8 +140,10 @@ def queries(theirs: Books, ours: Books, *, is_staff: bool) -> Iterator[tuple[str
         "/receipts?state=assigned&client={}",
         "/profile/connections?client={}",
         "/finances/accounts?client={}",
+        "/receipts/missing?client={}",
     ):
         yield path, theirs.client.id
+    yield "/receipts/upload?transaction={}", theirs.transactions[0].id
     if is_staff:
         yield "/review?client={}", theirs.client.id
         for receipt in theirs.receipts.values():

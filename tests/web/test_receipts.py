@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import pytest
 from sqlalchemy import update
 
 from portal.clock import FixedClock
-from portal.models import Connection, Receipt
+from portal.domain.matching import Allocation
+from portal.models import BankAccount, Connection, Receipt
 from portal.ports import Ports
+from portal.services import assigning
 from portal.services.listing import PAGE_SIZE
 from tests import factories
 from tests.factories import Books, World
@@ -150,3 +155,22 @@ def test_a_client_without_any_receipt_is_shown_the_way(world: World, visit: Visi
     page = visit(owner).page("/receipts")
     assert "Connect Qonto once, then your paid invoices arrive by themselves." in page.words
     assert f"/clients/{client.id}/connections/documents/connect" in page.links
+
+
+@pytest.mark.usefixtures("acts")
+def test_a_client_reads_how_long_a_check_usually_takes(world: World, visit: Visit, ports: Ports, clock: FixedClock) -> None:
+    """S-44: the median of the firm's own decisions about this client's receipts; with fewer than five nothing is claimed."""
+    path = f"/receipts/{world.ours.receipts['open'].id}"
+    visitor = visit(world.ours.owner)
+    decided = add(ports, world.ours, 5, clock)
+    for receipt, days in zip(decided, (1, 2, 3, 20, 40), strict=True):
+        assert "usually takes" not in visitor.page(path).words
+        with ports.database.write() as session:
+            account = session.get_one(BankAccount, world.ours.account.id)
+            line = factories.transaction(session, account, receipt.id, 100, now=clock.now())
+            came = session.get_one(Receipt, receipt.id)
+            came.created_at = clock.now() - timedelta(days=days)
+            allocations = [Allocation(line.id, 100)]
+            assigning.assign(session, receipt=came, allocations=allocations, seen_version=came.version, now=clock.now())
+    assert "That usually takes 3 days." in visitor.page(path).words
+    assert "usually takes" not in visit(world.staff).page(path).words

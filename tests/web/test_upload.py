@@ -6,11 +6,12 @@ import io
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from jobs.runs import execute_run
-from portal.models import AuditEvent, Candidate, Document, Receipt, Run
+from portal.models import Assignment, AuditEvent, Candidate, Document, Receipt, Run, Transaction
 from portal.ports import Ports
+from tests import factories
 from tests.factories import World, pdf
 from tests.web.visitor import Visit, Visitor
 
@@ -138,3 +139,65 @@ def test_an_upload_finds_its_transaction(visit: Visit, world: World, ports: Port
     with ports.database.read() as session:
         candidates = list(session.scalars(select(Candidate).where(Candidate.receipt_id == receipt.id)))
     assert receipt.state == "assigned" or candidates
+
+
+def _line(ports: Ports, world: World, number: int) -> Transaction:
+    with ports.database.read() as session:
+        return session.get_one(Transaction, world.ours.transactions[number].id)
+
+
+def test_a_client_answers_a_missing_receipt_on_its_line(visit: Visit, world: World, ports: Ports) -> None:
+    """S-22: from the list of what is missing, with nothing but the file; it is assigned, and the firm checks it once."""
+    line, client = _line(ports, world, 0), visit(world.ours.owner)
+    page = client.page("/receipts/missing")
+    assert f"/receipts/upload?transaction={line.id}" in page.links
+    assert line.counterparty in client.page(f"/receipts/upload?transaction={line.id}").words
+    answer = _upload(client, world, transaction=line.id)
+    receipt = _receipt(ports, answer.location)
+    assert (receipt.state, receipt.amount_cents, receipt.counterparty) == ("assigned", line.amount_cents, line.counterparty)
+    assert f"/receipts/upload?transaction={line.id}" not in client.page("/receipts/missing").links
+    staff = visit(world.staff)
+    assert "2 to check" in staff.page("/review").words
+    waiting = staff.page("/review/done?pane=to-check")
+    assert receipt.label in waiting.words
+    checked = staff.follow(staff.send(waiting, f"/receipts/{receipt.id}/assignment/check"))
+    assert "is checked." in checked.words
+    assert "1 to check" in staff.page("/review").words
+    assert staff.post(f"/receipts/{receipt.id}/assignment/check").status_code == 409
+
+
+def test_the_firms_own_upload_on_a_line_needs_no_check(visit: Visit, world: World, ports: Ports) -> None:
+    receipt = _receipt(ports, _upload(visit(world.staff), world, transaction=_line(ports, world, 0).id).location)
+    with ports.database.read() as session:
+        made = session.scalars(select(Assignment).where(Assignment.receipt_id == receipt.id)).one()
+    assert (made.is_to_check, made.is_automatic, made.actor) == (False, False, world.staff.id)
+
+
+def test_a_line_that_has_its_receipt_meanwhile_loses_no_file(visit: Visit, world: World, ports: Ports) -> None:
+    taken = _line(ports, world, 2)
+    visitor = visit(world.ours.owner)
+    answer = _upload(visitor, world, transaction=taken.id)
+    receipt = _receipt(ports, answer.location)
+    assert receipt.state == "in_review"
+    assert "That transaction has a receipt meanwhile" in visitor.follow(answer).words
+
+
+@pytest.mark.parametrize("amount", ["50,00", "999.999,00"])
+def test_another_amount_than_the_lines_uses_what_is_there(visit: Visit, world: World, ports: Ports, amount: str) -> None:
+    line = _line(ports, world, 0)
+    receipt = _receipt(ports, _upload(visit(world.ours.owner), world, transaction=line.id, amount=amount).location)
+    with ports.database.read() as session:
+        made = session.scalars(select(Assignment).where(Assignment.receipt_id == receipt.id)).one()
+    assert receipt.state == "assigned"
+    assert made.amount_cents == min(receipt.amount_cents or 0, line.amount_cents)
+
+
+def test_a_line_of_another_company_is_not_there(visit: Visit, world: World, ports: Ports) -> None:
+    theirs = world.theirs.transactions[0].id
+    assert _upload(visit(world.ours.owner), world, transaction=theirs).status_code == 404
+    both = visit(world.staff)
+    with ports.database.write() as session:
+        factories.member(session, world.staff, world.theirs.client, "staff")
+    assert _upload(both, world, transaction=theirs).status_code == 422
+    with ports.database.read() as session:
+        assert session.scalar(select(func.count(Receipt.id)).where(Receipt.eligibility == "uploaded")) == 0

@@ -8,7 +8,7 @@ from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField, FileRequired
-from wtforms import DateField, RadioField, SelectField, StringField
+from wtforms import DateField, HiddenField, RadioField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length, Optional
 
@@ -41,6 +41,7 @@ class UploadForm(FlaskForm):
     """The file, and what the person knows of it."""
 
     client = SelectField(_("Company"))
+    transaction = HiddenField()
     file = FileField(_("File"), validators=[FileRequired(_("Choose a file."))])
     direction = RadioField(
         _("Kind"), choices=[SelectChoice("expense", _("Expense")), SelectChoice("income", _("Income"))], default="expense"

@@ -8,7 +8,9 @@ from flask_babel import gettext as _
 from wtforms.fields.choices import SelectChoice
 
 from portal.errors import Rejected
+from portal.models import Transaction
 from portal.services import deciding, finding, listing, receipt_pages, syncing, uploading
+from portal.services import missing as missing_receipts
 from portal.services.listing import Filters
 from portal.web.access import actor, ports, signed_in, staff
 from portal.web.forms import ResyncForm, refuse
@@ -38,11 +40,22 @@ def index() -> ResponseReturnValue:
     return render_template("receipts/page.html", page=page, filters=filters, PAGE_SIZE=listing.PAGE_SIZE)
 
 
+@blueprint.get("/receipts/missing")
+@signed_in
+def missing() -> ResponseReturnValue:
+    """Transactions without a receipt, with upload in the row."""
+    number = max(1, request.args.get("page", 1, type=int))
+    with ports().database.read() as session:
+        page = missing_receipts.index(session, actor(), client_id=request.args.get("client", ""), number=number)
+    return render_template("receipts/missing.html", page=page)
+
+
 @blueprint.get("/receipts/upload")
 @signed_in
 def before_uploading() -> ResponseReturnValue:
     """The form for a receipt that is brought by hand."""
-    return _upload_page(UploadForm(formdata=None, client=request.args.get("client", "")))
+    given = request.args
+    return _upload_page(UploadForm(formdata=None, client=given.get("client", ""), transaction=given.get("transaction", "")))
 
 
 @blueprint.post("/receipts/upload")
@@ -50,30 +63,48 @@ def before_uploading() -> ResponseReturnValue:
 def upload() -> ResponseReturnValue:
     """Keep the file as a receipt in review."""
     form = UploadForm()
-    _offer_clients(form)
+    _offer(form)
     if form.validate_on_submit():
         try:
             receipt_id = uploading.upload(
                 ports(), actor(), client_id=form.client.data, file_name=form.file.data.filename or "",
-                content=form.file.data.read(), facts=form.facts,
+                content=form.file.data.read(), facts=form.facts, transaction_id=form.transaction.data or "",
             )  # fmt: skip
         except Rejected as problem:
             refuse(form.file, problem)
         else:
-            notice(_("The receipt is here. We look for its transaction now."))
+            _tell(receipt_id, has_transaction=bool(form.transaction.data))
             return redirect(url_for("receipts.show", receipt_id=receipt_id), 303)
     return _upload_page(form), 422
 
 
+def _tell(receipt_id: str, *, has_transaction: bool) -> None:
+    """What has become of the file."""
+    with ports().database.read() as session:
+        receipt = finding.receipt(session, actor(), receipt_id)
+    if receipt.state == "assigned":
+        notice(_("The receipt is here and assigned to its transaction."))
+    elif has_transaction:
+        notice(_("The receipt is here. That transaction has a receipt meanwhile, so your tax office looks at it."))
+    else:
+        notice(_("The receipt is here. We look for its transaction now."))
+
+
 def _upload_page(form: UploadForm) -> str:
-    _offer_clients(form)
-    return render_template("receipts/upload.html", form=form, accepted=ACCEPTED)
+    transaction = _offer(form)
+    return render_template("receipts/upload.html", form=form, accepted=ACCEPTED, transaction=transaction)
 
 
-def _offer_clients(form: UploadForm) -> None:
+def _offer(form: UploadForm) -> Transaction | None:
+    """The companies to choose from; with a transaction only its own. Returns that transaction."""
     with ports().database.read() as session:
         clients = finding.clients(session, actor())
+        wanted = form.transaction.data
+        transaction = finding.transaction(session, actor(), wanted) if wanted else None
+    if transaction:
+        clients = [client for client in clients if client.id == transaction.client_id]
     form.client.choices = [SelectChoice(client.id, client.name) for client in clients]
+    return transaction
 
 
 @blueprint.get("/receipts/<id:receipt_id>")
@@ -81,7 +112,7 @@ def _offer_clients(form: UploadForm) -> None:
 def show(receipt_id: str) -> ResponseReturnValue:
     """One receipt: its document, what we know, where it stands and why."""
     with ports().database.read() as session:
-        page = receipt_pages.one(session, actor(), receipt_id)
+        page = receipt_pages.one(session, actor(), receipt_id, now=ports().clock.now())
     return render_template("receipts/receipt.html", page=page, resync=ResyncForm(formdata=None))
 
 

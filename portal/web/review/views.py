@@ -28,10 +28,23 @@ def desk() -> ResponseReturnValue:
 @blueprint.get("/review/done")
 @staff
 def done() -> ResponseReturnValue:
-    """What people decided lately, with undo."""
+    """What people decided lately, with undo; or what clients assigned and nobody has checked yet."""
+    is_to_check = request.args.get("pane") == "to-check"
     with ports().database.read() as session:
-        rows = reviewing.done(session, actor(), limit=100)
-    return render_template("review/done.html", rows=rows)
+        waiting = reviewing.to_check(session, actor())
+        rows = reviewing.done(session, actor(), limit=100, only=waiting if is_to_check else None)
+    return render_template("review/done.html", rows=rows, is_to_check=is_to_check, waiting=len(waiting))
+
+
+@blueprint.post("/receipts/<id:receipt_id>/assignment/check")
+@staff
+def confirm(receipt_id: str) -> ResponseReturnValue:
+    """A client's assignment is right."""
+    with ports().database.write() as session:
+        receipt = finding.receipt(session, actor(), receipt_id)
+        assigning.confirm(session, receipt=receipt, now=ports().clock.now())
+        notice(_("%(receipt)s is checked.", receipt=receipt.label))
+    return redirect(url_for("review.done", pane="to-check"), 303)
 
 
 @blueprint.post("/receipts/<id:receipt_id>/assignment")
