@@ -166,6 +166,9 @@ def faces(site: Site, known: People) -> Iterator[State]:
     yield State("staff", "/review?reason=duplicate_suspected")
     yield State("staff", f"/profile/connections?client={ours.client.id}")
     yield State("client", "/receipts?q=nothing-has-this-name")
+    yield State("client", f"/receipts/upload?transaction={ours.transactions[0].id}")
+    yield State("staff", "/review/done?pane=to-check")
+    yield State("staff", f"/connections/{ours.bank.id}")
     yield State("client", f"/connections/{ours.bank.id}")
     yield State("client", f"/clients/{ours.client.id}/connections/bank/connect")
     for who in ("lonely", "unconnected", "troubled", "busy"):
@@ -176,7 +179,7 @@ def faces(site: Site, known: People) -> Iterator[State]:
         yield State("admin", f"/profile/connections?client={company.id}")
         yield State(who, f"/connections/{documents.id}")
         yield State(who, f"/connections/{bank.id}")
-    for path in ("/review", "/review/done", "/clients", *OWN_PAGES):
+    for path in ("/review", "/review/done", "/review/done?pane=to-check", "/receipts/missing", "/clients", *OWN_PAGES):
         yield State("newcomer", path)
     yield from _opened(site)
     yield from _refused(site)

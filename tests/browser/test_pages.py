@@ -59,7 +59,16 @@ def test_the_pages_of_an_empty_installation(bare_site: Site, windows: Windows, l
         with bare_site.writing() as session:
             admin = factories.user(session, "admin@kanzlei.example", "Katrin Elbtor", Role.ADMIN, now=datetime.now(UTC))
         bare_site.show_in(language, THEME[language])
-        paths = ("/admin", "/admin/audit", "/review", "/review/done", "/clients", "/receipts", "/finances/accounts")
+        paths = (
+            "/admin",
+            "/admin/audit",
+            "/review",
+            "/review/done",
+            "/clients",
+            "/receipts",
+            "/finances/accounts",
+            "/admin/runs",
+        )
         empty = in_turn((State("admin", path) for path in paths), language)
         inspector.look_at(empty, {"admin": bare_site.cookies(admin)})
     assert not inspector.faults, "\n".join(inspector.faults)
