@@ -18,7 +18,6 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -32,12 +31,11 @@ from sqlalchemy import func, select
 
 from portal import build_ports, keeper
 from portal.errors import StorageError
-from portal.launcher import House, Part, python
+from portal.launcher import House, Part, python, start_redis
 from portal.models import AuditEvent, Document, Receipt, Run, SkippedInvoice
 from portal.queue import IMPORTS
 from portal.services.auditing import Origin, acting
 from portal.settings import Settings
-from tests import servers
 from tests.bank_process import SKIPPED_EVERY, BankProcess, installation
 from tests.chaos import databases
 from tests.story import Story
@@ -171,21 +169,11 @@ class Chaos:
     # --- striking ----------------------------------------------------------------------------------------------
 
     def _strike(self) -> dict[str, Any] | None:
-        """Wait for the next point and kill; None when the run ended first.
-
-        Both workers must listen then: how long a program takes to start is not among the waits that are scaled.
-        """
-        measure, victim = self.rng.choice(("calls", "files", "receipts")), self.rng.choice(VICTIMS)
-        amount = self.rng.randint(1, max(self.plan.invoices // 4, 2))
-        goal = self._count(measure) + amount
-        while self._count(measure) < goal or not self.is_listened_to():
-            if self.look().state != "leased":
-                return None
-            self.pause()
-        before, horses = self.look(), self._horses()
-        if before.state != "leased" or len(horses) != 1:
+        """Wait for the next point and kill; None when the run ended first."""
+        victim = self.rng.choice(VICTIMS)
+        if (moment := self.moment()) is None:
             return None
-        ((horse, worker),) = horses.items()
+        before, horse, worker, after_what = moment
         pids = {"horse": [horse], "worker": [worker], "both": self.rng.sample([horse, worker], 2)}[victim]
         if worker not in keeper.members({worker}):  # killed by an earlier point; its horse is alone
             victim, pids = "horse", [horse]
@@ -200,10 +188,28 @@ class Chaos:
             after = self._until(lambda look: look.lease != before.lease)
         seconds = time.monotonic() - struck_at
         return {
-            "point": len(self.points) + 1, "killed": victim, "after": f"{amount} {measure}", "receipts": before.receipts,
+            "point": len(self.points) + 1, "killed": victim, "after": after_what, "receipts": before.receipts,
             "went_on_by": "its horse" if after.lease == before.lease else "a new lease" if after.lease else "its end",
             "resumed_s": round(seconds, 2), "in_time": seconds <= self.limit,
         }  # fmt: skip
+
+    def moment(self) -> tuple[Look, int, int, str] | None:
+        """Wait for a seeded moment of the run: what it is then, its horse, the horse's worker, and when that is.
+
+        Both workers listen then: how long a program takes to start is not among the waits that are scaled. None: it ended first.
+        """
+        measure = self.rng.choice(("calls", "files", "receipts"))
+        amount = self.rng.randint(1, max(self.plan.invoices // 4, 2))
+        goal = self._count(measure) + amount
+        while self._count(measure) < goal or not self.is_listened_to():
+            if self.look().state != "leased":
+                return None
+            self.pause()
+        before, horses = self.look(), self._horses()
+        if before.state != "leased" or len(horses) != 1:
+            return None
+        ((horse, worker),) = horses.items()
+        return before, horse, worker, f"{amount} {measure}"
 
     # --- comparing ---------------------------------------------------------------------------------------------
 
@@ -257,18 +263,18 @@ class Chaos:
         return (*rows, sum(path.is_file() for path in folder.rglob("*")))
 
 
-def strike(url: str, folder: Path, plan: Plan, tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """Import into a migrated, empty database and kill. Returns what is printed of it."""
+def strike(
+    url: str, folder: Path, plan: Plan, tell: Callable[[dict[str, Any]], None], kind: type[Chaos] = Chaos
+) -> dict[str, Any]:
+    """Import into a migrated, empty database under an attack of this kind. Returns what is printed of it."""
     scaled = {"TIMING_SCALE": str(SCALE), "REQUEST_RATE": str(12 * SCALE)} if plan.is_scaled else {}
-    with (
-        servers.valkey() as redis_url,
-        installation(folder, Supervisor, DATABASE_URL=url, REDIS_URL=redis_url, **scaled) as (house, bank),
-    ):
+    with installation(folder, Supervisor, DATABASE_URL=url, **scaled) as (house, bank):
+        start_redis(house)
         ports = build_ports(Settings.from_env(house.environment))
         with acting(Origin("system:chaos"), key=ports.settings.secret_key):
             workers = [house.start(f"worker-{number}", python("-m", "jobs.worker", "imports")) for number in (1, 2)]
             house.start("ticker", python("-m", "jobs.ticker"))
-            chaos = Chaos(house, bank, Story.begin(ports, bank, ports.clock), workers, plan, tell)
+            chaos = kind(house, bank, Story.begin(ports, bank, ports.clock), workers, plan, tell)
             chaos.fill(days=200)
             while not chaos.is_listened_to():
                 chaos.pause()
@@ -291,20 +297,15 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--invoices", type=int, default=1000)
     parser.add_argument("--unscaled", action="store_true", help="waits as in production, not a twentieth of them")
-    parser.add_argument("--database", choices=(*databases.KINDS, "both"), default="both")
+    databases.choose(parser)
     given = parser.parse_args()
     plan = Plan(given.points, given.invoices, given.seed, is_scaled=not given.unscaled)
-    is_well = True
-    for kind in databases.KINDS if given.database == "both" else (given.database,):
-        with tempfile.TemporaryDirectory(prefix="belegfluss-kill-") as name:
-            folder = Path(name).resolve()
-            with databases.fresh(kind, folder) as url:
-                result = strike(
-                    url, folder, plan, lambda point, kind=kind: print(json.dumps({"database": kind, **point}), flush=True)
-                )
-        print(json.dumps(result), flush=True)
-        is_well &= result["ok"]
-    return 0 if is_well else 1
+    return databases.tell(given.database, lambda url, folder: strike(url, folder.resolve(), plan, say))
+
+
+def say(point: dict[str, Any]) -> None:
+    """One line a point."""
+    print(json.dumps(point), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Kills at a small size (`./dev chaos kill` is the full one; the race for tokens stands in tests/qonto/test_refresh_race.py)."""
+"""Kills and sleepers at a small size: `./dev chaos kill` and `./dev chaos orphan` are the full ones.
+
+The race for tokens stands in tests/qonto/test_refresh_race.py.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import pytest
 
 from portal.db import Database
 from tests.chaos.kill import FAULTS, Plan, strike
+from tests.chaos.orphan import Orphans
 
 
 @pytest.mark.chaos
@@ -19,3 +23,12 @@ def test_a_killed_import_loses_and_doubles_nothing(database: Database, tmp_path:
     assert {name: result[name] for name in FAULTS} == dict.fromkeys(FAULTS, 0), result
     assert len(points) == 2
     assert result["takeovers"] >= 1, points  # at least one was really taken over; whether in time, the command tells
+
+
+@pytest.mark.chaos
+def test_a_horse_that_slept_writes_nothing(database: Database, tmp_path: Path) -> None:
+    database.engine.dispose()
+    url = database.engine.url.render_as_string(hide_password=False)
+    result = strike(url, tmp_path, Plan(points=1, invoices=120, seed=3), lambda _point: None, Orphans)
+    assert {name: result[name] for name in FAULTS} == dict.fromkeys(FAULTS, 0), result
+    assert (result["written_after_waking"], result["fenced"]) == (0, 1), result
