@@ -33,8 +33,10 @@ class TooOften(PortalError):
     status = 429
 
 
-def request(session: Session, connection: Connection, *, trigger: str, now: datetime, again: str = "") -> Run:
-    """Ask for a sync. `trigger`: the role of who asks; `again`: as in `running.request`.
+def request(
+    session: Session, connection: Connection, *, trigger: str, now: datetime, again: str = "", reason: Reason | None = None
+) -> Run:  # fmt: skip
+    """Ask for a sync. `trigger`: the role of who asks; `again`: as in `running.request`; `reason`: of the firm's people.
 
     Errors: Rejected without a consent, TooOften.
     """
@@ -48,22 +50,22 @@ def request(session: Session, connection: Connection, *, trigger: str, now: date
     )  # fmt: skip
     if (session.scalar(recent) or 0) >= PRESSES:
         raise TooOften("You have started several syncs in the past hour. Please wait a little; the next one runs by itself.")
-    return running.request(
+    run = running.request(
         session, client_id=connection.client_id, connection_id=connection.id, kind=connection.kind, trigger=trigger, now=now,
         again=again,
     )  # fmt: skip
+    if reason is not None:
+        subject = f"receipt:{again}" if again else f"connection:{connection.id}"
+        record(session, Tag.RESYNC_ASKED, subject=subject, at=now, client_id=connection.client_id, reason=reason.value, runs=1)
+    return run
 
 
 def request_receipt(session: Session, receipt: Receipt, *, reason: Reason, trigger: str, now: datetime) -> Run:
     """Look at one receipt at the bank again: its row and each of its files, whatever the bank's dates say."""
     if receipt.connection_id is None:
         raise Rejected("This receipt was uploaded. There is nothing to fetch again.")
-    run = request(session, session.get_one(Connection, receipt.connection_id), trigger=trigger, now=now, again=receipt.id)
-    record(
-        session, Tag.RESYNC_ASKED, subject=f"receipt:{receipt.id}", at=now, client_id=receipt.client_id, reason=reason.value,
-        runs=1,
-    )  # fmt: skip
-    return run
+    connection = session.get_one(Connection, receipt.connection_id)
+    return request(session, connection, trigger=trigger, now=now, again=receipt.id, reason=reason)
 
 
 def request_all(

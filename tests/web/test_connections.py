@@ -422,3 +422,14 @@ def test_the_firm_sees_the_details_of_a_connection_and_the_client_does_not(world
     assert "sealed" not in words
     assert "Details for the tax office" not in visit(world.ours.owner).page(f"/connections/{bank.id}").words
     assert "Messages from Qonto" not in visit(world.staff).page(f"/connections/{world.ours.documents.id}").words
+
+
+def test_the_firm_says_why_it_syncs_a_connection_again(world: World, visit: Visit, ports: Ports) -> None:
+    path = f"/connections/{world.ours.bank.id}"
+    staff = visit(world.staff)
+    staff.send(staff.page(path), f"{path}/runs", reason="after_outage")
+    assert staff.post(f"{path}/runs", {"reason": "because"}).status_code == 422
+    visit(world.ours.owner).post(f"{path}/runs")
+    with ports.database.read() as session:
+        asked = list(session.scalars(select(AuditEvent).where(AuditEvent.tag == "resync.asked")))
+    assert [(event.subject, event.details["reason"]) for event in asked] == [(f"connection:{world.ours.bank.id}", "after_outage")]

@@ -7,9 +7,11 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 
+from portal.models import Role
 from portal.services import connecting, connection_pages, deciding, finding, syncing
 from portal.web import sessions
 from portal.web.access import actor, for_clients, ports, signed_in
+from portal.web.forms import ResyncForm
 from portal.web.htmx import fragment, notice
 
 blueprint = Blueprint("connections", __name__)
@@ -68,7 +70,7 @@ def show(connection_id: str) -> ResponseReturnValue:
     """History of runs and what was not synced, with reasons."""
     with ports().database.read() as session:
         page = connection_pages.one(session, actor(), connection_id, now=ports().clock.now())
-    return render_template("connections/connection.html", page=page)
+    return render_template("connections/connection.html", page=page, resync=ResyncForm(formdata=None))
 
 
 @blueprint.get("/connections/<id:connection_id>/progress")
@@ -84,10 +86,13 @@ def progress(connection_id: str) -> ResponseReturnValue:
 @blueprint.post("/connections/<id:connection_id>/runs")
 @signed_in
 def sync(connection_id: str) -> ResponseReturnValue:
-    """Sync now: queued behind a running one, a few times an hour at most."""
+    """Sync now: queued behind a running one, a few times an hour at most. The firm's people may say why."""
+    reason = None
+    if actor().role != Role.CLIENT:
+        reason = ResyncForm.chosen() if request.form.get("reason") else syncing.Reason.CHECK
     with ports().database.write() as session:
         connection = finding.connection(session, actor(), connection_id)
-        run = syncing.request(session, connection, trigger=actor().role, now=ports().clock.now())
+        run = syncing.request(session, connection, trigger=actor().role, now=ports().clock.now(), reason=reason)
     deciding.start(ports(), run)
     notice(_("The sync has been started."))
     return progress(connection_id)
