@@ -46,6 +46,7 @@ class Page(HTMLParser):
         self.is_polling = False
         self._words: list[str] = []
         self._in_form = False
+        self._select = ""  #: whose options come
         if answer.headers.get("content-type", "").startswith("text/html"):
             self.feed(answer.text)
 
@@ -67,7 +68,10 @@ class Page(HTMLParser):
             self._in_form = True
         elif self._in_form and tag == "button" and "disabled" not in given:
             self.forms[-1].has_button = True
+        elif self._in_form and tag == "option" and self._select:
+            self._option(given)
         elif self._in_form and given.get("name"):
+            self._select = given["name"] if tag == "select" else ""
             self._field(tag, given)
 
     def handle_endtag(self, tag: str) -> None:
@@ -92,8 +96,16 @@ class Page(HTMLParser):
                 fields.setdefault(name, []).append(given.get("value", "on"))
         elif tag == "input" and kind != "submit":
             fields[name] = [given.get("value", "")]
-        elif tag in {"textarea", "select"}:
+        elif tag == "select":
+            fields[name] = []
+        elif tag == "textarea":
             fields.setdefault(name, [""])
+
+    def _option(self, given: dict[str, str]) -> None:
+        """As a browser does: the first one, unless another is marked."""
+        chosen = self.forms[-1].fields[self._select]
+        if not chosen or "selected" in given:
+            chosen[:] = [given.get("value", "")]
 
     def link(self, pattern: str) -> str:
         """The first link to an address that ends like this."""
