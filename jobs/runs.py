@@ -92,6 +92,7 @@ def _close(ports: Ports, lease: Lease, error: BaseException | None, *, is_waitin
             else:
                 running.needs_person(session, lease, now=now, reason=reason, request_id=request_id)
     except Fenced:
+        log.warning("fenced", run=lease.run_id, kind=lease.kind)
         return "fenced"
     log.warning("run_not_finished", run=lease.run_id, kind=lease.kind, reason=reason, is_waiting=is_waiting)
     return reason

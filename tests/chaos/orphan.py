@@ -38,8 +38,8 @@ class Orphans(Chaos):
         """As in `kill`; what was written after waking counts too."""
         result = super().run()
         written = sum(point["written"] for point in self.points)
-        fenced = self._fenced()
-        is_well = not written and fenced == len(self.points)
+        fenced = sum(point["fenced"] for point in self.points)
+        is_well = not written and all(point["fenced"] and point["has_ended"] for point in self.points)
         return {
             **result,
             "held_a_lock": self.held,
@@ -62,7 +62,7 @@ class Orphans(Chaos):
                 self.held += 1
                 return None
             self._until(lambda look: look.state == "done")
-            books = self._everything()
+            books, fenced = self._everything(), self._fenced()
         finally:
             os.kill(horse, signal.SIGCONT)
         end = time.monotonic() + ENDS_WITHIN
@@ -72,6 +72,7 @@ class Orphans(Chaos):
             "point": len(self.points) + 1, "killed": "sleeps", "after": when, "receipts": before.receipts,
             "slept_s": round(time.monotonic() - stopped_at, 1), "resumed_s": round(seconds, 2), "in_time": seconds <= self.limit,
             "has_ended": horse not in keeper.members({worker}), "written": int(self._everything() != books),
+            "fenced": self._fenced() - fenced,
         }  # fmt: skip
 
     def _everything(self) -> tuple[str, int]:
