@@ -99,8 +99,9 @@ def refuse_open_transaction() -> None:
 
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
-        # our transactions are short: one that stands still is of a process that hangs, and must not hold the others up for ever
-        given = {"options": "-c idle_in_transaction_session_timeout=60000"}
+        # Our statements and transactions are short: one that stands still is of a process that hangs, and must not hold the
+        # others up for ever. Both are needed: between the parts of a pipeline a session counts as busy, not as idle.
+        given = {"options": "-c statement_timeout=60000 -c idle_in_transaction_session_timeout=60000"}
         return create_engine(url, json_serializer=_to_json, pool_size=10, max_overflow=20, pool_pre_ping=True, connect_args=given)
     engine = create_engine(
         url, json_serializer=_to_json, connect_args={"timeout": 30, "check_same_thread": False}, pool_size=10, max_overflow=30

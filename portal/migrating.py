@@ -8,6 +8,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import text
 
 from portal.db import Database
 
@@ -56,6 +57,9 @@ def _run(database: Database, action: object, argument: str) -> None:
     config.set_main_option("script_location", str(HERE))
     config.set_main_option("path_separator", "os")
     with database.engine.connect() as connection:
+        if not database.is_sqlite:
+            with connection.begin():
+                connection.execute(text("SET statement_timeout = 0"))  # a large table takes its time
         config.attributes["connection"] = connection
         action(config, argument)  # type: ignore[operator]
         connection.commit()
