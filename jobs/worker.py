@@ -54,8 +54,8 @@ def main(argv: list[str]) -> int:
 def keep_memory_flat() -> None:
     """Give freed file buffers back to the system. Work horses inherit it.
 
-    glibc stops doing so by itself once it has seen large ones, and they fragment the arenas of the download threads: a worker then
-    needs more memory the more it imports (`./dev bench import --only memory`).
+    glibc stops doing so by itself once it has seen large ones, and they fragment the arenas of the download threads: a worker
+    then needs more memory the more it imports (`./dev bench import --only memory`).
     """
     with contextlib.suppress(AttributeError, OSError):  # another C library
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 128 * 1024)
