@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from portal.clock import Clock
 from portal.crypto import KeyRing
 from portal.db import Database, new_id
+from portal.domain import csv_rows
 from portal.domain.matching import Allocation
 from portal.models import (
     BankAccount,
@@ -31,6 +32,7 @@ from portal.models import (
     Role,
     Run,
     SkippedInvoice,
+    Statement,
     Transaction,
     User,
 )
@@ -57,6 +59,7 @@ class Books:
     transactions: list[Transaction] = field(default_factory=list)
     receipts: dict[str, Receipt] = field(default_factory=dict)
     document: Document = field(init=False)
+    statement: Statement = field(init=False)
     preview: Preview = field(init=False)
     candidate: Candidate = field(init=False)
     runs: dict[str, Run] = field(default_factory=dict)
@@ -228,6 +231,23 @@ def preview(session: Session, storage: Storage, of: Document, *, now: datetime) 
     return made
 
 
+HISTORY = b"Buchungstag;Betrag;Empf\xc3\xa4nger;Verwendungszweck\n05.01.2026;-17,40;Wochenmarkt;Kaffee\n05.01.2026;-17,40;Wochenmarkt;Kaffee\n"
+
+
+def statement(
+    session: Session, storage: Storage, of: BankAccount, by: User, *, now: datetime, content: bytes = HISTORY
+) -> Statement:
+    """A file that nobody has imported yet: two equal coffees."""
+    made = Statement(
+        id=new_id(), client_id=of.client_id, bank_account_id=of.id, file_name="umsaetze.csv",
+        sha256=storage.put(of.client_id, content), size=len(content), layout=csv_rows.guess(content).as_json(), state="brought",
+        counts={}, brought_by=by.id, created_at=now, imported_at=None, undone_at=None,
+    )  # fmt: skip
+    session.add(made)
+    session.flush()
+    return made
+
+
 def candidate(session: Session, of: Receipt, *parts: tuple[Transaction, int], rank: int = 1, score: float = 0.9) -> Candidate:
     """A proposal for a receipt in review."""
     found, cents = parts[0]
@@ -339,6 +359,7 @@ def _receipts(session: Session, storage: Storage, books: Books, now: datetime) -
     one, other, third, _ = books.transactions
     books.candidate = candidate(session, books.receipts["open"], (one, 11900))
     candidate(session, books.receipts["open"], (other, 11900), rank=2, score=0.4)
+    books.statement = statement(session, storage, books.account, books.owner, now=now)
     books.document = document(session, storage, books.receipts["open"], pdf("Rechnung RE-2026-1001"), now=now)
     books.preview = preview(session, storage, books.document, now=now)
     document(session, storage, books.receipts["assigned"], pdf("Rechnung RE-2026-1004"), now=now)

@@ -9,6 +9,7 @@ from portal.models.mail import Mail
 from portal.models.message import HelpVote, Message
 from portal.models.receipt import Document, Preview, Receipt, SkippedInvoice
 from portal.models.run import Heartbeat, RequestBudget, Run
+from portal.models.statement import Statement
 from portal.models.transaction import Transaction
 from portal.models.user import Attempt, OneTimeCode, Role, User, UserSession
 from portal.models.webhook import WebhookEvent, WebhookSubscription
@@ -39,6 +40,7 @@ __all__ = [
     "Role",
     "Run",
     "SkippedInvoice",
+    "Statement",
     "TaxReturn",
     "Transaction",
     "User",

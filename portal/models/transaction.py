@@ -23,13 +23,13 @@ class Transaction(HasId, Base):
 
     client_id: Mapped[str] = mapped_column(Id, ForeignKey("client.id"))
     bank_account_id: Mapped[str] = mapped_column(Id, ForeignKey("bank_account.id"))
-    qonto_id: Mapped[str]
+    qonto_id: Mapped[str]  #: the bank's; `csv:<statement>:<line>` where a file does not tell it
     side: Mapped[str]  #: debit or credit
     amount_cents: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str]
     local_amount_cents: Mapped[int | None] = mapped_column(BigInteger)  #: in the currency of the purchase
     local_currency: Mapped[str | None]
-    status: Mapped[str]  #: booked, or what the bank made of it later: declined, reversed
+    status: Mapped[str]  #: booked, or what became of it later: declined, reversed (by the bank), undone (with its file)
     emitted_at: Mapped[datetime | None]
     settled_at: Mapped[datetime]
     booked_on: Mapped[date]  #: Berlin day of `settled_at`
@@ -38,6 +38,7 @@ class Transaction(HasId, Base):
     remittance: Mapped[str | None]  #: the text that travels with the money
     operation_type: Mapped[str | None]
     balance_after_cents: Mapped[int | None] = mapped_column(BigInteger)  #: what the account held then, as the bank says
+    statement_id: Mapped[str | None] = mapped_column(Id, index=True)  #: the file that brought it; None: the bank itself did
     qonto_updated_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -200,9 +200,13 @@ def _apply_page(
     ids = [row.id for row in page.rows]
     query = select(Transaction).where(Transaction.bank_account_id == account.id, Transaction.qonto_id.in_(ids))
     known = {transaction.qonto_id: transaction for transaction in session.scalars(query)}
+    files = _from_files(session, account, [row for row in page.rows if row.id not in known])
     for row in page.rows:
         counts["seen"] += 1
         transaction = known.get(row.id)
+        if transaction is None and row.status == "completed" and (same := files.get(_key(row))):
+            transaction = known[row.id] = same.pop(0)
+            transaction.qonto_id = row.id
         if transaction is None and (row.status != "completed" or row.settled_at is None):
             skipped["not_booked"] = skipped.get("not_booked", 0) + 1
             continue
@@ -233,6 +237,27 @@ def _apply_page(
     session.flush()
 
 
+def _key(row: TransactionRow) -> tuple[date | None, str, int, str]:
+    """By what a movement is known that a file has brought (`services/statements.py`)."""
+    return berlin_day(row.settled_at) if row.settled_at else None, row.side, row.amount_cents, row.currency
+
+
+def _from_files(
+    session: Session, account: BankAccount, unknown: list[TransactionRow]
+) -> dict[tuple[date | None, str, int, str], list[Transaction]]:  # fmt: skip
+    """Movements of these days that files have brought and the bank has not told yet."""
+    days = {day for row in unknown if (day := _key(row)[0])}
+    found: dict[tuple[date | None, str, int, str], list[Transaction]] = {}
+    query = select(Transaction).where(
+        Transaction.bank_account_id == account.id, Transaction.statement_id.is_not(None), Transaction.booked_on.in_(days),
+        Transaction.status == "booked", Transaction.qonto_id.not_in([row.id for row in unknown]),
+    )  # fmt: skip
+    for transaction in session.scalars(query.order_by(Transaction.id)) if days else ():
+        key = (transaction.booked_on, transaction.side, transaction.amount_cents, transaction.currency)
+        found.setdefault(key, []).append(transaction)
+    return found
+
+
 def _values(row: TransactionRow) -> dict[str, Any]:
     settled_at = row.settled_at
     return {
@@ -250,6 +275,7 @@ def _update(session: Session, transaction: Transaction, values: dict[str, Any], 
     values = {name: value for name, value in values.items() if name not in {"settled_at", "booked_on"} or value is not None}
     differing = [name for name in FOLLOWED if name in values and getattr(transaction, name) != values[name]]
     transaction.qonto_updated_at, transaction.balance_after_cents = row.updated_at, row.balance_after_cents
+    transaction.statement_id = None  # the bank has told it itself: it does not go with a file
     if not differing:
         return False
     before = {name: _plain(getattr(transaction, name)) for name in differing if name != "counterparty_iban"}

@@ -14,7 +14,7 @@ from sqlalchemy import BindParameter, Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from portal.errors import NotFound
-from portal.models import Client, Connection, Document, Membership, Receipt, Role, Transaction
+from portal.models import BankAccount, Client, Connection, Document, Membership, Receipt, Role, Statement, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Actor:
 
 
 ACTOR: BindParameter[str] = bindparam("actor")
-_OfClient = TypeVar("_OfClient", Connection, Receipt, Document, Transaction)
+_OfClient = TypeVar("_OfClient", Connection, Receipt, Document, Transaction, BankAccount, Statement)
 
 
 def visible_clients(actor: Actor) -> Select[Client]:
@@ -75,6 +75,16 @@ def document(session: Session, actor: Actor, document_id: str) -> Document:
 def transaction(session: Session, actor: Actor, transaction_id: str) -> Transaction:
     """A transaction of a client the actor may see."""
     return _of_client(session, actor, Transaction, transaction_id)
+
+
+def account(session: Session, actor: Actor, account_id: str) -> BankAccount:
+    """A bank account of a client the actor may see."""
+    return _of_client(session, actor, BankAccount, account_id)
+
+
+def statement(session: Session, actor: Actor, statement_id: str) -> Statement:
+    """A statement of a client the actor may see."""
+    return _of_client(session, actor, Statement, statement_id)
 
 
 def _of_client(session: Session, actor: Actor, model: type[_OfClient], row_id: str) -> _OfClient:

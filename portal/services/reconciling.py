@@ -17,12 +17,15 @@ def difference(session: Session, account: BankAccount) -> int | None:
     doubled or of another amount shows, unless it lies before all of them.
     """
     booked: tuple[ColumnElement[bool], ...] = (Transaction.bank_account_id == account.id, Transaction.status == "booked")
-    earliest = select(func.min(Transaction.settled_at)).where(*booked).scalar_subquery()
+    # what files have brought from before has no balance of the bank
+    earliest = (
+        select(func.min(Transaction.settled_at)).where(*booked, Transaction.balance_after_cents.is_not(None)).scalar_subquery()
+    )
     first = session.execute(select(SIGNED, Transaction.balance_after_cents).where(*booked, Transaction.settled_at == earliest))
     opening = _opening([(int(cents), after) for cents, after in first])
     if account.balance_cents is None or opening is None:
         return None
-    moved = session.scalar(select(func.sum(SIGNED)).where(*booked)) or 0
+    moved = session.scalar(select(func.sum(SIGNED)).where(*booked, Transaction.settled_at >= earliest)) or 0
     return account.balance_cents - opening - int(moved)
 
 

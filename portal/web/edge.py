@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+LARGER = {"finances.bring": 101 * 1024 * 1024}  #: bytes that a request may have where the usual limit is too small
 CHANGES = {"POST", "PUT", "PATCH", "DELETE"}
 ANY_HOST = {"health.healthz", "health.readyz"}  #: probes call by address; these answer with no link
 YEAR = 365 * 24 * 3600
@@ -69,6 +70,7 @@ def register(app: Flask, settings: Settings) -> None:
         person = current_user.id if current_user.is_authenticated else "anonymous"
         g.acting = ExitStack()
         g.acting.enter_context(acting(Origin(person, g.request_id, address()), key=settings.secret_key))
+        request.max_content_length = LARGER.get(request.endpoint or "", request.max_content_length)
         if not isinstance(sessions.current(), sessions.ServerSession):
             raise ServiceUnavailable
         moved = _foreign_host(settings)

@@ -45,6 +45,12 @@ PERMISSIONS = {
     ("documents.page", "GET"): ALL,
     ("documents.preview", "GET"): ALL,
     ("finances.accounts", "GET"): ALL,
+    ("finances.history", "GET"): ALL,
+    ("finances.bring", "POST"): ALL,
+    ("finances.statement", "GET"): ALL,
+    ("finances.assign_columns", "POST"): ALL,
+    ("finances.take_in", "POST"): ALL,
+    ("finances.undo", "POST"): ALL,
     ("connections.index", "GET"): ALL,
     ("connections.show", "GET"): ALL,
     ("connections.progress", "GET"): ALL,
@@ -84,6 +90,8 @@ PERMISSIONS = {
 SIGNED = {"webhooks.hear"}  #: no browser calls it: the bank's signature is the proof (`flows/test_webhooks.py`)
 LAST = {
     "clients.reopen": 1,
+    "finances.take_in": 1,
+    "finances.undo": 2,
     "connections.pause": 1,
     "connections.resume": 2,
     "connections.disconnect": 3,
@@ -161,6 +169,7 @@ def form_of(endpoint: str, books: Books) -> dict[str, str]:
         "receipts.resync": {"reason": "document_wrong"},
         "admin.resync": {"reason": "check"},
         "admin.resync_all": {"reason": "check"},
+        "finances.assign_columns": {"booked": "0", "amount": "1", "counterparty": "2"},
         "review.assign": {"candidate": books.candidate.id, "seen_version": version},
         "review.withdraw": {"seen_version": version},
         "review.set_aside": {"reason": "paid_in_cash", "seen_version": version},
@@ -182,7 +191,7 @@ def _receipt(endpoint: str, books: Books) -> object:
 def _arguments(books: Books) -> dict[str, str]:
     return {
         "client_id": books.client.id, "connection_id": books.documents.id, "document_id": books.document.id,
-        "subscription_id": books.client.id, "kind": "documents", "number": "1", "filename": "css/app.css",
+        "account_id": books.account.id, "statement_id": books.statement.id, "subscription_id": books.client.id, "kind": "documents", "number": "1", "filename": "css/app.css",
         "tax_year": str(books.client.created_at.year), "tax_return": "income",
     }  # fmt: skip
 

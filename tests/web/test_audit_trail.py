@@ -39,6 +39,10 @@ EVENTS = {
     "connections.pause": "connection.paused",
     "connections.resume": "connection.resumed",
     "connections.disconnect": "connection.ended",
+    "finances.bring": "statement.brought",
+    "finances.assign_columns": None,
+    "finances.take_in": "statement.imported",
+    "finances.undo": "statement.undone",
     "messages.write": "message.written",
     "messages.read": None,
     "receipts.upload": "receipt.uploaded",
@@ -52,6 +56,7 @@ EVENTS = {
     "admin.resync_all": "resync.asked",
     "webhooks.hear": "run.requested",
 }
+FILES = {"receipts.upload": pdf("Beleg"), "finances.bring": b"Buchungstag;Betrag\n01.10.2026;-1,00\n"}
 DOORS = {endpoint for endpoint in EVENTS if endpoint.startswith("auth.") and endpoint != "auth.sign_out"}
 
 
@@ -74,7 +79,7 @@ def test_each_change_leaves_its_event(site: Flask, world: World, visit: Visit, p
         browser, actor = people[call.permission], allowed(world, call.permission)
         with ports.database.write() as session:  # a queued run is not asked for twice
             session.execute(update(Run).where(Run.state == "due").values(state="done"))
-        file = {"file": (io.BytesIO(pdf("Beleg")), "Beleg.pdf")} if call.endpoint == "receipts.upload" else {}
+        file = {"file": (io.BytesIO(FILES[call.endpoint]), "Beleg.pdf")} if call.endpoint in FILES else {}
         answer = browser.post(call.path, {**call.form, **file})
         assert answer.status_code == 303, (call, answer.text[:300])
         events = newest(ports, seen)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import delete, update
 
 from portal.clock import FixedClock
-from portal.models import Assignment, BankAccount, Candidate, Connection, Consent, Run, Transaction
+from portal.models import Assignment, BankAccount, Candidate, Connection, Consent, Run, Statement, Transaction
 from portal.ports import Ports
 from tests import factories
 from tests.factories import World
@@ -20,7 +20,8 @@ def test_each_account_tells_what_came_in(world: World, visit: Visit) -> None:
         assert told in words
     row = words.split("Hauptkonto")[1]
     assert "4 since" in row  # transactions
-    assert " 3 €12,345.67" in row  # three of them without a receipt
+    assert "earlier ones … Hauptkonto" in words
+    assert " 3 €12,345.67" in words.rpartition("Hauptkonto")[2]  # three of them without a receipt
 
 
 def test_its_labels_are_those_that_people_were_told(world: World, visit: Visit) -> None:
@@ -45,7 +46,7 @@ def test_a_closed_account_says_so(world: World, visit: Visit, ports: Ports) -> N
 
 def test_without_an_account_there_is_one_next_step(world: World, visit: Visit, ports: Ports) -> None:
     with ports.database.write() as session:
-        for table in (Candidate, Assignment, Transaction, BankAccount):
+        for table in (Candidate, Assignment, Transaction, Statement, BankAccount):
             session.execute(delete(table).where(table.client_id == world.ours.client.id))
         for table in (Consent, Run):
             session.execute(delete(table).where(table.connection_id == world.ours.bank.id))

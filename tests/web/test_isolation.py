@@ -38,6 +38,7 @@ IDS = {
 PLAIN = {
     "reason", "queue_reason", "sort", "pane", "direction", "q", "page", "next", "error", "language", "seen_version", "email",
     "password", "name", "theme", "has_shortcuts", "old", "new", "csrf_token", "tax_year", "returns",
+    "booked", "debit", "credit", "currency", "counterparty_iban", "remittance", "id", "status", "account_iban", "anyway",
     "text", "topic", "entry", "is_helpful", "file", "amount", "issued_on", "number", "counterparty",
 }  # fmt: skip
 READ = re.compile(r"(?:(?:args|form|values|given)\.|(?<![\w.]))get\(\s*\"(\w+)\"")
