@@ -147,7 +147,7 @@ def pages(site: Site) -> Iterator[State]:
     adapter = site.app.url_map.bind("127.0.0.1")
     known = {
         "client_id": ours.client.id, "connection_id": ours.documents.id, "receipt_id": ours.receipts["open"].id,
-        "document_id": ours.document.id, "kind": "documents",
+        "document_id": ours.document.id, "kind": "documents", "account_id": ours.account.id, "statement_id": ours.statement.id,
     }  # fmt: skip
     for rule in site.app.url_map.iter_rules():
         if "GET" in (rule.methods or ()) and rule.endpoint not in NO_PAGE:
@@ -166,6 +166,7 @@ def faces(site: Site, known: People) -> Iterator[State]:
     yield State("staff", "/review?reason=duplicate_suspected")
     yield State("staff", f"/profile/connections?client={ours.client.id}")
     yield State("client", "/receipts?q=nothing-has-this-name")
+    yield State("client", f"/finances/statements/{ours.statement.id}", does=unfold("main details"))
     yield State("client", f"/receipts/upload?transaction={ours.transactions[0].id}")
     yield State("staff", "/review/done?pane=to-check")
     yield State("staff", f"/connections/{ours.bank.id}")
