@@ -1,8 +1,8 @@
 """The whole story, walked as people would: over HTTP, page by page, form by form. `./dev demo --check` runs it.
 
 A new client connects, receipts come in, the bank connects, receipts find their transactions, staff decide one, undo it and
-decide again, the client sees what became of it, the admin syncs again, and the record of it all is whole. The pages are
-driven; the figures are read from the database beside them and must agree.
+decide again, the client sees what became of it, the bank tells of a change by itself, the admin syncs again, and the
+record of it all is whole. The pages are driven; the figures are read from the database beside them and must agree.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import httpx2
 import pyotp
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -54,7 +55,9 @@ class Story:
         bank = self._connect(owner, "bank", "Connected")
         self._bank(owner, bank)
         self._matching()
+        known = self._book(bank)
         receipt_id = self._review(owner)
+        self._hear(known)
         self._resync(documents)
         self._fence(owner, receipt_id)
         self._audit()
@@ -179,6 +182,21 @@ class Story:
         after = self._count(Receipt, Receipt.client_id == self.client.id)
         require(after == receipts + run.new, f"{receipts} receipts became {after} with {run.new} new ones")
         tell("resync", f"{run.seen} invoices seen again, {run.new} new, {run.unchanged} unchanged, none twice")
+
+    def _book(self, connection_id: str) -> int:
+        """Something is booked at the bank; how many transactions were here before."""
+        known = self._count(Transaction, Transaction.client_id == self.client.id)
+        organization = self._read(lambda session: session.get_one(Connection, connection_id).organization_id)
+        told = {"organization": organization, "transaction": {"amount_cents": 1740, "side": "debit", "label": "Wochenmarkt"}}
+        httpx2.post(f"{self.settings.qonto_api_url}/_control/transactions", json=told).raise_for_status()
+        return known
+
+    def _hear(self, known: int) -> None:
+        """Nobody presses anything here."""
+        mine = Transaction.client_id == self.client.id
+        self._wait(lambda _session: self._count(Transaction, mine) == known + 1, "the bank's message brought nothing")
+        self._settle()
+        tell("webhook", "a transaction booked at the bank is here, by itself")
 
     def _fence(self, owner: Person, receipt_id: str) -> None:
         foreign = self._read(
