@@ -1,4 +1,4 @@
-"""What was read out of e-invoices, and which facts of a receipt stand by their word."""
+"""What was read out of e-invoices."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """The first is derived from the stored bytes, as the pictures are."""
+    """Beside the pictures: both are derived from the stored bytes."""
     op.add_column("preview", sa.Column("e_invoice", sa.JSON(), nullable=True))
-    op.add_column("receipt", sa.Column("filled", sa.JSON(), nullable=False, server_default="[]"))
 
 
 def downgrade() -> None:
     """Back."""
-    op.drop_column("receipt", "filled")
     op.drop_column("preview", "e_invoice")
