@@ -241,7 +241,7 @@ def statement(
     made = Statement(
         id=new_id(), client_id=of.client_id, bank_account_id=of.id, file_name="umsaetze.csv",
         sha256=storage.put(of.client_id, content), size=len(content), layout=csv_rows.guess(content).as_json(), state="brought",
-        counts={}, brought_by=by.id, created_at=now, imported_at=None, undone_at=None,
+        counts={}, brought_by=by.id, created_at=now, first_on=None, last_on=None, imported_at=None, undone_at=None,
     )  # fmt: skip
     session.add(made)
     session.flush()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import ForeignKey
@@ -23,6 +23,8 @@ class Statement(HasId, Base):
     size: Mapped[int]
     layout: Mapped[dict[str, Any]]  #: `csv_rows.Layout`
     state: Mapped[str] = mapped_column(default="brought")  #: brought, imported, undone
+    first_on: Mapped[date | None]  #: of the period that it tells; None until it is imported
+    last_on: Mapped[date | None]
     counts: Mapped[dict[str, Any]] = mapped_column(default=dict)  #: of the import: new, known, each flaw
     brought_by: Mapped[str] = mapped_column(Id, ForeignKey("user_account.id"))
     created_at: Mapped[datetime]

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from portal.clock import BERLIN
@@ -25,7 +25,7 @@ from portal.errors import Rejected
 from portal.media import Media, safe_file_name
 from portal.models import Assignment, BankAccount, Run, Statement, Transaction
 from portal.ports import Ports
-from portal.services import engaging, finding, running
+from portal.services import covering, engaging, finding, running
 from portal.services.auditing import Tag, queue_up, record
 from portal.services.finding import Actor
 
@@ -107,7 +107,7 @@ def bring(ports: Ports, actor: Actor, *, account_id: str, file_name: str, conten
         statement = Statement(
             id=new_id(), client_id=account.client_id, bank_account_id=account.id, file_name=_safe(file_name), sha256=sha256,
             size=len(content), layout=layout.as_json(), state="brought", counts={}, brought_by=actor.user_id, created_at=now,
-            imported_at=None, undone_at=None,
+            first_on=None, last_on=None, imported_at=None, undone_at=None,
         )  # fmt: skip
         session.add(statement)
         session.flush()
@@ -167,7 +167,10 @@ def take_in(ports: Ports, actor: Actor, statement_id: str, *, anyway: Iterable[i
             raise Rejected("This file is imported already.")
         counts: Counter[str] = Counter()
         fresh: list[dict[str, Any]] = []
+        days: list[date] = []
         for row, fate in _judged(ports, statement, account, _known(session, account.id), content=content):
+            if isinstance(row, Movement):
+                days = [min(*days, row.booked_on), max(*days, row.booked_on)] if days else [row.booked_on] * 2
             is_new = fate is Fate.NEW or (isinstance(row, Movement) and row.line in lines)
             counts[row.flaw.value if isinstance(row, Flawed) else "new" if is_new else "known"] += 1
             if is_new and isinstance(row, Movement):
@@ -179,6 +182,7 @@ def take_in(ports: Ports, actor: Actor, statement_id: str, *, anyway: Iterable[i
             session.execute(insert(Transaction), fresh)
         if not counts["new"]:
             raise Rejected("Nothing in this file is new: every movement is here already.")
+        statement.first_on, statement.last_on = days
         statement.state, statement.counts, statement.imported_at, statement.undone_at = "imported", dict(counts), now, None
         record(
             session, Tag.STATEMENT_IMPORTED, subject=f"statement:{statement.id}", at=now, client_id=statement.client_id,
@@ -209,34 +213,21 @@ def undo(session: Session, statement: Statement, *, now: datetime) -> Run:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """An account's files, newest first. `first_on`: the start of the earliest open year; `gap`: days since then without rows."""
+    """An account's files, newest first. `first_on`: the start of the earliest open year; `holes`: days since then not here."""
 
     account: BankAccount
     statements: Sequence[Statement]
     first_on: date | None
-    gap: tuple[date, date] | None
+    holes: Sequence[tuple[date, date]]
 
 
-def history(session: Session, actor: Actor, account_id: str) -> History:
+def history(session: Session, actor: Actor, account_id: str, *, today: date) -> History:
     """What the account's history page shows."""
     account = finding.account(session, actor, account_id)
     files = select(Statement).where(Statement.bank_account_id == account.id).order_by(Statement.id.desc())
     first_on = engaging.scope(session, account.client_id).start_on
-    return History(account, list(session.scalars(files)), first_on, gap(session, account, first_on))
-
-
-def gap(session: Session, account: BankAccount, first_on: date | None) -> tuple[date, date] | None:
-    """The days from the start of the earliest open year to the day before the first movement that is here.
-
-    Before what the bank itself hands out only files can fill it.
-    """
-    earliest = session.scalar(
-        select(func.min(Transaction.booked_on)).where(
-            Transaction.bank_account_id == account.id, Transaction.status == "booked", Transaction.statement_id.is_not(None)
-        )
-    )
-    covered_from = min(earliest or account.start_on, account.start_on)
-    return (first_on, covered_from - timedelta(days=1)) if first_on and first_on < covered_from else None
+    covered = covering.of(session, [account], first=first_on, today=today) if first_on else []
+    return History(account, list(session.scalars(files)), first_on, covered[0].holes if covered else [])
 
 
 def _refusal(fault: csv_rows.Fault) -> Rejected:

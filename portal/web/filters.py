@@ -30,7 +30,7 @@ NEVER_SURE = 0.999  #: a share below one never reads "100 %"
 
 def register(app: Flask) -> None:
     """Give templates, imported macros included, the filters and what every page needs to know."""
-    for written in (money, number, percent, size, day, short_day, month, moment, recent, clock_time, ago, iban, iso):
+    for written in (money, number, percent, size, day, short_day, month, month_name, moment, recent, clock_time, ago, iban, iso):
         app.add_template_filter(written)
     app.jinja_env.globals.update(
         settings=LocalProxy(_settings), is_simulator=LocalProxy(lambda: _settings().is_simulator), now=_now, language=language
@@ -94,6 +94,11 @@ def short_day(value: date | datetime | None) -> str:
 def month(value: date | datetime | None) -> str:
     """November 2026."""
     return _formatted(value, de="LLLL y", other="LLLL y")
+
+
+def month_name(value: date) -> str:
+    """`Nov`."""
+    return _formatted(value, de="LLL", other="LLL")
 
 
 def clock_time(value: datetime | None) -> str:

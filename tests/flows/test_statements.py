@@ -204,9 +204,16 @@ def test_the_gap_is_asked_for_precisely_and_closes(connected: Story) -> None:
     """L-56: from the start of the earliest open year to the day before the bank's own history."""
     to = account(connected)
     with connected.ports.database.read() as session:
-        page = statements.history(session, connected.actor, to.id)
+        page = statements.history(session, connected.actor, to.id, today=connected.clock.today())
     assert page.first_on is not None
-    assert page.gap == (page.first_on, to.start_on - timedelta(days=1))
-    take_in(connected, to, f"Buchungstag;Betrag\n{page.first_on:%d.%m.%Y};-1,00\n".encode())
+    ((first, last),) = page.holes
+    assert (first, last) == (page.first_on, to.start_on - timedelta(days=1))
+    middle = first + timedelta(days=40)
+    for begin, end in ((first, middle), (middle + timedelta(days=3), last)):
+        take_in(connected, to, f"Buchungstag;Betrag\n{begin:%d.%m.%Y};-1,00\n{end:%d.%m.%Y};-2,00\n".encode())
     with connected.ports.database.read() as session:
-        assert statements.history(session, connected.actor, to.id).gap is None
+        page = statements.history(session, connected.actor, to.id, today=connected.clock.today())
+    assert page.holes == [(middle + timedelta(days=1), middle + timedelta(days=2))]
+    take_in(connected, to, f"Buchungstag;Betrag\n{middle:%d.%m.%Y};-3,00\n{middle + timedelta(days=2):%d.%m.%Y};-3,00\n".encode())
+    with connected.ports.database.read() as session:
+        assert statements.history(session, connected.actor, to.id, today=connected.clock.today()).holes == []

@@ -22,6 +22,8 @@ def upgrade() -> None:
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("layout", sa.JSON(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
+        sa.Column("first_on", sa.Date(), nullable=True),
+        sa.Column("last_on", sa.Date(), nullable=True),
         sa.Column("counts", sa.JSON(), nullable=False),
         sa.Column("brought_by", sa.Uuid(as_uuid=False), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),

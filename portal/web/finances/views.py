@@ -8,7 +8,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from portal.errors import Rejected
-from portal.services import connection_pages, deciding, finding, statements
+from portal.services import connection_pages, covering, deciding, finding, statements
 from portal.web.access import actor, ports, signed_in
 from portal.web.finances.forms import ColumnsForm, StatementForm
 from portal.web.forms import refuse
@@ -23,7 +23,9 @@ def accounts() -> ResponseReturnValue:
     """The accounts, what came in over them, and how to connect more."""
     with ports().database.read() as session:
         page = connection_pages.index(session, actor(), now=ports().clock.now(), client_id=request.args.get("client", ""))
-    return render_template("finances/accounts.html", page=page)
+        held, first = [row.account for row in page.accounts], page.scope.start_on
+        covered = covering.of(session, held, first=first, today=ports().clock.today()) if held and first else []
+    return render_template("finances/accounts.html", page=page, covered=covered)
 
 
 @blueprint.get("/finances/accounts/<id:account_id>/statements")
@@ -98,5 +100,5 @@ def undo(statement_id: str) -> ResponseReturnValue:
 
 def _history(account_id: str, form: StatementForm) -> str:
     with ports().database.read() as session:
-        page = statements.history(session, actor(), account_id)
+        page = statements.history(session, actor(), account_id, today=ports().clock.today())
     return render_template("finances/history.html", page=page, form=form)
