@@ -318,7 +318,7 @@ def accounts(session: Session, client_id: str) -> list[AccountRow]:
             Transaction.bank_account_id, func.count(), func.min(Transaction.booked_on), func.max(Transaction.booked_on),
             func.count().filter(Transaction.id.not_in(standing)),
         )
-        .where(Transaction.client_id == client_id)
+        .where(Transaction.client_id == client_id, Transaction.status == "booked")
         .group_by(Transaction.bank_account_id)
     )  # fmt: skip
     found = {row[0]: row[1:] for row in session.execute(query)}

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import String, cast, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from portal.clock import BERLIN
@@ -204,7 +204,8 @@ def undo(session: Session, statement: Statement, *, now: datetime) -> Run:
     session.execute(
         update(Transaction)
         .where(Transaction.statement_id == statement.id, Transaction.status == "booked")
-        .values(status="undone", updated_at=now)
+        # the bank's id is free again: the same movement may come with another file, or from the bank
+        .values(status="undone", updated_at=now, qonto_id=literal(OWN).concat(cast(Transaction.id, String)))
     )
     statement.state, statement.undone_at = "undone", now
     record(session, Tag.STATEMENT_UNDONE, subject=f"statement:{statement.id}", at=now, client_id=statement.client_id)

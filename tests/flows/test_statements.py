@@ -170,6 +170,10 @@ def test_an_import_is_undone_as_a_whole_while_nothing_of_it_is_assigned(connecte
     assert here(connected, to) == before
     again = bring(connected, to, written(rows, has_ids=True))
     assert statements.outlook(connected.ports, connected.actor, again).counts["new"] == len(rows) - sum(before.values())
+    statements.take_in(connected.ports, connected.actor, again)
+    assert here(connected, to) == counted(rows)
+    connected.sync("bank", days=8)
+    assert here(connected, to) == counted(at_the_bank(connected, to.qonto_id))
     tags = {event.tag for event in connected.rows(select(AuditEvent).where(AuditEvent.tag.like("statement.%")))}
     assert tags == {"statement.brought", "statement.imported", "statement.undone"}
 
