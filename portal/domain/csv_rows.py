@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -306,8 +306,7 @@ def _row(
     )  # fmt: skip
 
 
-def _signed(cell: object, layout: Layout) -> int | None:
-    assert callable(cell)
+def _signed(cell: Callable[[Column], str], layout: Layout) -> int | None:
     if Column.AMOUNT in layout.columns:
         return _cents(cell(Column.AMOUNT), layout.decimal)
     debit, credit = cell(Column.DEBIT), cell(Column.CREDIT)

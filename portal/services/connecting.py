@@ -131,11 +131,12 @@ def disconnect(ports: Ports, *, actor: Actor, connection_id: str) -> None:
     """End the consent: schedule off, tokens wiped, revocation tried; a running import stops at its next step; documents stay."""
     now = ports.clock.now()
     with ports.database.read() as session:
-        if finding.connection(session, actor, connection_id).state == "disconnected":
-            raise Rejected("This connection is already disconnected.")
+        finding.connection(session, actor, connection_id)
     hearing.unsubscribe(ports, connection_id)
     with ports.database.write() as session:
         connection = finding.connection(session, actor, connection_id)
+        if connection.state == "disconnected":
+            raise Rejected("This connection is already disconnected.")
         token = token_keeping.wipe(session, connection, keyring=ports.keyring)
         connection.state, connection.reason = "disconnected", ""
         _end_consents(session, connection.id, now)

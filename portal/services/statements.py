@@ -36,6 +36,7 @@ SHOWN = 50  #: rows of each kind that the preview lists
 OWN = "csv:"  #: ids that we gave
 
 Key = tuple[date, str, int, str]
+Period = tuple[date, date]
 
 
 class Fate(StrEnum):
@@ -135,15 +136,14 @@ def outlook(ports: Ports, actor: Actor, statement_id: str) -> Outlook:
     layout = Layout.of(statement.layout)
     counts: Counter[str] = Counter()
     rows: dict[str, list[Movement | Flawed]] = {fate.value: [] for fate in Fate}
-    days: list[date] = []
+    period: Period | None = None
     if layout.is_complete:
         for row, fate in _judged(ports, statement, account, known):
             counts[fate.value] += 1
             if len(rows[fate.value]) < SHOWN:
                 rows[fate.value].append(row)
-            if isinstance(row, Movement):
-                days = [min(days[0], row.booked_on), max(days[1], row.booked_on)] if days else [row.booked_on] * 2
-    first_on, last_on = days or (None, None)
+            period = _widened(period, row)
+    first_on, last_on = period or (None, None)
     return Outlook(statement, account, layout, dict(counts), dict(rows), first_on, last_on)
 
 
@@ -167,10 +167,9 @@ def take_in(ports: Ports, actor: Actor, statement_id: str, *, anyway: Iterable[i
             raise Rejected("This file is imported already.")
         counts: Counter[str] = Counter()
         fresh: list[dict[str, Any]] = []
-        days: list[date] = []
+        period: Period | None = None
         for row, fate in _judged(ports, statement, account, _known(session, account.id), content=content):
-            if isinstance(row, Movement):
-                days = [min(*days, row.booked_on), max(*days, row.booked_on)] if days else [row.booked_on] * 2
+            period = _widened(period, row)
             is_new = fate is Fate.NEW or (isinstance(row, Movement) and row.line in lines)
             counts[row.flaw.value if isinstance(row, Flawed) else "new" if is_new else "known"] += 1
             if is_new and isinstance(row, Movement):
@@ -182,7 +181,7 @@ def take_in(ports: Ports, actor: Actor, statement_id: str, *, anyway: Iterable[i
             session.execute(insert(Transaction), fresh)
         if not counts["new"]:
             raise Rejected("Nothing in this file is new: every movement is here already.")
-        statement.first_on, statement.last_on = days
+        statement.first_on, statement.last_on = period or (None, None)
         statement.state, statement.counts, statement.imported_at, statement.undone_at = "imported", dict(counts), now, None
         record(
             session, Tag.STATEMENT_IMPORTED, subject=f"statement:{statement.id}", at=now, client_id=statement.client_id,
@@ -266,6 +265,13 @@ def _judged(
                 yield row, Fate.KNOWN if known.claim(row) else Fate.NEW
     except Unreadable as problem:
         raise _refusal(problem.fault) from None
+
+
+def _widened(period: Period | None, row: Movement | Flawed) -> Period | None:
+    if isinstance(row, Flawed):
+        return period
+    first, last = period or (row.booked_on, row.booked_on)
+    return min(first, row.booked_on), max(last, row.booked_on)
 
 
 def _known(session: Session, account_id: str) -> _Known:
