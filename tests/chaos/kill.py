@@ -290,23 +290,23 @@ def strike(
                 ports.database.engine.dispose()
 
 
-def main() -> int:
-    """Kill on every database."""
-    parser = argparse.ArgumentParser(prog="./dev chaos kill", description=__doc__.splitlines()[0])
-    parser.add_argument("--points", type=int, default=20)
+def command(name: str, told: str, kind: type[Chaos], *, points: int, invoices: int) -> int:
+    """The command line of an attack of this kind, on every database unless told otherwise. `points`, `invoices`: its defaults."""
+    parser = argparse.ArgumentParser(prog=f"./dev chaos {name}", description=told.splitlines()[0])
+    parser.add_argument("--points", type=int, default=points)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--invoices", type=int, default=1000)
+    parser.add_argument("--invoices", type=int, default=invoices)
     parser.add_argument("--unscaled", action="store_true", help="waits as in production, not a twentieth of them")
     databases.choose(parser)
     given = parser.parse_args()
     plan = Plan(given.points, given.invoices, given.seed, is_scaled=not given.unscaled)
-    return databases.tell(given.database, lambda url, folder: strike(url, folder.resolve(), plan, say))
+    return databases.tell(given.database, lambda url, folder: strike(url, folder.resolve(), plan, _say, kind))
 
 
-def say(point: dict[str, Any]) -> None:
+def _say(point: dict[str, Any]) -> None:
     """One line a point."""
     print(json.dumps(point), flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command("kill", __doc__, Chaos, points=20, invoices=1000))

@@ -10,7 +10,6 @@ horse said `fenced`, and the books are those of `kill`.
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import sys
@@ -20,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from portal import keeper
-from tests.chaos import databases
-from tests.chaos.kill import Chaos, Plan, say, strike
+from tests.chaos.kill import Chaos, command
 from tests.web.visitor import fingerprint
 
 LIVING = frozenset({"heartbeat", "request_budget"})  #: what changes while nobody imports anything
@@ -85,17 +83,5 @@ class Orphans(Chaos):
         return sum(part.log.read_text().count('"event": "fenced"') for part in self.workers)
 
 
-def main() -> int:
-    """Every database unless told otherwise."""
-    parser = argparse.ArgumentParser(prog="./dev chaos orphan", description=__doc__.splitlines()[0])
-    parser.add_argument("--points", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--invoices", type=int, default=400)
-    databases.choose(parser)
-    given = parser.parse_args()
-    plan = Plan(given.points, given.invoices, given.seed)
-    return databases.tell(given.database, lambda url, folder: strike(url, folder.resolve(), plan, say, Orphans))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command("orphan", __doc__, Orphans, points=10, invoices=400))

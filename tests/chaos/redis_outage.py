@@ -10,7 +10,6 @@ plus the time that an undisturbed import takes, and the books are those of `kill
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from dataclasses import dataclass
@@ -19,8 +18,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
-from tests.chaos import databases
-from tests.chaos.kill import Chaos, Plan, say, strike
+from tests.chaos.kill import Chaos, command
 
 FAULTS = ("flushall", "kill", "outage")
 OUTAGE = 60.0  #: seconds
@@ -91,17 +89,5 @@ def _answers(redis: Redis) -> bool:
         return False
 
 
-def main() -> int:
-    """Every database unless told otherwise."""
-    parser = argparse.ArgumentParser(prog="./dev chaos redis", description=__doc__.splitlines()[0])
-    parser.add_argument("--points", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--invoices", type=int, default=200)
-    databases.choose(parser)
-    given = parser.parse_args()
-    plan = Plan(given.points, given.invoices, given.seed)
-    return databases.tell(given.database, lambda url, folder: strike(url, folder.resolve(), plan, say, Outages))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command("redis", __doc__, Outages, points=20, invoices=200))
