@@ -10,12 +10,13 @@ import hashlib
 import os
 import re
 import secrets
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -29,6 +30,7 @@ from portal.settings import BadSetting
 log = structlog.get_logger()
 
 READ_ONLY = 0o440
+PIECE = 1024 * 1024  #: bytes of a large file that are in memory at once
 FORGOTTEN_AFTER = 24 * 3600.0  #: seconds; a started file this old belongs to a process that died
 
 _CLIENT_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -64,6 +66,27 @@ class Storage:
             raise DocumentCorrupt(sha256)
         return content
 
+    def put_file(self, client_id: str, file: BinaryIO) -> str:
+        """`put` for what may be large: the file is read from its beginning, a piece at a time. Its place is undefined after."""
+        with _translated():
+            file.seek(0)
+            return self._shelf.put_file(_checked(client_id, _CLIENT_ID), file)
+
+    @contextmanager
+    def open(self, client_id: str, sha256: str) -> Iterator[BinaryIO]:
+        """`get` for what may be large: a file that stands at its beginning and was compared with its hash as a whole before.
+
+        Errors: as `get`. An error of the caller's own passes as it is.
+        """
+        with ExitStack() as stack:
+            with _translated():
+                file = stack.enter_context(self._shelf.open(_checked(client_id, _CLIENT_ID), _checked(sha256, _SHA256)))
+                found = _hash_of(file)
+            if found != sha256:
+                log.error("document_corrupt", client=client_id, sha256=sha256)
+                raise DocumentCorrupt(sha256)
+            yield file
+
     def is_writable(self) -> bool:
         """Whether a document could be stored now; for readiness checks. Leaves nothing behind."""
         try:
@@ -77,6 +100,8 @@ class Storage:
 class _Shelf(Protocol):
     def put(self, client_id: str, sha256: str, content: bytes) -> None: ...
     def get(self, client_id: str, sha256: str) -> bytes: ...
+    def put_file(self, client_id: str, file: BinaryIO) -> str: ...
+    def open(self, client_id: str, sha256: str) -> AbstractContextManager[BinaryIO]: ...
     def probe(self) -> None: ...
 
 
@@ -118,8 +143,31 @@ class _Folder:
         if self._holds(target, sha256):
             _fsync_folder(target.parent)  # who linked it may have died before doing so
             return
-        started = self._start(content)
+        started, _ = self._start([content])
+        self._settle(started, client_id, sha256)
+
+    def put_file(self, client_id: str, file: BinaryIO) -> str:
+        self._prepare(self.incoming)
+        started, sha256 = self._start(_pieces(file))
+        self._settle(started, client_id, sha256)
+        return sha256
+
+    def get(self, client_id: str, sha256: str) -> bytes:
+        return self._path(client_id, sha256).read_bytes()
+
+    def open(self, client_id: str, sha256: str) -> AbstractContextManager[BinaryIO]:
+        """The file itself: nothing ever changes one, so what is hashed first is what is read then."""
+        return self._path(client_id, sha256).open("rb")
+
+    def probe(self) -> None:
+        self._prepare(self.incoming)
+        self._start([b""])[0].unlink()
+
+    def _settle(self, started: Path, client_id: str, sha256: str) -> None:
+        """Give a started file its name."""
+        target = self._path(client_id, sha256)
         try:
+            self._prepare(target.parent)
             try:
                 os.link(started, target)
             except FileExistsError:
@@ -130,36 +178,33 @@ class _Folder:
         finally:
             started.unlink(missing_ok=True)
 
-    def get(self, client_id: str, sha256: str) -> bytes:
-        return self._path(client_id, sha256).read_bytes()
-
-    def probe(self) -> None:
-        self._prepare(self.incoming)
-        self._start(b"").unlink()
-
     def _path(self, client_id: str, sha256: str) -> Path:
         return self.root / client_id / sha256[:2] / sha256
 
     def _holds(self, target: Path, sha256: str) -> bool:
         try:
-            return hashlib.sha256(target.read_bytes()).hexdigest() == sha256
+            with target.open("rb") as file:
+                return _hash_of(file) == sha256
         except FileNotFoundError:
             return False
 
-    def _start(self, content: bytes) -> Path:
-        """A file of its own with all the bytes on the disk, not yet under its name."""
+    def _start(self, pieces: Iterable[bytes]) -> tuple[Path, str]:
+        """A file of its own with all the bytes on the disk, not yet under its name; and their hash."""
+        digest = hashlib.sha256()
         started = self.incoming / secrets.token_hex(16)
         descriptor = os.open(started, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
+                for piece in pieces:
+                    digest.update(piece)
+                    file.write(piece)
                 file.flush()
                 os.fchmod(file.fileno(), READ_ONLY)
                 os.fsync(file.fileno())
         except BaseException:
             started.unlink(missing_ok=True)
             raise
-        return started
+        return started, digest.hexdigest()
 
     def _prepare(self, folder: Path) -> None:
         """Make the folder; its entry and its parents' entries reach the disk before anything is put inside."""
@@ -180,6 +225,21 @@ class _Folder:
             with suppress(FileNotFoundError):
                 if left.stat().st_mtime < time.time() - FORGOTTEN_AFTER:
                     left.unlink()
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    while piece := file.read(PIECE):
+        yield piece
+
+
+def _hash_of(file: BinaryIO) -> str:
+    """From its beginning, where it stands again then. `hashlib.file_digest` would ask for more than files of the web can do."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    for piece in _pieces(file):
+        digest.update(piece)
+    file.seek(0)
+    return digest.hexdigest()
 
 
 def _fsync_folder(folder: Path) -> None:
@@ -207,6 +267,28 @@ class _Bucket:
     def put(self, client_id: str, sha256: str, content: bytes) -> None:
         with suppress(AlreadyExistsError):
             obstore.put(self._store, f"{client_id}/{sha256}", content, mode="create", use_multipart=False)
+
+    def put_file(self, client_id: str, file: BinaryIO) -> str:
+        """In parts, without asking for absence in the same breath: S3 can only do one of the two through obstore.
+
+        So a name that is there already is looked for first. Who comes in between writes the same bytes: the name is their hash.
+        """
+        sha256 = _hash_of(file)
+        key = f"{client_id}/{sha256}"
+        try:
+            obstore.head(self._store, key)
+        except (FileNotFoundError, NotFoundError):
+            obstore.put(self._store, key, file, max_concurrency=2)  # each part of 5 MiB waits in memory
+        return sha256
+
+    @contextmanager
+    def open(self, client_id: str, sha256: str) -> Iterator[BinaryIO]:
+        """A copy without a name on this machine: what is hashed first must be what is read then."""
+        with tempfile.TemporaryFile() as copy:
+            for piece in obstore.get(self._store, f"{client_id}/{sha256}").stream(min_chunk_size=PIECE):
+                copy.write(piece)
+            copy.seek(0)
+            yield copy
 
     def get(self, client_id: str, sha256: str) -> bytes:
         return bytes(obstore.get(self._store, f"{client_id}/{sha256}").bytes())
