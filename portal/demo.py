@@ -14,9 +14,9 @@ from sqlalchemy import select
 
 from portal.browsing import Person
 from portal.errors import PortalError
-from portal.models import Client, Connection, Membership, Role, User
+from portal.models import BankAccount, Client, Connection, Membership, Role, User
 from portal.ports import Ports
-from portal.services import authenticating, connecting, engaging
+from portal.services import authenticating, choosing, connecting, engaging
 from portal.services.auditing import Origin, Tag, acting, record
 from portal.services.finding import Actor
 from portal.settings import BadSetting
@@ -107,6 +107,17 @@ def _connect(ports: Ports, email: str, kind: str) -> None:
     )
     if result.ending is not connecting.Ending.CONNECTED:
         raise BadSetting(f"The demo could not connect its first client ({result.ending}). Start again with --fresh.")
+    if not result.run_id:
+        _choose(ports, result.connection_id)
+
+
+def _choose(ports: Ports, connection_id: str) -> None:
+    """Every account that is open, since the start of the 90 days."""
+    with ports.database.write() as session:
+        connection = session.get_one(Connection, connection_id)
+        held = select(BankAccount).where(BankAccount.connection_id == connection_id, BankAccount.is_active)
+        chosen = {account.id: choosing.Details() for account in session.scalars(held)}
+        choosing.choose(session, connection, chosen, now=ports.clock.now())
 
 
 def _works(ports: Ports, connection: Connection) -> bool:

@@ -85,6 +85,17 @@ class ScopeMissing(QontoError):
     """403: the consent does not cover this call, or the plan or role does not allow it. `code` tells which."""
 
 
+class ScaRequired(QontoError):
+    """428: the bank wants its user to confirm in its app. `token` asks how far that is; empty: he has no device for it."""
+
+    def __init__(self, token: str, *, status_code: int = 428, request_id: str = "") -> None:
+        super().__init__(
+            "Qonto asks for a confirmation in its app.", status_code=status_code, request_id=request_id,
+            code="sca_required" if token else "sca_not_enrolled",
+        )  # fmt: skip
+        self.token = token
+
+
 class RateLimited(QontoError):
     """429. `retry_after` in seconds, None when the bank did not say."""
 

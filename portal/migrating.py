@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from portal.db import Database
 
@@ -61,5 +63,24 @@ def _run(database: Database, action: object, argument: str) -> None:
             with connection.begin():
                 connection.execute(text("SET statement_timeout = 0"))  # a large table takes its time
         config.attributes["connection"] = connection
-        action(config, argument)  # type: ignore[operator]
-        connection.commit()
+        with _unwatched(connection) if database.is_sqlite else nullcontext():
+            action(config, argument)  # type: ignore[operator]
+            connection.commit()
+
+
+@contextmanager
+def _unwatched(connection: Connection) -> Iterator[None]:
+    """SQLite changes a column by building the table anew: foreign keys must not be looked at until the new one stands.
+
+    The switch works only outside a transaction, so it is told to the driver. Source: SQLite's "Making Other Kinds Of Table
+    Schema Changes".
+    """
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+        if broken := driver.execute("PRAGMA foreign_key_check").fetchall():
+            raise RuntimeError(f"{len(broken)} rows name others that are not there")
+    finally:
+        driver.execute("PRAGMA foreign_keys=ON")

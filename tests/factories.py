@@ -157,7 +157,7 @@ def bank_account(session: Session, of: Client, over: Connection, *, now: datetim
     made = BankAccount(
         id=new_id(), client_id=of.id, connection_id=over.id, qonto_id=f"account-{number}",
         **{
-            "iban": f"DE00000000000000{of.number}{number}", "name": "Hauptkonto", "currency": "EUR", "balance_cents": 1234567,
+            "iban": f"DE00000000000000{of.number}{number}", "name": "Hauptkonto", "is_chosen": True, "currency": "EUR", "balance_cents": 1234567,
             "start_on": now.date() - timedelta(days=90), "synced_until": now, "covered_until": now.date() - timedelta(days=1),
             **values,
         },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -10,9 +10,22 @@ from sqlalchemy import Select, func, select, update
 
 from jobs.runs import execute_run
 from portal.clock import FixedClock
-from portal.models import Assignment, Base, Client, Connection, Document, Receipt, RequestBudget, Role, Run, Transaction, User
+from portal.models import (
+    Assignment,
+    BankAccount,
+    Base,
+    Client,
+    Connection,
+    Document,
+    Receipt,
+    RequestBudget,
+    Role,
+    Run,
+    Transaction,
+    User,
+)
 from portal.ports import Ports
-from portal.services import auditing, connecting, running
+from portal.services import auditing, choosing, connecting, running
 from portal.services.connecting import Result
 from portal.services.finding import Actor
 from tests import factories
@@ -58,7 +71,17 @@ class Story:
     def come_back(self, query: dict[str, str]) -> Result:
         """The browser returns from the bank."""
         given = {name: query.get(name, "") for name in ("state", "code", "error")}
-        return connecting.complete(self.ports, actor=self.actor, **given)
+        result = connecting.complete(self.ports, actor=self.actor, **given)
+        return result if result.run_id or not result.connection_id else self.choose(result)
+
+    def choose(self, result: Result, **details: choosing.Details) -> Result:
+        """Have accounts read: every one that is open, unless some are named (id → details)."""
+        with self.ports.database.write() as session:
+            connection = session.get_one(Connection, result.connection_id)
+            held = select(BankAccount).where(BankAccount.connection_id == connection.id, BankAccount.is_active)
+            chosen = details or {account.id: choosing.Details() for account in session.scalars(held)}
+            run = choosing.choose(session, connection, chosen, now=self.clock.now())
+        return replace(result, run_id=run.id)
 
     def connect(self, kind: str, **decision: Any) -> Result:
         """There and back."""

@@ -4,7 +4,7 @@ from portal.models.assignment import Assignment, Candidate
 from portal.models.audit_event import AuditEvent, AuditHead
 from portal.models.base import Base
 from portal.models.client import Client, Engagement, Membership, TaxReturn
-from portal.models.connection import BankAccount, ConnectAttempt, Connection, Consent
+from portal.models.connection import BankAccount, ConnectAttempt, Connection, Consent, ScaSession
 from portal.models.mail import Mail
 from portal.models.message import HelpVote, Message
 from portal.models.receipt import Document, Preview, Receipt, SkippedInvoice
@@ -39,6 +39,7 @@ __all__ = [
     "RequestBudget",
     "Role",
     "Run",
+    "ScaSession",
     "SkippedInvoice",
     "Statement",
     "TaxReturn",

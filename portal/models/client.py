@@ -18,6 +18,7 @@ class Client(HasId, Base):
     number: Mapped[str] = mapped_column(unique=True)  #: the firm's own client number
     name: Mapped[str]
     created_at: Mapped[datetime]
+    plan: Mapped[str] = mapped_column(default="basic", server_default="basic")  #: what it booked with the firm: start, basic
     #: whether the client invited the firm to its Qonto account: open, later (not now), claimed, confirmed (by the firm)
     accountant_access: Mapped[str] = mapped_column(default="open", server_default="open")
 
@@ -31,7 +32,7 @@ class Membership(HasId, Base):
     user_id: Mapped[str] = mapped_column(Id, ForeignKey("user_account.id"))
     client_id: Mapped[str] = mapped_column(Id, ForeignKey("client.id"), index=True)
     kind: Mapped[str]  #: "client" (his own company) or "staff" (assigned by the firm)
-    has_financial_accounting: Mapped[bool] = mapped_column(default=False)  #: the firm keeps this client's books
+    has_financial_accounting: Mapped[bool] = mapped_column(default=False)  #: may see and change accounts and bank history
     may_pay: Mapped[bool] = mapped_column(default=False)
 
 

@@ -1,8 +1,9 @@
-"""The technical link to a client's bank, the consent behind it, and the accounts it opens."""
+"""The technical link to a client's bank, the consent behind it, its confirmations, and the client's bank accounts."""
 
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -58,6 +59,7 @@ class Consent(HasId, Base):
     client_id: Mapped[str] = mapped_column(Id, ForeignKey("client.id"))
     connection_id: Mapped[str] = mapped_column(Id, ForeignKey("connection.id"), index=True)
     scopes: Mapped[str]
+    accounts: Mapped[list[Any]] = mapped_column(default=list)  #: ids of the bank accounts that may be read; of a bank connection
     granted_by: Mapped[str] = mapped_column(Id, ForeignKey("user_account.id"))
     granted_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
@@ -73,31 +75,61 @@ class ConnectAttempt(HasId, Base):
     client_id: Mapped[str] = mapped_column(Id, ForeignKey("client.id"))
     kind: Mapped[str]
     verifier: Mapped[str]  #: sealed PKCE code verifier
+    browser: Mapped[str] = mapped_column(default="")  #: hash of the session that it began in
+    start_on: Mapped[date | None]  #: from when accounts are to be read, as wished before the journey
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
 
 
+class ScaSession(HasId, Base):
+    """A confirmation that the bank asked for (strong customer authentication), which its user gives in the bank's own app."""
+
+    __tablename__ = "sca_session"
+
+    client_id: Mapped[str] = mapped_column(Id, ForeignKey("client.id"))
+    connection_id: Mapped[str] = mapped_column(Id, ForeignKey("connection.id"), index=True)
+    run_id: Mapped[str] = mapped_column(Id, ForeignKey("run.id"))  #: what waits for it
+    token: Mapped[str]  #: sealed; asks the bank how far it is, and opens the call that was refused
+    state: Mapped[str] = mapped_column(default="waiting")  #: waiting, allow, deny, expired
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    decided_at: Mapped[datetime | None]
+
+
 class BankAccount(HasId, Base):
-    """One IBAN of a client."""
+    """One IBAN of a client. Offline while no connection reads it; a connection that finds the same IBAN takes it up."""
 
     __tablename__ = "bank_account"
     __table_args__ = (UniqueConstraint("client_id", "iban"), UniqueConstraint("connection_id", "qonto_id"))
 
     client_id: Mapped[str] = mapped_column(Id, ForeignKey("client.id"))
-    connection_id: Mapped[str] = mapped_column(Id, ForeignKey("connection.id"))
-    qonto_id: Mapped[str]
+    connection_id: Mapped[str | None] = mapped_column(Id, ForeignKey("connection.id"))
+    qonto_id: Mapped[str | None]
     iban: Mapped[str | None]
-    name: Mapped[str]
+    name: Mapped[str]  #: the bank's, or what an offline account was called first
+    label: Mapped[str] = mapped_column(default="")  #: what the client calls it; empty: as the bank does
+    holder: Mapped[str] = mapped_column(default="")
+    use: Mapped[str] = mapped_column(default="business")  #: business, private
+    ledger_number: Mapped[str] = mapped_column(default="")  #: in the firm's books
     currency: Mapped[str]
     balance_cents: Mapped[int | None]
     difference_cents: Mapped[int | None] = mapped_column(
         BigInteger
     )  #: by which that exceeds the sum of what is here; None: cannot be told
-    is_active: Mapped[bool] = mapped_column(default=True)
+    is_active: Mapped[bool] = mapped_column(default=True)  #: the bank lists it, and it is open there
+    is_chosen: Mapped[bool] = mapped_column(default=False)  #: the client wants it to be read
+    is_ticked: Mapped[bool] = mapped_column(default=True)  #: it was among those that were synced by hand last
+    refusal: Mapped[str] = mapped_column(default="")  #: why the bank did not hand out its transactions: forbidden, not_found
     start_on: Mapped[date]  #: transactions booked before this day are not fetched
     synced_until: Mapped[datetime | None]
     covered_until: Mapped[date | None]  #: last Berlin day of which every booked transaction is here
+    deleted_at: Mapped[datetime | None]  #: the client took it out of the books; what came in stays, marked
+
+    @property
+    def title(self) -> str:
+        """What it is called on every page."""
+        return self.label or self.name
 
     @property
     def short_iban(self) -> str:

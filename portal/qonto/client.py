@@ -144,6 +144,7 @@ class Qonto:
     ) -> None:
         self._settings, self._tokens, self._budget = settings, tokens, budget
         self._is_waited_for = False
+        self._sca: dict[str, str] = {}
         timing = settings.timing
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         if settings.qonto_staging_token:
@@ -160,6 +161,12 @@ class Qonto:
         """The same API for a person who waits: ten seconds, then an error. With `tokens`: over these instead."""
         other = copy(self)
         other._tokens, other._is_waited_for = tokens or self._tokens, True  # noqa: SLF001 -- our own copy
+        return other
+
+    def confirmed(self, token: str) -> Qonto:
+        """The same API for calls that the user has confirmed at the bank. `token`: of the confirmation; empty: there is none."""
+        other = copy(self)
+        other._sca = {"X-Qonto-Sca-Session-Token": token} if token else {}  # noqa: SLF001 -- our own copy
         return other
 
     def close(self) -> None:
@@ -206,7 +213,7 @@ class Qonto:
         """Movements of one account, oldest first: booked since `settled_from`, or changed since `updated_from`.
 
         Changes include booked rows that were reversed or declined later. Pending ones are never listed: they change when they
-        are booked.
+        are booked. Errors: also ScaRequired.
         """
         query: dict[str, Any] = {"bank_account_id": bank_account_id, "sort_by": "emitted_at:asc"}
         query["status[]"] = ["completed", "declined", "reversed"] if updated_from else ["completed"]
@@ -215,6 +222,16 @@ class Qonto:
         if settled_from:
             query["settled_at_from"] = _spelled(settled_from)
         return self._page(connection_id, "/v2/transactions", "transactions", query, schema.transaction, page)
+
+    def sca_result(self, connection_id: str, token: str) -> str:
+        """How far a confirmation is: waiting, allow or deny. One that the bank does not know any more is a deny."""
+        try:
+            answer = self._get(connection_id, f"/v2/sca_sessions/{quote(token, safe='')}", {})
+        except QontoError as error:
+            if error.status_code in {httpx2.codes.NOT_FOUND, httpx2.codes.PRECONDITION_FAILED}:
+                return "deny"
+            raise
+        return str(answer.get("result")) if answer.get("result") in {"waiting", "allow"} else "deny"
 
     def webhook_addresses(self, connection_id: str) -> dict[str, str]:
         """Subscriptions that the bank knows: address → its id."""
@@ -342,7 +359,7 @@ class Qonto:
         sent: dict[str, Any] = {"params": given} if method == "GET" else {"json": given or None}
         with (
             translated(),
-            self._http.stream(method, path, headers={"Authorization": f"Bearer {token}"}, **sent) as response,
+            self._http.stream(method, path, headers={"Authorization": f"Bearer {token}", **self._sca}, **sent) as response,
         ):
             return response.status_code, response.headers, read_limited(response, MAX_ANSWER)
 

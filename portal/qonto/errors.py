@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 
-from portal.errors import QontoError, RateLimited, ScopeMissing, Unavailable
+from portal.errors import QontoError, RateLimited, ScaRequired, ScopeMissing, Unavailable
 
 MAX_RETRY_AFTER = 86_400.0
 
@@ -35,6 +35,10 @@ class Code(StrEnum):
     FORBIDDEN = "forbidden"  #: the plan or the role does not allow it
     NOT_FOUND = "not_found"
     REFUSED = "refused"  #: 4xx without a code of its own
+    SCA_REQUIRED = "sca_required"  #: the bank wants a yes in its app first
+    SCA_DENIED = "sca_denied"  #: … and its user said no
+    SCA_EXPIRED = "sca_expired"  #: … and nobody answered in time
+    SCA_NOT_ENROLLED = "sca_not_enrolled"  #: … and its user has no device for that
     COUNT_MISMATCH = "count_mismatch"  #: the pages did not hold the rows that were announced
     UNRECONCILED = "unreconciled"  #: an account's balance is not the sum of its movements
     SHRUNK = "shrunk"  #: a list from its first row on that lacks many rows which it had
@@ -52,20 +56,22 @@ class Code(StrEnum):
     TOO_BIG = "too_big"
 
 
-def refusal(status: int, headers: Mapping[str, str], body: bytes) -> QontoError:
+def refusal(status: int, headers: Mapping[str, str], body: bytes) -> QontoError:  # noqa: PLR0911 -- one error each
     """The error of an answer that is no success. 401 is not decided here: what it means depends on the token."""
     request_id = headers.get("x-request-id") or headers.get("x-tyk-trace-id") or ""
     if status == httpx2.codes.TOO_MANY_REQUESTS:
         return RateLimited(retry_after=retry_after(headers), request_id=request_id)
     if status >= httpx2.codes.INTERNAL_SERVER_ERROR or status == httpx2.codes.REQUEST_TIMEOUT:
         return Unavailable(Code.SERVER_ERROR, status_code=status, request_id=request_id)
-    code, detail = _first_error(body)
+    code, detail, token = _first_error(body)
     values: dict[str, Any] = {"status_code": status, "request_id": request_id}
     if httpx2.codes.is_redirect(status):
         return QontoError("Qonto sent us to another address. We do not follow it.", code=Code.REDIRECT, **values)
     if status == httpx2.codes.FORBIDDEN:
         code = Code.SCOPE_MISSING if "scope" in detail else Code.FORBIDDEN
         return ScopeMissing("Qonto does not allow this with the rights that were granted.", code=code, **values)
+    if status == httpx2.codes.PRECONDITION_REQUIRED:
+        return ScaRequired(token if code == Code.SCA_REQUIRED else "", **values)
     if status == httpx2.codes.NOT_FOUND:
         return QontoError("Qonto does not know this record.", code=Code.NOT_FOUND, **values)
     return QontoError("Qonto did not accept this request.", code=code or Code.REFUSED, **values)
@@ -86,17 +92,20 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return min(max(seconds, 0.0), MAX_RETRY_AFTER) if seconds == seconds else None  # noqa: PLR0124 -- NaN
 
 
-def _first_error(body: bytes) -> tuple[str, str]:
-    """(code, text) of the first error in one of the shapes that were seen: list, object, flat, or none at all."""
+def _first_error(body: bytes) -> tuple[str, str, str]:
+    """(code, text, SCA token) of the first error in one of the shapes that were seen: list, object, flat, or none at all."""
     try:
         parsed = json.loads(body)
     except ValueError:
-        return "", ""
+        return "", "", ""
     if not isinstance(parsed, dict):
-        return "", ""
+        return "", "", ""
     errors = parsed.get("errors", parsed)
     first = errors[0] if isinstance(errors, list) and errors else errors
     if not isinstance(first, dict):
-        return "", ""
-    code, detail = first.get("code"), first.get("detail") or first.get("message")
-    return (code if isinstance(code, str) else "")[:100], detail if isinstance(detail, str) else ""
+        return "", "", ""
+    code, detail, token = (
+        value if isinstance(value, str) else ""
+        for value in (first.get("code"), first.get("detail") or first.get("message"), first.get("sca_session_token"))
+    )
+    return code[:100], detail, token

@@ -13,29 +13,29 @@ from sqlalchemy.orm import Session
 from portal.clock import berlin_day
 from portal.db import new_id
 from portal.domain.matching import ReviewReason
-from portal.errors import QontoError
+from portal.errors import QontoError, ScaRequired
 from portal.models import Assignment, BankAccount, Connection, Receipt, Run, Transaction
 from portal.ports import Ports
 from portal.qonto.client import Page, all_pages
 from portal.qonto.errors import Code
-from portal.qonto.schema import BankAccount as BankAccountRow
 from portal.qonto.schema import Transaction as TransactionRow
-from portal.services import assigning, connecting, hearing, reconciling, running
+from portal.services import assigning, choosing, confirming, connecting, hearing, reconciling, running
 from portal.services.auditing import Tag, queue_up, record
 from portal.services.running import Lease
 
 log = structlog.get_logger()
 
-REACH = timedelta(days=90)  #: how far back a bank connection may fetch (L-25)
 OVERLAP = timedelta(days=3)
+REFUSALS = (Code.FORBIDDEN, Code.NOT_FOUND)  #: of one account, while the organisation is told
 FOLLOWED = ("side", "amount_cents", "currency", "local_amount_cents", "local_currency", "status", "settled_at", "booked_on",
             "counterparty", "counterparty_iban", "remittance", "operation_type")  # fmt: skip
 MATERIAL = ("side", "amount_cents", "currency", "status", "counterparty", "remittance")
 
 
 def import_transactions(ports: Ports, lease: Lease) -> None:
-    """Execute a run of kind `bank`: accounts first, then the changes of each; its end asks for matching.
+    """Execute a run of kind `bank`: accounts first, then the changes of each chosen one; its end asks for matching.
 
+    Nobody is bothered by a run that he did not start: while the bank waits for a confirmation, only people's runs ask it again.
     Errors beside the bank's own: QontoError(unreconciled) when a balance does not fit even after everything was listed anew; what
     came in is kept and counts as fetched.
     """
@@ -50,31 +50,64 @@ def import_transactions(ports: Ports, lease: Lease) -> None:
         run = session.get_one(Run, lease.run_id)
         run_started_at, cursor = run.started_at or started_at, dict(run.cursor)
         connection = session.get_one(Connection, lease.connection_id)
+    if (obstacle := confirming.stands(ports, lease, trigger=run.trigger)) is not None:
+        _stop(ports, lease, obstacle, cursor)
+        return
     progress = _Progress.of({"is_full": connecting.is_full_listing_due(connection, now=started_at), **cursor})
-    while True:
-        accounts = _import_accounts(ports, lease, connection, progress, started_at=started_at, run_started_at=run_started_at)
-        if accounts is None:
-            return
-        is_differing = _is_differing(ports, lease, accounts)
-        if not is_differing or progress.is_repeated:
-            break
-        progress = _Progress.of({"is_full": True, "is_repeated": True})  # once more, from the first row on (F40)
+    try:
+        is_differing = _read_all(ports, lease, connection, progress, started_at=started_at, run_started_at=run_started_at)
+    except ScaRequired as problem:
+        if not problem.token:
+            raise
+        confirming.note(ports, lease, problem.token)
+        _stop(ports, lease, Code.SCA_REQUIRED, progress.as_cursor())
+        return
+    if is_differing is None:
+        return
     hearing.subscribe(ports, lease.connection_id)
-    counts, skipped = progress.counts, progress.skipped
-    if progress.is_full:
+    counts, is_whole = progress.counts, progress.is_full and not progress.only
+    if is_whole:
         with ports.database.read() as session:
             connecting.refuse_shrunk(session, connection, listed=counts["total"], trigger=run.trigger)
     now = ports.clock.now()
     with ports.database.write() as session:
         connecting.note_success(
             session, lease.connection_id, now=now, synced_until=started_at, scope_start_on=None,
-            listed=counts["total"] if progress.is_full else None,
+            listed=counts["total"] if is_whole else None,
         )  # fmt: skip
-        followers = [] if is_differing else running.finish(session, lease, now=now, skipped=skipped, **counts)
+        confirming.settle(session, lease.connection_id)
+        followers = [] if is_differing else running.finish(session, lease, now=now, skipped=progress.skipped, **counts)
     if is_differing:
         raise QontoError("An account's balance is not the sum of its movements.", code=Code.UNRECONCILED)
     for run in followers:
         ports.queue.push(running.ticket(run, now=now))
+
+
+def _read_all(
+    ports: Ports, lease: Lease, connection: Connection, progress: _Progress, *, started_at: datetime, run_started_at: datetime
+) -> bool | None:
+    """Read the accounts; where a balance does not fit, once more from the first row on (F40).
+
+    Whether one is off all the same; None: the connection ended meanwhile.
+    """
+    while True:
+        accounts = _import_accounts(ports, lease, connection, progress, started_at=started_at, run_started_at=run_started_at)
+        if accounts is None:
+            return None
+        if not (is_differing := _is_differing(ports, lease, accounts)) or progress.is_repeated:
+            return is_differing
+        progress.begin_anew()
+
+
+def _stop(ports: Ports, lease: Lease, obstacle: Code, cursor: dict[str, Any]) -> None:
+    """Nothing can be read before the user has confirmed at the bank: look again soon while his answer can come, else end."""
+    now = ports.clock.now()
+    with ports.database.write() as session:
+        awaited = confirming.newest(session, lease.connection_id or "")
+        if awaited and awaited.state == "waiting" and awaited.run_id == lease.run_id:
+            confirming.wait(session, lease, now=now, cursor=cursor)
+        else:
+            running.needs_person(session, lease, now=now, reason=obstacle)
 
 
 @dataclass(slots=True)
@@ -86,6 +119,7 @@ class _Progress:
     done: list[str]
     is_full: bool  #: a later start goes on as the first one began
     is_repeated: bool  #: the balances did not fit, and everything is listed a second time
+    only: list[str]  #: accounts that somebody has ticked; empty: all
 
     @classmethod
     def of(cls, cursor: dict[str, Any]) -> _Progress:
@@ -96,12 +130,18 @@ class _Progress:
             list(cursor.get("done", [])),
             cursor["is_full"],
             cursor.get("is_repeated", False),
+            list(cursor.get("only", [])),
         )
+
+    def begin_anew(self) -> None:
+        """Everything is listed a second time."""
+        self.counts = dict.fromkeys(self.counts, 0)
+        self.skipped, self.done, self.is_full, self.is_repeated = {}, [], True, True
 
     def as_cursor(self) -> dict[str, Any]:
         return {
             "counts": self.counts, "skipped": self.skipped, "done": self.done, "is_full": self.is_full,
-            "is_repeated": self.is_repeated,
+            "is_repeated": self.is_repeated, "only": self.only,
         }  # fmt: skip
 
 
@@ -114,14 +154,29 @@ def _import_accounts(
         connecting.refuse_organization(ports, connection.id)
     with ports.database.write() as session:
         connecting.learn_organization(session, connection.id, organization.id, name=organization.name)
-        accounts = _keep_accounts(session, lease, organization.bank_accounts, started_at)
+        choosing.keep(session, session.get_one(Connection, connection.id), organization.bank_accounts, now=started_at)
+        chosen = choosing.to_read(session, connection.id)
+        accounts = [account for account in chosen if not progress.only or account.id in progress.only]
         running.advance(session, lease, cursor=progress.as_cursor())
     for account in accounts:
-        if account.id not in progress.done and not _import_account(
-            ports, lease, account, progress, started_at=started_at, run_started_at=run_started_at
-        ):
-            return None
+        if account.id in progress.done:
+            continue
+        try:
+            if not _import_account(ports, lease, account, progress, started_at=started_at, run_started_at=run_started_at):
+                return None
+        except QontoError as problem:
+            if problem.code not in REFUSALS or len(accounts) == 1:
+                raise
+            _note_refusal(ports, lease, account, problem.code, progress)
     return accounts
+
+
+def _note_refusal(ports: Ports, lease: Lease, account: BankAccount, code: str, progress: _Progress) -> None:
+    """The bank does not hand out this account (to this user, or any more); the others are read all the same (L-08)."""
+    progress.done.append(account.id)
+    with ports.database.write() as session:
+        session.get_one(BankAccount, account.id).refusal = code
+        running.advance(session, lease, cursor=progress.as_cursor())
 
 
 def _is_differing(ports: Ports, lease: Lease, accounts: list[BankAccount]) -> bool:
@@ -134,31 +189,6 @@ def _is_differing(ports: Ports, lease: Lease, accounts: list[BankAccount]) -> bo
         return any(account.difference_cents for account in held)
 
 
-def _keep_accounts(session: Session, lease: Lease, rows: tuple[BankAccountRow, ...], now: datetime) -> list[BankAccount]:
-    """Upsert by IBAN (ids may change when a client reconnects); accounts that are gone stay, inactive."""
-    assert lease.connection_id is not None
-    accounts = session.scalars(select(BankAccount).where(BankAccount.client_id == lease.client_id).order_by(BankAccount.id))
-    held = {account.iban or account.qonto_id: account for account in accounts}
-    listed = set()
-    for row in rows:
-        key = row.iban or row.id
-        listed.add(key)
-        account = held.get(key)
-        if account is None:
-            account = held[key] = BankAccount(
-                id=new_id(), client_id=lease.client_id, iban=row.iban, start_on=berlin_day(now) - REACH, synced_until=None,
-                covered_until=None,
-            )  # fmt: skip
-            session.add(account)
-        account.connection_id, account.qonto_id = lease.connection_id, row.id
-        account.name, account.currency, account.balance_cents = row.name, row.currency, row.balance_cents
-        account.is_active = row.is_active
-    for key, account in held.items():
-        if key not in listed:
-            account.is_active = False
-    return [account for key, account in held.items() if key in listed and account.is_active]
-
-
 def _import_account(
     ports: Ports, lease: Lease, account: BankAccount, progress: _Progress, *, started_at: datetime, run_started_at: datetime
 ) -> bool:
@@ -167,9 +197,11 @@ def _import_account(
     since = account.synced_until - OVERLAP if account.synced_until and not progress.is_full else None
     start = datetime.combine(account.start_on, datetime.min.time(), tzinfo=started_at.tzinfo) - timedelta(days=1)
 
+    qonto = ports.qonto.confirmed(confirming.token(ports, lease.connection_id or ""))
+
     def fetch(page: int) -> Page[TransactionRow]:
-        return ports.qonto.transactions(
-            lease.connection_id or "", bank_account_id=account.qonto_id, updated_from=since,
+        return qonto.transactions(
+            lease.connection_id or "", bank_account_id=account.qonto_id or "", updated_from=since,
             settled_from=None if since else start, page=page,
         )  # fmt: skip
 
@@ -187,7 +219,7 @@ def _import_account(
     progress.done.append(account.id)
     with ports.database.write() as session:
         kept = session.get_one(BankAccount, account.id)
-        kept.synced_until = started_at
+        kept.synced_until, kept.refusal = started_at, ""
         kept.covered_until = berlin_day(started_at) - timedelta(days=1)
         running.advance(session, lease, cursor=progress.as_cursor())
     return True

@@ -9,24 +9,27 @@ from enum import StrEnum
 from typing import NoReturn
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal.crypto import digest, place_of
 from portal.db import new_id
-from portal.errors import ConsentEnded, NotFound, PortalError, QontoError, Rejected
-from portal.models import Client, ConnectAttempt, Connection, Consent, Run
+from portal.errors import ConsentEnded, NotAllowed, NotFound, PortalError, QontoError, Rejected
+from portal.models import Client, ConnectAttempt, Connection, Consent, Role, Run, UserSession
 from portal.ports import Ports
 from portal.qonto.client import OneToken
 from portal.qonto.errors import Code
 from portal.qonto.oauth import SCOPES, TokenSet, new_verifier
-from portal.services import finding, hearing, notifying, running, token_keeping
+from portal.qonto.schema import BankAccount as BankAccountRow
+from portal.services import authenticating, choosing, confirming, finding, hearing, notifying, running, token_keeping
 from portal.services.auditing import Tag, record
 from portal.services.finding import Actor
 
 log = structlog.get_logger()
 
 KINDS = ("documents", "bank")
+PLANS = ("start", "basic")  #: what a client can have booked with the firm
+PLANS_WITH_BANK = ("basic",)
 ATTEMPT_LIFE = timedelta(minutes=10)
 FULL_LISTING_EVERY = timedelta(days=7)
 SHRUNK_BY, FEW = 0.2, 10  #: share of the rows of a week ago; below so many rows a share says nothing
@@ -56,22 +59,30 @@ class Result:
     kind: str = ""
     client_id: str = ""
     missing: tuple[str, ...] = ()
-    run_id: str = ""
+    run_id: str = ""  #: the first import; empty where accounts are to be chosen first
+    connection_id: str = ""
     organizations: tuple[str, str] | None = None
 
 
-def begin(ports: Ports, session: Session, *, user_id: str, client: Client, kind: str, browser: str = "") -> str:
+def begin(
+    ports: Ports, session: Session, *, user_id: str, client: Client, kind: str, browser: str = "", start_on: date | None = None
+) -> str:  # fmt: skip
     """Start a journey: the address of the bank's consent page. State and verifier are kept for one use, ten minutes.
 
-    `browser` names the session that it begins in; the way back is only taken in the same one.
+    `browser` names the session that it begins in; the way back is only taken in the same one, or after signing in again where
+    that one has ended. `start_on`: from when accounts shall be read. Errors: NotFound for an unknown kind, NotAllowed where the
+    client's plan has no bank connection.
     """
     if kind not in KINDS:
         raise NotFound
+    if kind == "bank":
+        refuse_plan(client)
     now = ports.clock.now()
     state, verifier, attempt_id = secrets.token_urlsafe(32), new_verifier(), new_id()
     session.add(
         ConnectAttempt(
-            id=attempt_id, state_hash=_state_hash(state, browser), user_id=user_id, client_id=client.id, kind=kind,
+            id=attempt_id, state_hash=digest(state), browser=browser, user_id=user_id, client_id=client.id, kind=kind,
+            start_on=start_on,
             verifier=ports.keyring.seal(verifier, place=place_of("connect_attempt", "verifier", client.id, attempt_id)),
             created_at=now, expires_at=now + ATTEMPT_LIFE, used_at=None,
         )
@@ -88,7 +99,7 @@ def complete(  # noqa: PLR0911 -- one ending each
     The old consent of a reconnecting client stays untouched until the new one is verified. Never raises for what the
     bank or the person did: the result says it.
     """
-    attempt = _take_attempt(ports, user_id=actor.user_id, state_hash=_state_hash(state, browser))
+    attempt = _take_attempt(ports, user_id=actor.user_id, state_hash=digest(state), browser=browser)
     if attempt is None:
         return Result(Ending.INVALID)
     with ports.database.read() as session:
@@ -108,23 +119,30 @@ def complete(  # noqa: PLR0911 -- one ending each
         _discard(ports, tokens)
         return _refuse(ports, attempt, Ending.SCOPE_MISSING, reason="scope", missing=missing)
     try:
-        organization = _verified_organization(ports, kind, tokens)
+        found = _verified(ports, kind, tokens)
     except PortalError as problem:
         _discard(ports, tokens)
         return _refuse(ports, attempt, Ending.BANK_AWAY, reason=getattr(problem, "code", ""))
     with ports.database.write() as session:
         standing = _standing_name(session, client_id)
-        if not is_fitting(session, client_id, organization[0]):
+        if not is_fitting(session, client_id, found.organization_id):
             result = None
         else:
-            result = _store(ports, session, attempt, tokens, organization, user_id=actor.user_id)
+            result = _store(ports, session, attempt, tokens, found, user_id=actor.user_id)
     if result is None:
         _discard(ports, tokens)
         refused = _refuse(ports, attempt, Ending.OTHER_ORGANIZATION, reason="other_organization")
-        return replace(refused, organizations=(organization[1], standing)) if organization[1] and standing else refused
-    with ports.database.read() as session:
-        ports.queue.push(running.ticket(session.get_one(Run, result.run_id), now=ports.clock.now()))
+        return replace(refused, organizations=(found.name, standing)) if found.name and standing else refused
+    if result.run_id:
+        with ports.database.read() as session:
+            ports.queue.push(running.ticket(session.get_one(Run, result.run_id), now=ports.clock.now()))
     return result
+
+
+def refuse_plan(client: Client) -> None:
+    """Bank connections are part of the Basic plan (L-06). Errors: NotAllowed below it."""
+    if client.plan not in PLANS_WITH_BANK:
+        raise NotAllowed("Bank connections are part of the Basic plan. Ask your tax office to change the plan.")
 
 
 def disconnect(ports: Ports, *, actor: Actor, connection_id: str) -> None:
@@ -225,19 +243,23 @@ def refuse_organization(ports: Ports, connection_id: str) -> NoReturn:
     raise ConsentEnded("This consent belongs to another Qonto organisation.", code="other_organization")
 
 
-def _state_hash(state: str, browser: str) -> str:
-    return digest(f"{state}|{browser}")
+def _take_attempt(ports: Ports, *, user_id: str, state_hash: str, browser: str) -> ConnectAttempt | None:
+    """The attempt of this state, used up by this call; None (with an audit event) when it is none of this user's.
 
-
-def _take_attempt(ports: Ports, *, user_id: str, state_hash: str) -> ConnectAttempt | None:
-    """The attempt of this state, used up by this call; None (with an audit event) when it is none of this user's."""
+    The session that it began in may have ended on the way (L-21); while it lives, no other one takes the answer.
+    """
     now = ports.clock.now()
+    is_alive = exists().where(
+        UserSession.id_hash == ConnectAttempt.browser, UserSession.user_id == user_id,
+        UserSession.created_at >= now - authenticating.ABSOLUTE, UserSession.seen_at >= now - authenticating.IDLE[Role.CLIENT],
+    )  # fmt: skip
     with ports.database.write() as session:
         taken = session.execute(
             update(ConnectAttempt)
             .where(
                 ConnectAttempt.state_hash == state_hash, ConnectAttempt.user_id == user_id,
                 ConnectAttempt.used_at.is_(None), ConnectAttempt.expires_at > now,
+                or_(ConnectAttempt.browser == browser, ~is_alive),
             )
             .values(used_at=now)
         )  # fmt: skip
@@ -256,16 +278,25 @@ def _refuse(ports: Ports, attempt: ConnectAttempt, ending: Ending, *, reason: st
     return Result(ending, attempt.kind, attempt.client_id, missing)
 
 
-def _verified_organization(ports: Ports, kind: str, tokens: TokenSet) -> tuple[str | None, str | None]:
-    """A real call over the new consent: (organisation id, name); both None where an empty list does not tell."""
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """What a first call over a new consent told; an empty list of invoices tells nothing."""
+
+    organization_id: str | None = None
+    name: str | None = None
+    accounts: tuple[BankAccountRow, ...] = ()
+
+
+def _verified(ports: Ports, kind: str, tokens: TokenSet) -> _Verified:
+    """A real call over the new consent."""
     qonto = ports.qonto.over(OneToken(tokens.access_token))
     if kind == "bank":
         organization = qonto.organization("new")
-        return organization.id, organization.name
+        return _Verified(organization.id, organization.name, organization.bank_accounts)
     for page in (qonto.supplier_invoices("new", page=1), qonto.client_invoices("new", page=1)):
         for row in page.rows:
-            return row.organization_id, None
-    return None, None
+            return _Verified(row.organization_id)
+    return _Verified()
 
 
 def is_fitting(session: Session, client_id: str, organization_id: str | None) -> bool:
@@ -291,8 +322,7 @@ def _standing_name(session: Session, client_id: str) -> str | None:
 
 
 def _store(
-    ports: Ports, session: Session, attempt: ConnectAttempt, tokens: TokenSet, organization: tuple[str | None, str | None],
-    *, user_id: str,
+    ports: Ports, session: Session, attempt: ConnectAttempt, tokens: TokenSet, found: _Verified, *, user_id: str
 ) -> Result:  # fmt: skip
     now = ports.clock.now()
     connection = session.scalar(
@@ -309,13 +339,17 @@ def _store(
     connection.state, connection.reason, connection.paused_at = "active", "", None
     connection.scopes = " ".join(sorted(tokens.scopes))
     connection.connected_by, connection.connected_at = user_id, now
-    connection.organization_id = organization[0] or connection.organization_id
-    connection.organization_name = organization[1] or connection.organization_name
+    connection.organization_id = found.organization_id or connection.organization_id
+    connection.organization_name = found.name or connection.organization_name
     _end_consents(session, connection.id, now)  # a reconnecting client's older one
     hearing.forget(session, connection.id)
+    confirming.settle(session, connection.id)
+    if connection.kind == "bank":
+        choosing.keep(session, connection, found.accounts, now=now, start_on=attempt.start_on)
+    chosen = [account.id for account in choosing.to_read(session, connection.id)]
     session.add(
         Consent(
-            id=new_id(), client_id=connection.client_id, connection_id=connection.id, scopes=connection.scopes,
+            id=new_id(), client_id=connection.client_id, connection_id=connection.id, scopes=connection.scopes, accounts=chosen,
             granted_by=user_id, granted_at=now, revoked_at=None,
         )
     )  # fmt: skip
@@ -323,10 +357,12 @@ def _store(
         session, Tag.CONNECTION_ACTIVE, subject=f"connection:{connection.id}", at=now, client_id=connection.client_id,
         kind=connection.kind, scopes=connection.scopes,
     )  # fmt: skip
+    if connection.kind == "bank" and not chosen:  # nothing is read before the client has chosen
+        return Result(Ending.CONNECTED, connection.kind, connection.client_id, connection_id=connection.id)
     run = running.request(
         session, client_id=connection.client_id, connection_id=connection.id, kind=connection.kind, trigger="connect", now=now
     )
-    return Result(Ending.CONNECTED, connection.kind, connection.client_id, run_id=run.id)
+    return Result(Ending.CONNECTED, connection.kind, connection.client_id, run_id=run.id, connection_id=connection.id)
 
 
 def _end_consents(session: Session, connection_id: str, now: datetime) -> None:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from sqlalchemy import BindParameter, Select, bindparam, select
 from sqlalchemy.orm import Session
 
-from portal.errors import NotFound
+from portal.errors import NotAllowed, NotFound
 from portal.models import BankAccount, Client, Connection, Document, Membership, Receipt, Role, Statement, Transaction
 
 
@@ -57,6 +57,20 @@ def client(session: Session, actor: Actor, client_id: str) -> Client:
     return found
 
 
+def books_of(session: Session, actor: Actor, client_id: str) -> Client:
+    """A client whose accounts and bank history the actor may see and change (L-07). Errors: NotFound; NotAllowed without that."""
+    found = client(session, actor, client_id)
+    if session.scalar(_book_keeper(actor.role), {"actor": actor.user_id, "row": found.id}) is None:
+        raise NotAllowed("This needs the permission “Financial Accounting”. Your tax office can give it to you.")
+    return found
+
+
+def books(session: Session, actor: Actor) -> list[Client]:
+    """The clients whose accounts the actor may see, by name."""
+    query = _visible(actor.role, ACTOR, keeps_books=True).order_by(Client.name)
+    return list(session.scalars(query, {"actor": actor.user_id}))
+
+
 def connection(session: Session, actor: Actor, connection_id: str) -> Connection:
     """A connection of a client the actor may see."""
     return _of_client(session, actor, Connection, connection_id)
@@ -94,12 +108,14 @@ def _of_client(session: Session, actor: Actor, model: type[_OfClient], row_id: s
     return found
 
 
-def _visible(role: Role, user_id: str | BindParameter[str]) -> Select[Client]:
+def _visible(role: Role, user_id: str | BindParameter[str], *, keeps_books: bool = False) -> Select[Client]:
     query = select(Client)
     if role is Role.ADMIN:
         return query
     kind = "staff" if role is Role.STAFF else "client"
     mine = select(Membership.client_id).where(Membership.user_id == user_id, Membership.kind == kind)
+    if keeps_books:
+        mine = mine.where(Membership.has_financial_accounting)
     return query.where(Client.id.in_(mine))
 
 
@@ -114,8 +130,17 @@ def _client(role: Role) -> Select[Client]:
 
 
 @cache
+def _book_keeper(role: Role) -> Select[Client]:
+    return _visible(role, ACTOR, keeps_books=True).where(Client.id == bindparam("row"))
+
+
+@cache
 def _row(model: type[_OfClient], role: Role) -> Select[_OfClient]:
-    return select(model).where(model.id == bindparam("row"), model.client_id.in_(seen_ids(role)))
+    """Accounts and their files only for those who may see the client's books, and while they are not deleted."""
+    keeps_books = model is BankAccount or model is Statement
+    seen = _visible(role, ACTOR, keeps_books=keeps_books).with_only_columns(Client.id)
+    query = select(model).where(model.id == bindparam("row"), model.client_id.in_(seen))
+    return query.where(BankAccount.deleted_at.is_(None)) if model is BankAccount else query
 
 
 def _checked(row_id: str) -> str:

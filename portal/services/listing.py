@@ -63,7 +63,11 @@ SKIPPED = (
     .where(SkippedInvoice.connection_id.in_(SUBJECTS))
     .group_by(SkippedInvoice.connection_id, SkippedInvoice.reason)
 )
-HELD = select(BankAccount).where(BankAccount.connection_id.in_(SUBJECTS)).order_by(BankAccount.name)
+HELD = (
+    select(BankAccount)
+    .where(BankAccount.connection_id.in_(SUBJECTS), BankAccount.is_chosen, BankAccount.deleted_at.is_(None))
+    .order_by(BankAccount.name)
+)
 IN_REVIEW = (
     select(Receipt.client_id, func.count(), func.min(Receipt.in_review_since))
     .where(Receipt.client_id.in_(CLIENTS), Receipt.state == "in_review")
@@ -252,7 +256,7 @@ def _contents(session: Session, connection_ids: Sequence[str]) -> tuple[dict[str
         skipped[connection_id][reason] = count
     accounts: dict[str, list[BankAccount]] = defaultdict(list)
     for account in session.scalars(HELD, {"subjects": list(connection_ids)}):
-        accounts[account.connection_id].append(account)
+        accounts[account.connection_id or ""].append(account)
     return skipped, accounts
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -27,6 +28,7 @@ from portal.services.auditing import Tag, current_actor, record
 from portal.settings import Timing
 
 SCHEDULED_KINDS = ("documents", "bank")
+ATTENDED = ("client", "connect")  #: triggers of somebody who can confirm on his own phone
 BY_THE_FIRM = ("staff", "admin")  #: triggers of people who look after clients
 FOLLOWERS = {"documents": ("matching", "previews"), "bank": ("matching",)}  #: what looks at the rows that a sync has brought
 HAND_OVER_AFTER = timedelta(seconds=700)  #: well before RQ's time limit
@@ -48,13 +50,13 @@ class Lease:
 def request(
     session: Session, *, client_id: str, kind: str, trigger: str, now: datetime, connection_id: str | None = None,
     day: date | None = None, not_before: datetime | None = None,
-    again: str = "",
+    again: str = "", only: Sequence[str] = (),
 ) -> Run:  # fmt: skip
     """Ask for a run. One that is queued already is returned instead and starts at once; a running one is not disturbed.
 
     With `day` it is the scheduled run of that Berlin day: asking again for the same day gives the same run. With `not_before`
     there is no hurry: the run waits for that moment, and one that is queued already is left as it is. `again` names a receipt
-    that the run shall look at whatever the bank's dates say.
+    that the run shall look at whatever the bank's dates say, `only` the bank accounts that it shall read (empty: all).
     """
     waits_until = not_before if not_before and not_before > now else None
     subject = connection_id or client_id
@@ -62,7 +64,7 @@ def request(
         "id": new_id(), "client_id": client_id, "connection_id": connection_id, "subject_id": subject, "kind": kind,
         "trigger": trigger, "berlin_day": day, "requested_by": current_actor(), "state": "waiting" if waits_until else "due",
         "next_attempt_at": waits_until, "created_at": now,
-        "cursor": {"again": [again]} if again else {},
+        "cursor": {**({"again": [again]} if again else {}), **({"only": list(only)} if only else {})},
     }  # fmt: skip
     insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgres_insert
     same = select(Run).where(Run.subject_id == subject, Run.kind == kind).with_for_update()
@@ -78,6 +80,7 @@ def request(
         return queued
     if queued.state == "waiting":  # whoever asks now wants to see what is new: it lists again from the start
         queued.cursor = _wishes(queued.cursor)
+    queued.cursor = _widened(queued.cursor, only)
     if again:
         queued.cursor = {**queued.cursor, "again": [*queued.cursor.get("again", []), again]}
     queued.state, queued.next_attempt_at = "due", None
@@ -90,7 +93,14 @@ def request(
 
 def _wishes(cursor: dict[str, Any]) -> dict[str, Any]:
     """What a run keeps of its cursor when it begins anew: what people asked for."""
-    return {name: cursor[name] for name in ("again",) if name in cursor}
+    return {name: cursor[name] for name in ("again", "only") if name in cursor}
+
+
+def _widened(cursor: dict[str, Any], only: Sequence[str]) -> dict[str, Any]:
+    """The accounts of two wishes together; where one of them wants all, all."""
+    if only and cursor.get("only"):
+        return {**cursor, "only": sorted({*cursor["only"], *only})}
+    return {name: value for name, value in cursor.items() if name != "only"}
 
 
 def ticket(run: Run, *, now: datetime) -> Ticket:
@@ -158,17 +168,29 @@ def needs_person(session: Session, lease: Lease, *, now: datetime, reason: str, 
     _end(session, lease, now=now, state="needs_person", reason=reason, outcome=reason, request_id=request_id)
 
 
-def hand_over(session: Session, lease: Lease, *, now: datetime, cursor: dict[str, Any]) -> None:
-    """Let go of the run before the time limit: its next start (or the run queued meanwhile) goes on from the cursor."""
+def hand_over(
+    session: Session, lease: Lease, *, now: datetime, cursor: dict[str, Any], until: datetime | None = None, reason: str = ""
+) -> str:  # fmt: skip
+    """Let go of the run before the time limit, or `until` a moment: its next start goes on from the cursor.
+
+    Returns the id of the run that will: this one, or the one queued meanwhile.
+    """
+    state = "waiting" if until else "due"
     cursor = {**cursor, "handovers": int(cursor.get("handovers", 0)) + 1}
     if successor := session.scalar(_queued(lease)):
-        wishes = [*cursor.get("again", []), *session.get_one(Run, successor).cursor.get("again", [])]
-        cursor = {**cursor, "again": wishes} if wishes else cursor
+        wanted = session.get_one(Run, successor).cursor
+        wishes = [*cursor.get("again", []), *wanted.get("again", [])]
+        cursor = _widened({**cursor, "again": wishes} if wishes else cursor, wanted.get("only", []))
         started_at = session.get_one(Run, lease.run_id).started_at
-        session.execute(update(Run).where(Run.id == successor).values(cursor=cursor, started_at=started_at))
+        session.execute(
+            update(Run)
+            .where(Run.id == successor)
+            .values(cursor=cursor, started_at=started_at, state=state, next_attempt_at=until, reason=reason)
+        )
         _end(session, lease, now=now, state="done", reason="superseded", outcome="superseded")
-        return
-    advance(session, lease, state="due", lease_token=None, lease_until=None, cursor=cursor)
+        return successor
+    advance(session, lease, state=state, next_attempt_at=until, reason=reason, lease_token=None, lease_until=None, cursor=cursor)
+    return lease.run_id
 
 
 def postpone(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -34,9 +35,10 @@ class TooOften(PortalError):
 
 
 def request(
-    session: Session, connection: Connection, *, trigger: str, now: datetime, again: str = "", reason: Reason | None = None
+    session: Session, connection: Connection, *, trigger: str, now: datetime, again: str = "", reason: Reason | None = None,
+    only: Sequence[str] = (),
 ) -> Run:  # fmt: skip
-    """Ask for a sync. `trigger`: the role of who asks; `again`: as in `running.request`; `reason`: of the firm's people.
+    """Ask for a sync. `trigger`: the role of who asks; `again`, `only`: as in `running.request`; `reason`: of the firm's people.
 
     Errors: Rejected without a consent, TooOften.
     """
@@ -52,7 +54,7 @@ def request(
         raise TooOften("You have started several syncs in the past hour. Please wait a little; the next one runs by itself.")
     run = running.request(
         session, client_id=connection.client_id, connection_id=connection.id, kind=connection.kind, trigger=trigger, now=now,
-        again=again,
+        again=again, only=only,
     )  # fmt: skip
     if reason is not None:
         subject = f"receipt:{again}" if again else f"connection:{connection.id}"

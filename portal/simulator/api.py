@@ -15,6 +15,7 @@ from portal.simulator.faults_wire import changed_ids
 from portal.simulator.files import Attachment
 from portal.simulator.lists import ListKind
 from portal.simulator.names import Row
+from portal.simulator.sca import ALLOW, DENY, Session, not_enrolled
 
 blueprint = Blueprint("api", __name__, url_prefix="/v2")
 _EMPLOYEE_FIELDS = ("id", "name", "status", "main", "organization_id")
@@ -122,6 +123,9 @@ def list_transactions() -> Response:
     )
     if account is None or account["id"] == _gone_account():
         raise ApiError(404, None)
+    if account["id"] == (call().fault("403_account") or {}).get("bank_account_id"):
+        raise refuse(403, "forbidden", "Forbidden")
+    _demand_sca("transaction.list")
     rows = [row for row in organization().rows("transactions") if row["bank_account_id"] == account["id"]]
     page = _list(lists.TRANSACTIONS, rows)
     return reply({**page, "transactions": [_embedded(row) for row in page["transactions"]]})
@@ -316,20 +320,44 @@ def unsubscribe(row_id: str) -> Response:
     return Response(status=204)
 
 
-@blueprint.get("/sca_sessions/<_token>")
-@needs("payment.write")
-def show_sca_session(_token: str) -> Response:
-    """No session is ever opened here."""
-    raise not_found()
+def _demand_sca(action: str) -> None:
+    """With the fault `sca_required` this call needs a yes on the phone; of the kind `not_enrolled` there is no phone."""
+    if (args := call().fault("sca_required")) is None:
+        return
+    now, told = world().clock.now(), request.headers.get("X-Qonto-Sca-Session-Token")
+    if args.get("kind") == "not_enrolled":
+        raise not_enrolled()
+    if not world().sca.is_allowed(told, connection(), action, now):
+        raise world().sca.demand(connection(), action, now)
 
 
-@blueprint.route("/mocked_sca_sessions/<_token>", methods=["GET"])
-@blueprint.route("/mocked_sca_sessions/<_token>/<_decision>", methods=["POST"])
-def mocked_sca_session(_token: str, _decision: str = "") -> Response:
-    """Only the sandbox knows this address."""
+def _shown(session: Session) -> Response:
+    return reply({"result": session.result_at(world().clock.now()), "canceled_at": None})
+
+
+@blueprint.get("/sca_sessions/<token>")
+@needs("payment.write", "organization.read")
+def show_sca_session(token: str) -> Response:
+    """How far a confirmation is; only its own user may ask."""
+    session = world().sca.find(token, connection())
+    if session is None:
+        raise not_found()
+    return _shown(session)
+
+
+@blueprint.route("/mocked_sca_sessions/<token>", methods=["GET"])
+@blueprint.route("/mocked_sca_sessions/<token>/<decision>", methods=["POST"])
+def mocked_sca_session(token: str, decision: str = "") -> Response:
+    """Only the sandbox knows this address: there nobody has a phone."""
     if world().settings["staging_token"] is None:
         raise GatewayNotFound
-    raise not_found()
+    session = world().sca.find(token)
+    if session is None or decision not in {"", ALLOW, DENY}:
+        raise not_found()
+    if not decision:
+        return _shown(session)
+    world().sca.decide(session, decision, world().clock.now())
+    return reply({"message": "Success"})
 
 
 @blueprint.delete("/oauth2/consents")

@@ -18,6 +18,7 @@ from portal.simulator.files import Attachment
 from portal.simulator.grants import SCOPES, App
 from portal.simulator.names import Row, cents_of
 from portal.simulator.papers import Line, Paper, Party, render
+from portal.simulator.sca import ALLOW, DENY
 from portal.simulator.state import Organization
 
 blueprint = Blueprint("control", __name__, url_prefix="/_control")
@@ -210,11 +211,23 @@ def log() -> Response:
 
 @blueprint.get("/sca")
 def sca_sessions() -> Response:
-    """Sessions of strong customer authentication; none, as no money moves here."""
-    return reply({"sessions": []})
+    """What users were asked to confirm, oldest first."""
+    return reply({"sessions": world().sca.shown(world().clock.now())})
 
 
-@blueprint.post("/sca/<_token>")
+@blueprint.post("/sca/<token>")
+def decide_sca(token: str) -> Response:
+    """What the user pressed on the phone."""
+    decision, now = _typed(_body(), "decision", str), world().clock.now()
+    session = world().sca.find(token)
+    if session is None:
+        raise DoorError(404, "unknown id")
+    if decision not in {ALLOW, DENY}:
+        raise DoorError(400, "decision is allow or deny")
+    world().sca.decide(session, decision, now)
+    return reply({"result": session.result_at(now)})
+
+
 @blueprint.post("/requests/<_token>")
 def decide_nothing(_token: str) -> Response:
     """There is none of this id."""

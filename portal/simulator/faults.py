@@ -27,6 +27,7 @@ KNOWN: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("dup_across_pages", "insert_during_paging", "late_row", "meta_wrong", "loop", "empty_200"), _ROWS),
     **dict.fromkeys(("status_flow", "mutate_booked", "schema_drift", "amount_edge", "text_edge"), _ROWS),
     "shared_file": ("/v2/transactions*",),
+    **dict.fromkeys(("sca_required", "403_account"), ("/v2/transactions",)),
     **dict.fromkeys(("url_expired", "short_file", "changed_file", "type_lie", "pdf_bomb", "pdf_crash"), _FILES),
     **dict.fromkeys(("xml_bomb", "xxe", "zip_bomb", "huge"), _FILES),
     **dict.fromkeys(("evil_url", "gone"), _ATTACHMENTS),

@@ -1,10 +1,12 @@
-"""Pages for people: what this is, the story, the log, and the phone on which payments would be confirmed."""
+"""Pages for people: what this is, the story, the log, and the phone in which the user confirms."""
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
 
 from portal.simulator.context import world
+from portal.simulator.sca import ALLOW, DENY
 
 blueprint = Blueprint("people", __name__)
 
@@ -28,5 +30,15 @@ def home() -> str:
 
 @blueprint.get("/phone")
 def phone() -> str:
-    """Sessions that wait for the user's yes; none, as no money moves here."""
-    return render_template("phone.html", german=german_is_wanted())
+    """What waits for the user's yes."""
+    return render_template("phone.html", german=german_is_wanted(), sessions=world().sca.waiting(world().clock.now()))
+
+
+@blueprint.post("/phone")
+def press() -> AnyResponse:
+    """Yes or no to one of them. Whoever reaches this machine's own door may: it is nobody's money."""
+    session = world().sca.find(request.form.get("session", ""))
+    if session is not None:
+        decision = ALLOW if request.form.get("decision") == ALLOW else DENY
+        world().sca.decide(session, decision, world().clock.now())
+    return redirect(url_for("people.phone"), 303)

@@ -18,6 +18,7 @@ from portal.simulator.hooks import Hooks
 from portal.simulator.limits import Limits
 from portal.simulator.names import Row
 from portal.simulator.rows import set_balance
+from portal.simulator.sca import ScaSessions
 
 DEFAULT_SETTINGS: dict[str, Any] = {
     "rate_limit_10s": 1000,
@@ -107,6 +108,7 @@ class World:
         self.settings = dict(DEFAULT_SETTINGS)
         self.hooks.clear()
         self.bad_tls.close()
+        self.sca = ScaSessions()
         self.grants, self.faults, self.limits, self.log, self.files = (
             Grants(self._apps), Faults(seed), Limits(), CallLog(), Files(),
         )  # fmt: skip

@@ -1,0 +1,61 @@
+"""Accounts that the client chooses, deletes or keeps offline; confirmations at the bank; plans."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0014"
+down_revision = "0013"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Accounts that were read so far are chosen."""
+    with op.batch_alter_table("bank_account") as table:
+        table.alter_column("connection_id", existing_type=sa.Uuid(as_uuid=False), nullable=True)
+        table.alter_column("qonto_id", existing_type=sa.String(), nullable=True)
+        table.add_column(sa.Column("label", sa.String(), nullable=False, server_default=""))
+        table.add_column(sa.Column("holder", sa.String(), nullable=False, server_default=""))
+        table.add_column(sa.Column("use", sa.String(), nullable=False, server_default="business"))
+        table.add_column(sa.Column("ledger_number", sa.String(), nullable=False, server_default=""))
+        table.add_column(sa.Column("is_chosen", sa.Boolean(), nullable=False, server_default=sa.true()))
+        table.add_column(sa.Column("is_ticked", sa.Boolean(), nullable=False, server_default=sa.true()))
+        table.add_column(sa.Column("refusal", sa.String(), nullable=False, server_default=""))
+        table.add_column(sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("consent", sa.Column("accounts", sa.JSON(), nullable=False, server_default="[]"))
+    op.add_column("connect_attempt", sa.Column("browser", sa.String(), nullable=False, server_default=""))
+    op.add_column("connect_attempt", sa.Column("start_on", sa.Date(), nullable=True))
+    op.add_column("client", sa.Column("plan", sa.String(), nullable=False, server_default="basic"))
+    op.create_table(
+        "sca_session",
+        sa.Column("client_id", sa.Uuid(as_uuid=False), nullable=False),
+        sa.Column("connection_id", sa.Uuid(as_uuid=False), nullable=False),
+        sa.Column("run_id", sa.Uuid(as_uuid=False), nullable=False),
+        sa.Column("token", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_sca_session_client_id")),
+        sa.ForeignKeyConstraint(["connection_id"], ["connection.id"], name=op.f("fk_sca_session_connection_id")),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_sca_session_run_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sca_session")),
+    )
+    op.create_index("ix_sca_session_connection_id", "sca_session", ["connection_id"])
+
+
+def downgrade() -> None:
+    """Back; refused by the database while there are offline accounts, which the older version cannot hold."""
+    op.drop_table("sca_session")
+    op.drop_column("client", "plan")
+    op.drop_column("connect_attempt", "start_on")
+    op.drop_column("connect_attempt", "browser")
+    op.drop_column("consent", "accounts")
+    with op.batch_alter_table("bank_account") as table:
+        for name in ("deleted_at", "refusal", "is_ticked", "is_chosen", "ledger_number", "use", "holder", "label"):
+            table.drop_column(name)
+        table.alter_column("qonto_id", existing_type=sa.String(), nullable=False)
+        table.alter_column("connection_id", existing_type=sa.Uuid(as_uuid=False), nullable=False)
