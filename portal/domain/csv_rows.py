@@ -1,11 +1,12 @@
 """Bank statements as CSV, whoever wrote them: how a file is laid out, and its rows as movements, or what is wrong with them.
 
-A file is described by a `Layout`, guessed from its first lines; people can correct it. Reading is lazy: beside the bytes a file
-of any length needs the memory of a row.
+A file is described by a `Layout`, guessed from its first lines; people can correct it. Reading is lazy: a file of any length
+needs the memory of a row. Other formats than CSV bring their layout with them (`portal/statement_files.py`).
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -20,6 +22,19 @@ SEPARATORS = ";,\t|"
 LONGEST_TEXT = 1000
 PEEK = 64 * 1024  #: bytes that are looked at for the layout
 HEADER_WITHIN = 20  #: lines; banks put their own above the table
+LONGEST_LINE = 512 * 1024  #: characters; what has longer ones is no table
+PIECE = 1024 * 1024  #: bytes that are looked at together
+MIXED = "mixed"  #: the encoding of a file that two programs wrote: UTF-8, and Windows-1252 where it is not
+SAMPLES = 3  #: rows that people see beside the titles
+
+
+class Format(StrEnum):
+    """How a file is written."""
+
+    CSV = "csv"
+    CAMT053 = "camt053"
+    CAMT053_ZIP = "camt053_zip"  #: several of them in one file, as German banks hand them out
+    MT940 = "mt940"
 
 
 class Column(StrEnum):
@@ -92,6 +107,10 @@ class Fault(StrEnum):
     ENCODING = "encoding"
     NO_TABLE = "no_table"
     TOO_MANY = "too_many"
+    BROKEN = "broken"
+    NO_STATEMENT = "no_statement"  #: XML or an archive, but no camt.053
+    FORBIDDEN = "forbidden"  #: XML with a document type definition
+    TOO_LARGE = "too_large"  #: an archive that unpacks to more than we read
 
 
 class Flaw(StrEnum):
@@ -105,6 +124,7 @@ class Flaw(StrEnum):
     NOT_BOOKED = "not_booked"
     CUT = "cut"
     FUTURE = "future"
+    UNREADABLE = "unreadable"
 
 
 class Unreadable(Exception):
@@ -117,7 +137,10 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a file is written. `columns`: column → its place, counted from 0; `header`: the line before the first row."""
+    """How a file is written. `columns`: column → its place, counted from 0; `header`: the line before the first row.
+
+    Only CSV files have anything to say beside `format`.
+    """
 
     encoding: str
     separator: str
@@ -126,11 +149,14 @@ class Layout:
     decimal: str = ","
     order: str = "dmy"  #: of a date whose first number is no year
     titles: tuple[str, ...] = field(default=())
+    format: Format = Format.CSV
 
     @property
     def is_complete(self) -> bool:
         """Whether rows can be read."""
         found = self.columns
+        if self.format is not Format.CSV:
+            return True
         return Column.BOOKED in found and (Column.AMOUNT in found or (Column.DEBIT in found and Column.CREDIT in found))
 
     def as_json(self) -> dict[str, object]:
@@ -138,6 +164,7 @@ class Layout:
         return {
             "encoding": self.encoding, "separator": self.separator, "header": self.header, "decimal": self.decimal,
             "order": self.order, "titles": list(self.titles), "columns": {name.value: at for name, at in self.columns.items()},
+            "format": self.format.value,
         }  # fmt: skip
 
     @classmethod
@@ -148,6 +175,7 @@ class Layout:
         return cls(
             str(given["encoding"]), str(given["separator"]), {Column(name): int(at) for name, at in columns.items()},
             int(str(given["header"])), str(given["decimal"]), str(given["order"]), tuple(given["titles"]),  # type: ignore[arg-type]
+            Format(str(given.get("format", Format.CSV))),  # files of earlier days do not say it
         )  # fmt: skip
 
 
@@ -180,14 +208,18 @@ class Flawed:
     text: str
 
 
-def guess(content: bytes) -> Layout:
-    """The layout of a file; incomplete where its columns have names that we do not know. Errors: Unreadable."""
-    if not content.strip(b" \t\r\n\xef\xbb\xbf\x00"):
+def guess(head: bytes, file: BinaryIO | None = None) -> Layout:
+    """The layout of a file that begins so; incomplete where its columns have names that we do not know.
+
+    `head`: its first `PEEK` bytes; `file`: all of it, where that is more. Errors: Unreadable.
+    """
+    if not head.strip(b" \t\r\n\xef\xbb\xbf\x00"):
         raise Unreadable(Fault.EMPTY)
-    encoding = _encoding(content)
-    start = content[:PEEK].decode(encoding, "ignore")
-    lines = start.splitlines()[:HEADER_WITHIN]
-    if not lines or any(ord(sign) < 9 for sign in start):
+    if not head.startswith(_UTF16) and min(head) < 9:
+        raise Unreadable(Fault.BINARY)
+    encoding = encoding_of(file or io.BytesIO(head))
+    lines = _start(head, encoding).splitlines()[:HEADER_WITHIN]
+    if not lines or any(ord(sign) < 9 for sign in _start(head, encoding)):
         raise Unreadable(Fault.BINARY)
     best: Layout | None = None
     for separator in SEPARATORS:
@@ -198,13 +230,29 @@ def guess(content: bytes) -> Layout:
                 best = candidate
     if best is None:
         raise Unreadable(Fault.NO_TABLE)
-    return _with_habits(content, best)
+    return _with_habits(head, best)
 
 
-def read(content: bytes, layout: Layout, *, iban: str | None, currency: str, today: date) -> Iterator[Movement | Flawed]:
-    """Every row of a complete layout, in the file's order. Lines are counted from 1. Errors: Unreadable(encoding)."""
-    text = io.TextIOWrapper(io.BytesIO(content), encoding=layout.encoding, errors="strict", newline="")
-    reader = csv.reader((line.replace("\0", "") for line in text), delimiter=layout.separator)
+def samples(head: bytes, layout: Layout) -> list[list[str]]:
+    """The first rows below the titles, cell by cell, for people who say what the columns hold."""
+    rows = list(csv.reader(_start(head, layout.encoding).splitlines(), delimiter=layout.separator))[layout.header + 1 :]
+    return [cells for cells in rows if any(cell.strip() for cell in cells)][:SAMPLES]
+
+
+def read(file: BinaryIO, layout: Layout, *, iban: str | None, currency: str, today: date) -> Iterator[Movement | Flawed]:
+    """Every row of a complete layout, in the file's order. Lines are counted from 1. Errors: Unreadable.
+
+    The file is read from its beginning, as far as rows are asked for.
+    """
+    is_whole = True
+
+    def watched() -> Iterator[str]:
+        nonlocal is_whole
+        for line in lines(file, layout.encoding):
+            is_whole = line.endswith(("\n", "\r"))
+            yield line
+
+    reader = csv.reader(watched(), delimiter=layout.separator)
     width, held = max(layout.columns.values()) + 1, None
     try:
         for number, cells in enumerate(reader):
@@ -213,11 +261,28 @@ def read(content: bytes, layout: Layout, *, iban: str | None, currency: str, tod
             if held:
                 yield _row(*held, width, layout, iban=iban, currency=currency, today=today)
             held = (cells, reader.line_num)
-        if held:  # the end of a file that does not end with its line may be missing
-            is_whole = content.rstrip(b"\0").endswith((b"\n", b"\r"))
-            yield _row(*held, width if is_whole else len(layout.titles), layout, iban=iban, currency=currency, today=today)
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
         raise Unreadable(Fault.ENCODING) from error
+    except csv.Error as error:  # a field without end: a quotation mark is missing
+        raise Unreadable(Fault.BROKEN) from error
+    if held:  # the end of a file that does not end with its line may be missing
+        width = width if is_whole else len(layout.titles)
+        yield _row(*held, width, layout, iban=iban, currency=currency, today=today)
+
+
+def lines(file: BinaryIO, encoding: str) -> Iterator[str]:
+    """The lines of a text from its beginning, with their ends. Errors: Unreadable for an endless one; UnicodeDecodeError."""
+    file.seek(0)
+    name, errors = ("utf-8-sig", _MIXED) if encoding == MIXED else (encoding, "strict")
+    text = io.TextIOWrapper(file, encoding=name, errors=errors, newline="")
+    try:
+        while line := text.readline(LONGEST_LINE + 1):
+            if len(line) > LONGEST_LINE:
+                raise Unreadable(Fault.NO_TABLE)
+            if plain := line.replace("\0", ""):
+                yield plain
+    finally:
+        text.detach()  # else it would close the file
 
 
 def mapped(layout: Layout, columns: dict[Column, int]) -> Layout:
@@ -225,14 +290,62 @@ def mapped(layout: Layout, columns: dict[Column, int]) -> Layout:
     return replace(layout, columns=columns)
 
 
-def _encoding(content: bytes) -> str:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+def encoding_of(file: BinaryIO) -> str:
+    """How the text of a whole file is written. Errors: Unreadable(encoding) for what is no text in any of the usual ways."""
+    file.seek(0)
+    if file.read(2) in _UTF16:
+        if not _can_be(file, "utf-16"):
+            raise Unreadable(Fault.ENCODING)
         return "utf-16"
+    if _can_be(file, "utf-8"):
+        return "utf-8-sig"
+    if not _can_be(file, "utf-8", _MIXED):
+        raise Unreadable(Fault.ENCODING)
+    return MIXED if _has_utf8(file) else "cp1252"
+
+
+def _can_be(file: BinaryIO, encoding: str, errors: str = "strict") -> bool:
+    file.seek(0)
+    decoder = codecs.getincrementaldecoder(encoding)(errors)
     try:
-        content.decode("utf-8")
+        while piece := file.read(PIECE):
+            decoder.decode(piece)
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        return "cp1252" if not content.startswith(b"\xef\xbb\xbf") else "utf-8-sig"
-    return "utf-8-sig"
+        return False
+    return True
+
+
+def _has_utf8(file: BinaryIO) -> bool:
+    """Whether letters of several bytes stand in it. In Windows-1252 alone their bytes follow each other in no word."""
+    file.seek(0)
+    end = b""
+    while piece := file.read(PIECE):
+        if _LETTER.search(end + piece):
+            return True
+        end = piece[-2:]
+    return False
+
+
+def _as_windows(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return error.object[error.start : error.end].decode("cp1252"), error.end
+
+
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_MIXED = "belegfluss.windows-where-not-utf-8"
+_LETTER = re.compile(rb"\xc3[\x80-\xbf]|\xe2\x82\xac|\xe2\x80[\x93\x94\x98-\x9e]")  # ä … ÿ, €, dashes and quotation marks
+codecs.register_error(_MIXED, _as_windows)
+
+
+def _start(head: bytes, encoding: str) -> str:
+    if encoding == MIXED:
+        whole = head.rpartition(b"\n")[0] or head  # a letter that is cut in two would be taken for others
+        try:
+            return whole.decode("utf-8-sig", _MIXED)
+        except UnicodeDecodeError:
+            raise Unreadable(Fault.ENCODING) from None
+    return head.decode(encoding, "ignore")
 
 
 def _named(cells: Sequence[str]) -> dict[Column, int]:
@@ -253,10 +366,9 @@ def _worth(layout: Layout) -> tuple[int, int, int]:
     return len(layout.columns), len(layout.titles), -layout.header
 
 
-def _with_habits(content: bytes, layout: Layout) -> Layout:
+def _with_habits(head: bytes, layout: Layout) -> Layout:
     """Decimal mark and order of dates, from the first rows."""
-    text = content[:PEEK].decode(layout.encoding, "ignore")
-    rows = list(csv.reader(text.splitlines(), delimiter=layout.separator))[layout.header + 1 :]
+    rows = list(csv.reader(_start(head, layout.encoding).splitlines(), delimiter=layout.separator))[layout.header + 1 :]
     amounts = [cells[at] for name, at in layout.columns.items() if name in _AMOUNTS for cells in rows if at < len(cells)]
     points = sum(bool(re.search(r"\.\d{1,2}\s*$", amount)) for amount in amounts)
     commas = sum(bool(re.search(r",\d{1,2}\s*\D{0,4}$", amount)) for amount in amounts)

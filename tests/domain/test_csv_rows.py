@@ -27,7 +27,7 @@ QONTO_FR = (
 
 def rows(content: str | bytes, *, iban: str | None = "DE02", currency: str = "EUR", encoding: str = "utf-8") -> list[object]:
     raw = content if isinstance(content, bytes) else content.encode(encoding)
-    return list(csv_rows.read(raw, csv_rows.guess(raw), iban=iban, currency=currency, today=TODAY))
+    return list(csv_rows.read(io.BytesIO(raw), csv_rows.guess(raw), iban=iban, currency=currency, today=TODAY))
 
 
 def flaws(content: str, **given: str) -> list[Flaw]:
@@ -113,7 +113,7 @@ def test_unknown_titles_wait_for_a_person() -> None:
     layout = csv_rows.guess(raw)
     assert not layout.is_complete
     layout = csv_rows.mapped(layout, {Column.BOOKED: 0, Column.AMOUNT: 1, Column.COUNTERPARTY: 2})
-    (row,) = csv_rows.read(raw, csv_rows.Layout.of(layout.as_json()), iban=None, currency="EUR", today=TODAY)
+    (row,) = csv_rows.read(io.BytesIO(raw), csv_rows.Layout.of(layout.as_json()), iban=None, currency="EUR", today=TODAY)
     assert isinstance(row, Movement)
 
 
@@ -122,7 +122,7 @@ def test_no_bytes_break_it(content: bytes) -> None:
     try:
         layout = csv_rows.guess(content)
         if layout.is_complete:
-            list(csv_rows.read(content, layout, iban=None, currency="EUR", today=TODAY))
+            list(csv_rows.read(io.BytesIO(content), layout, iban=None, currency="EUR", today=TODAY))
     except Unreadable:
         pass
 

@@ -64,7 +64,7 @@ def written(rows: list[dict[str, Any]], *, has_ids: bool) -> bytes:
 
 
 def bring(story: Story, to: BankAccount, content: bytes) -> str:
-    return statements.bring(story.ports, story.actor, account_id=to.id, file_name="umsaetze.csv", content=content)
+    return statements.bring(story.ports, story.actor, account_id=to.id, file_name="umsaetze.csv", file=io.BytesIO(content))
 
 
 def take_in(story: Story, to: BankAccount, content: bytes) -> None:

@@ -15,7 +15,7 @@ from portal.domain.csv_rows import Column, Layout
 class StatementForm(FlaskForm):
     """The file."""
 
-    file = FileField(_("CSV file"), validators=[FileRequired(_("Choose a file."))])
+    file = FileField(_("File of the bank: CSV, CAMT.053 or MT940"), validators=[FileRequired(_("Choose a file."))])
 
 
 class ColumnsForm(FlaskForm):

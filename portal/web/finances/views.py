@@ -44,7 +44,7 @@ def bring(account_id: str) -> ResponseReturnValue:
         file = form.file.data
         try:
             statement_id = statements.bring(
-                ports(), actor(), account_id=account_id, file_name=file.filename or "", content=file.read()
+                ports(), actor(), account_id=account_id, file_name=file.filename or "", file=file.stream
             )
         except Rejected as problem:
             refuse(form.file, problem)
@@ -66,8 +66,7 @@ def statement(statement_id: str) -> ResponseReturnValue:
 @signed_in
 def assign_columns(statement_id: str) -> ResponseReturnValue:
     """Say what the columns hold."""
-    found = statements.outlook(ports(), actor(), statement_id)
-    form = ColumnsForm.over(found.layout, is_sent=True)
+    form = ColumnsForm.over(statements.layout_of(ports(), actor(), statement_id), is_sent=True)
     if not form.validate_on_submit():
         raise Rejected("Choose the columns of the date and of the amount (or of debit and credit).")
     with ports().database.write() as session:
