@@ -46,8 +46,7 @@ _ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06")
 _OPTIONS = Options.all()
 
 # what it cannot read it would write into the log: that is somebody's bank statement
-logging.getLogger("mt940").addHandler(logging.NullHandler())
-logging.getLogger("mt940").propagate = False
+logging.getLogger("mt940").setLevel(logging.CRITICAL + 1)
 
 
 def guess(file: BinaryIO) -> Layout:

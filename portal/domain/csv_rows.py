@@ -11,6 +11,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -282,7 +283,8 @@ def lines(file: BinaryIO, encoding: str) -> Iterator[str]:
             if plain := line.replace("\0", ""):
                 yield plain
     finally:
-        text.detach()  # else it would close the file
+        with suppress(ValueError):  # the file may be closed before whoever read only its beginning is done
+            text.detach()  # else it would close the file
 
 
 def mapped(layout: Layout, columns: dict[Column, int]) -> Layout:
