@@ -10,6 +10,7 @@ sees (`staging`), where the database decides what each is; nothing grows with th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ from portal.services.auditing import Tag, queue_up, record
 from portal.services.finding import Actor
 from portal.services.staging import OWN, Fate
 
+_ENDING = re.compile(r"\.(?:csv|txt|xml|zip|sta|mta)$", re.IGNORECASE)
 LARGEST = 100 * 1024 * 1024
 MOST_ROWS = 500_000
 SHOWN = 50  #: rows of each kind that the preview lists
@@ -240,5 +242,5 @@ _REFUSALS = {
 
 def _safe(file_name: str, layout: Layout) -> str:
     """Harmless on every file system and in every header, with the ending that the content has."""
-    ending = statement_files.EXTENSIONS[layout.format]
-    return safe_file_name(file_name, Media.UNKNOWN).rpartition(".")[0].removesuffix(f".{ending}") + f".{ending}"
+    stem = safe_file_name(file_name, Media.UNKNOWN).rpartition(".")[0]
+    return f"{_ENDING.sub('', stem)}.{statement_files.EXTENSIONS[layout.format]}"

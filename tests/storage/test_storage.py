@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
+import obstore
 import pytest
+from obstore.store import MemoryStore
 
 from portal.db import new_id
 from portal.errors import DocumentCorrupt, DocumentMissing, StorageError
-from portal.storage import Storage
+from portal.storage import PIECE, Storage
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -129,6 +133,59 @@ def test_what_a_dead_process_began_is_swept_after_a_day(tmp_path: Path) -> None:
     assert [path.name for path in incoming.iterdir()] == ["young"]
 
 
+def test_a_large_file_comes_back_as_it_went_in(storage: Storage, tmp_path: Path) -> None:
+    client, content = new_id(), os.urandom(PIECE * 2 + 1)
+    file = io.BytesIO(content)
+    file.seek(5)  # wherever its reader left it
+    key = storage.put_file(client, file)
+    assert key == hashlib.sha256(content).hexdigest() == storage.put(client, content)
+    [path] = _files(tmp_path)
+    assert (path.stat().st_mode & 0o777, path.stat().st_nlink) == (0o440, 1)
+    with storage.open(client, key) as opened:
+        assert opened.read() == content
+    path.chmod(0o600)
+    path.write_bytes(content[:-1])
+    with pytest.raises(DocumentCorrupt), storage.open(client, key):
+        pytest.fail("damaged bytes were handed out")
+    storage.put_file(client, file)  # the true bytes heal it
+    with storage.open(client, key) as opened:
+        assert opened.read() == content
+
+
+def test_a_large_file_that_is_missing_or_away_is_said(storage: Storage, tmp_path: Path) -> None:
+    with pytest.raises(DocumentMissing), storage.open(new_id(), "0" * 64):
+        pytest.fail("there is none")
+    (tmp_path / "documents").write_text("a file where the folder should be")
+    with pytest.raises(StorageError):
+        storage.put_file(new_id(), io.BytesIO(b"x"))
+
+
+def test_an_error_of_the_reader_is_not_the_storages(storage: Storage) -> None:
+    client = new_id()
+    key = storage.put_file(client, io.BytesIO(b"x"))
+    with pytest.raises(OSError, match="mine"), storage.open(client, key):
+        raise OSError("mine")
+
+
+def test_a_bucket_takes_and_gives_large_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over obstore's own store in memory: that parts and names fit; a real bucket is no part of the tests."""
+    storage = Storage("s3://belegfluss-test/documents")
+    monkeypatch.setattr(storage._shelf, "_store", MemoryStore())
+    client, content = new_id(), os.urandom(6 * PIECE)
+    for _ in range(2):
+        with tempfile.SpooledTemporaryFile(max_size=PIECE) as file:  # as the web hands them in
+            file.write(content)
+            key = storage.put_file(client, file)
+    assert storage.get(client, key) == content
+    with storage.open(client, key) as opened:
+        assert opened.read() == content
+    with pytest.raises(DocumentMissing), storage.open(client, "0" * 64):
+        pytest.fail("there is none")
+    obstore.put(storage._shelf._store, f"{client}/{key}", b"damaged")
+    with pytest.raises(DocumentCorrupt), storage.open(client, key):
+        pytest.fail("damaged bytes were handed out")
+
+
 def _put_many(url: str, client: str, count: int) -> None:
     storage = Storage(url)
     for number in range(count):
@@ -151,7 +208,7 @@ def test_many_processes_at_once(tmp_path: Path) -> None:
 
 WRITER = """
 import sys
-from portal.storage import Storage
+from portal.storage import PIECE, Storage
 storage = Storage(sys.argv[1])
 for number in range(100_000):
     storage.put(sys.argv[2], f"document {number} {sys.argv[3]}".encode() * 4000)
