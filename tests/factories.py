@@ -31,6 +31,7 @@ from portal.models import (
     Receipt,
     Role,
     Run,
+    ScaSession,
     SkippedInvoice,
     Statement,
     Transaction,
@@ -326,6 +327,12 @@ def _books(session: Session, storage: Storage, number: str, name: str, email: st
         "bank": run(session, made, "bank", now=now, over=bank, new=4, total=4, seen=4),
         "matching": run(session, made, "matching", now=now, trigger="change"),
     }
+    session.add(
+        ScaSession(
+            id=new_id(), client_id=made.id, connection_id=bank.id, run_id=books.runs["bank"].id, token="sealed", state="waiting",
+            created_at=now, expires_at=now + timedelta(minutes=15), decided_at=None,
+        )
+    )  # fmt: skip
     session.add(
         SkippedInvoice(
             id=new_id(), client_id=made.id, connection_id=documents.id, qonto_id="invoice-99", kind="supplier_invoice",

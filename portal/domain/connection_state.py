@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+#: reasons of a run that the bank lets go on only with its user's yes
+CONFIRMATIONS = frozenset(("sca_required", "sca_denied", "sca_expired", "sca_not_enrolled"))
 ALARM_AFTER = timedelta(hours=26)  #: a daily run and two hours of patience
 
 
@@ -25,6 +27,7 @@ class Word(StrEnum):
     CONNECTING = "connecting"
     ACTIVE = "active"  #: of the documents connection; other kinds say "connected"
     CONNECTED = "connected"
+    CONFIRM = "confirm"  #: the bank wants a yes in its app
     ACTION_NEEDED = "action_needed"
     ERROR = "error"
     PAUSED = "paused"
@@ -38,6 +41,8 @@ class Button(StrEnum):
     RECONNECT = "reconnect"
     SYNC = "sync"
     RESUME = "resume"
+    CHOOSE = "choose"  #: the accounts that are to be read
+    CONFIRM = "confirm"
 
 
 class SyncLine(StrEnum):
@@ -47,6 +52,7 @@ class SyncLine(StrEnum):
     RUNNING = "running"
     WELL = "well"
     DELAYED = "delayed"
+    CONFIRM = "confirm"
     STOPPED = "stopped"  #: by something that trying again at once does not help, while the consent stands
 
 
@@ -61,6 +67,8 @@ class Facts:
     connected_at: datetime | None
     last_success_at: datetime | None
     is_paused: bool = False
+    run_reason: str = ""
+    has_accounts: bool = True  #: of a bank connection: some have been chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,11 @@ def shown(facts: Facts, *, now: datetime) -> Shown:
             return Shown(Word.ACTION_NEEDED, "warn", sync, Button.RECONNECT)
         case ConsentState.ACTIVE if facts.is_paused:
             return Shown(Word.PAUSED, "off", sync, Button.RESUME)
+        case ConsentState.ACTIVE if not facts.has_accounts:
+            return Shown(Word.CONNECTED, "wait", sync, Button.CHOOSE)
+        case ConsentState.ACTIVE if sync is SyncLine.CONFIRM:
+            is_awaited = facts.run_state != "needs_person"
+            return Shown(Word.CONFIRM, "warn", sync, Button.CONFIRM if is_awaited else Button.SYNC)
         case ConsentState.ACTIVE:
             if sync is SyncLine.STOPPED or (sync is SyncLine.DELAYED and _silent_for(facts, now) > ALARM_AFTER):
                 return Shown(Word.ERROR, "error", sync, Button.SYNC)
@@ -95,6 +108,8 @@ def shown(facts: Facts, *, now: datetime) -> Shown:
 
 
 def _sync_line(facts: Facts, now: datetime) -> SyncLine:
+    if facts.run_reason in CONFIRMATIONS and facts.run_state != "done":
+        return SyncLine.CONFIRM
     if facts.run_state in {"due", "leased"}:
         return SyncLine.RUNNING
     if facts.run_state == "needs_person" and facts.consent is ConsentState.ACTIVE:

@@ -8,9 +8,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.db import new_id
-from portal.errors import Conflict, NotFound
+from portal.errors import Conflict, NotFound, Rejected
 from portal.models import Client, Membership, User
 from portal.services.auditing import Tag, record
+from portal.services.connecting import PLANS
 
 
 def add_client(session: Session, *, number: str, name: str, now: datetime) -> Client:
@@ -30,6 +31,35 @@ def client_by_number(session: Session, number: str) -> Client:
     if client is None:
         raise NotFound("There is no client with this number.")
     return client
+
+
+def change_plan(session: Session, client: Client, plan: str, *, now: datetime) -> None:
+    """What a client has booked with the firm. A smaller plan ends nothing that is connected. Errors: Rejected."""
+    if plan not in PLANS:
+        raise Rejected("There is no such plan.")
+    if plan != client.plan:
+        client.plan = plan
+        record(session, Tag.PLAN_CHANGED, subject=f"client:{client.id}", at=now, client_id=client.id, plan=plan)
+
+
+def change_permission(session: Session, client: Client, user_id: str, *, keeps_books: bool, now: datetime) -> None:
+    """Whether somebody may see and change a client's accounts and bank history (L-07). Errors: NotFound."""
+    query = select(Membership).where(Membership.client_id == client.id, Membership.user_id == user_id)
+    membership = session.scalar(query)
+    if membership is None:
+        raise NotFound
+    if membership.has_financial_accounting != keeps_books:
+        membership.has_financial_accounting = keeps_books
+        record(
+            session, Tag.PERMISSION_CHANGED, subject=f"client:{client.id}", at=now, client_id=client.id, user=user_id,
+            has_financial_accounting=keeps_books,
+        )  # fmt: skip
+
+
+def people(session: Session, client_id: str) -> list[tuple[Membership, User]]:
+    """Who belongs to a client, its own people first."""
+    query = select(Membership, User).join(User, User.id == Membership.user_id).where(Membership.client_id == client_id)
+    return [(membership, user) for membership, user in session.execute(query.order_by(Membership.kind, User.name))]
 
 
 def grant(session: Session, *, user: User, client: Client, kind: str, now: datetime) -> Membership:

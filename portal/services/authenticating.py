@@ -105,16 +105,21 @@ def change_profile(
         record(session, Tag.USER_CHANGED, subject=f"user:{user.id}", at=now, fields=changed)
 
 
+def confirm(ports: Ports, *, user_id: str, password: str, address: str) -> None:
+    """Show once more that it is really this user, before something that cannot be taken back. Errors: WrongPassword (counted)."""
+    with ports.database.read() as session:
+        user = session.get_one(User, user_id)
+    with counted(ports, _sign_in_limits(user.email, address)):
+        if not hashing.is_right(user.password_hash, password):
+            raise WrongPassword
+
+
 def change_password(ports: Ports, *, user_id: str, old: str, new: str, address: str, keep_session: str) -> None:
     """Change it and end every other session of this user; `keep_session` is the hash of the one that asks.
 
     Errors: WrongPassword for a wrong current one (counted like a sign-in), Rejected for a weak new one.
     """
-    with ports.database.read() as session:
-        user = session.get_one(User, user_id)
-    with counted(ports, _sign_in_limits(user.email, address)):
-        if not hashing.is_right(user.password_hash, old):
-            raise WrongPassword
+    confirm(ports, user_id=user_id, password=old, address=address)
     hashing.check(new)
     password_hash, now = hashing.hashed(new), ports.clock.now()
     with ports.database.write() as session:

@@ -157,7 +157,7 @@ def _import_accounts(
         choosing.keep(session, session.get_one(Connection, connection.id), organization.bank_accounts, now=started_at)
         chosen = choosing.to_read(session, connection.id)
         accounts = [account for account in chosen if not progress.only or account.id in progress.only]
-        running.advance(session, lease, cursor=progress.as_cursor())
+        running.advance(session, lease, cursor=progress.as_cursor(), reason="")
     for account in accounts:
         if account.id in progress.done:
             continue

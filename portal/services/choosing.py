@@ -18,7 +18,7 @@ from portal.domain.start_days import REACH, Window
 from portal.errors import Conflict, NotFound, Rejected
 from portal.models import BankAccount, Client, Connection, Consent, Run, Transaction
 from portal.qonto.schema import BankAccount as BankAccountRow
-from portal.services import finding, running
+from portal.services import finding, running, syncing
 from portal.services.auditing import Tag, queue_up, record
 from portal.services.finding import Actor
 
@@ -27,12 +27,12 @@ USES = ("business", "private")
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What the client says about an account. `start_on` None: as it is."""
+    """What the client says about an account. None: as it is."""
 
-    label: str = ""
-    holder: str = ""
-    use: str = "business"
-    ledger_number: str = ""
+    label: str | None = None
+    holder: str | None = None
+    use: str | None = None
+    ledger_number: str | None = None
     start_on: date | None = None
 
 
@@ -69,16 +69,19 @@ def keep(
     by_iban = {account.iban: account for account in held if account.iban}
     by_id = {account.qonto_id: account for account in held if account.connection_id == connection.id}
     listed, earliest = set(), berlin_day(now) - REACH
+    wished = max(start_on or earliest, earliest)
     for row in rows:
         account = by_id.get(row.id)
         if row.iban and (account is None or account.iban not in {None, row.iban}):
             account = by_iban.get(row.iban)
         if account is None:
             account = BankAccount(
-                id=new_id(), client_id=connection.client_id, iban=row.iban, start_on=max(start_on or earliest, earliest),
+                id=new_id(), client_id=connection.client_id, iban=row.iban, connection_id=None, start_on=wished,
                 synced_until=None, covered_until=None, deleted_at=None, is_chosen=False,
             )  # fmt: skip
             session.add(account)
+        if account.connection_id is None:  # new, or offline until now
+            account.start_on = wished
         account.connection_id, account.qonto_id, account.iban = connection.id, row.id, row.iban or account.iban
         account.name, account.currency, account.balance_cents = row.name, row.currency, row.balance_cents
         account.is_active = row.is_active
@@ -116,6 +119,11 @@ def window(session: Session, account: BankAccount, *, today: date) -> Window:
     return start_days.window(
         today=today, brought_from=session.scalar(brought), read_from=account.start_on if account.synced_until else None
     )
+
+
+def new_window(today: date) -> Window:
+    """The days on which reading a new account may start."""
+    return start_days.window(today=today)
 
 
 def check_start(allowed: Window, day: date | None) -> None:
@@ -184,12 +192,28 @@ def describe(session: Session, account: BankAccount, details: Details, *, now: d
     )  # fmt: skip
 
 
+def fetch_again(session: Session, account: BankAccount, *, since: date, trigger: str, now: datetime) -> Run:
+    """Read an account anew from a day that is missing, as far as the bank reaches back. Errors: Rejected, TooOften."""
+    if account.connection_id is None or not account.is_chosen:
+        raise Rejected("No connection reads this account.")
+    queue_up(session, account.client_id)
+    earliest = window(session, account, today=berlin_day(now)).first
+    _read_from(account, min(account.start_on, max(since, earliest)))
+    record(
+        session, Tag.ACCOUNT_CHANGED, subject=f"bank_account:{account.id}", at=now, client_id=account.client_id,
+        start_on=account.start_on.isoformat(), use=account.use, ledger_number=account.ledger_number,
+    )  # fmt: skip
+    connection = session.get_one(Connection, account.connection_id)
+    return syncing.request(session, connection, trigger=trigger, now=now, only=[account.id])
+
+
 def open_offline(session: Session, client: Client, details: Details, *, iban: str, now: datetime) -> BankAccount:
     """An account that no connection reads; its transactions come as files. A connection with the same IBAN takes it up later.
 
     Errors: Rejected without a label or for an IBAN that cannot be one, Conflict for one that is here.
     """
-    if not details.label.strip():
+    label = (details.label or "").strip()
+    if not label:
         raise Rejected("Give the account a name.")
     written = _iban(iban)
     queue_up(session, client.id)
@@ -197,8 +221,8 @@ def open_offline(session: Session, client: Client, details: Details, *, iban: st
         raise Conflict("There is already an account with this IBAN.")
     today = berlin_day(now)
     account = BankAccount(
-        id=new_id(), client_id=client.id, connection_id=None, qonto_id=None, iban=written, name=details.label.strip(),
-        currency="EUR", balance_cents=None, start_on=today, synced_until=None, covered_until=None, deleted_at=None,
+        id=new_id(), client_id=client.id, connection_id=None, qonto_id=None, iban=written, name=label,
+        currency="EUR", balance_cents=None, label="", holder="", use="business", ledger_number="", start_on=today, synced_until=None, covered_until=None, deleted_at=None,
     )  # fmt: skip
     session.add(account)
     _describe(session, account, details, today=today)
@@ -208,15 +232,21 @@ def open_offline(session: Session, client: Client, details: Details, *, iban: st
 
 
 def _describe(session: Session, account: BankAccount, details: Details, *, today: date) -> None:
-    if details.use not in USES:
+    if details.use not in {None, *USES}:
         raise Rejected("An account is for business or private use.")
-    account.label, account.holder = details.label.strip()[:80], details.holder.strip()[:80]
-    account.use, account.ledger_number = details.use, details.ledger_number.strip()[:20]
+    for name, longest in (("label", 80), ("holder", 80), ("use", 20), ("ledger_number", 20)):
+        if (said := getattr(details, name)) is not None:
+            setattr(account, name, said.strip()[:longest])
     if account.connection_id is None or details.start_on is None:
         return
     check_start(window(session, account, today=today), details.start_on)
     if details.start_on != account.start_on:
-        account.start_on, account.synced_until = details.start_on, None  # the whole period is listed again
+        _read_from(account, details.start_on)
+
+
+def _read_from(account: BankAccount, day: date) -> None:
+    """The whole period is listed again, and counts as here once it is."""
+    account.start_on, account.synced_until, account.covered_until = day, None, None
 
 
 def _iban(text: str) -> str | None:

@@ -9,8 +9,8 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from portal.domain.tax_years import Scope
-from portal.models import Client, Engagement
-from portal.services import engaging, finding, listing
+from portal.models import Client, Engagement, Membership, User
+from portal.services import admitting, engaging, finding, listing
 from portal.services.finding import Actor
 from portal.services.listing import AccountRow, ConnectionCard
 
@@ -25,6 +25,7 @@ class ClientPage:
     cards: Sequence[ConnectionCard]
     accounts: Sequence[AccountRow]
     counts: dict[str, int]
+    people: Sequence[tuple[Membership, User]]
 
 
 def one(session: Session, actor: Actor, client_id: str, *, now: datetime) -> ClientPage:
@@ -33,6 +34,6 @@ def one(session: Session, actor: Actor, client_id: str, *, now: datetime) -> Cli
     commissioned = engaging.engagements(session, client.id)
     return ClientPage(
         client, engaging.scope_over(commissioned), commissioned,
-        listing.connection_cards(session, [client], now=now, has_contents=False), listing.accounts(session, client.id),
-        listing.counts(session, actor, client.id),
+        listing.connection_cards(session, [client], now=now, has_contents=False), listing.accounts(session, client.id)[0],
+        listing.counts(session, actor, client.id), admitting.people(session, client.id),
     )  # fmt: skip

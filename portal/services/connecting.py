@@ -149,7 +149,7 @@ def disconnect(ports: Ports, *, actor: Actor, connection_id: str) -> None:
     """End the consent: schedule off, tokens wiped, revocation tried; a running import stops at its next step; documents stay."""
     now = ports.clock.now()
     with ports.database.read() as session:
-        finding.connection(session, actor, connection_id)
+        finding.own_connection(session, actor, connection_id)
     hearing.unsubscribe(ports, connection_id)
     with ports.database.write() as session:
         connection = finding.connection(session, actor, connection_id)

@@ -6,13 +6,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from enum import StrEnum
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.domain import coverage
 from portal.domain.coverage import Month, Source, Span
-from portal.models import BankAccount, Statement
+from portal.domain.start_days import REACH
+from portal.models import BankAccount, Connection, Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,41 @@ class AccountCoverage:
     account: BankAccount
     years: Sequence[tuple[int, Sequence[Month]]]
     holes: Sequence[tuple[date, date]]
+
+
+class Remedy(StrEnum):
+    """How a hole is filled."""
+
+    FETCH = "fetch"  #: the connection reaches it
+    RECONNECT = "reconnect"  #: it would, if it stood
+    FILE = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Days of which nothing is here, both ends included."""
+
+    first: date
+    last: date
+    remedy: Remedy
+
+
+def gaps(session: Session, account: BankAccount, *, first: date, today: date) -> list[Gap]:
+    """An account's holes since `first`, oldest first; one that only partly lies within the bank's reach is told in two."""
+    reach = today - REACH
+    is_active = session.scalar(select(Connection.state).where(Connection.id == account.connection_id)) == "active"
+    near = Remedy.FILE
+    if account.connection_id is not None and account.is_active:
+        near = Remedy.FETCH if is_active and account.is_chosen else Remedy.RECONNECT
+    found = []
+    for hole in of(session, [account], first=first, today=today)[0].holes:
+        if near is Remedy.FILE or hole[1] < reach:
+            found.append(Gap(*hole, Remedy.FILE))
+            continue
+        if hole[0] < reach:
+            found.append(Gap(hole[0], reach - timedelta(days=1), Remedy.FILE))
+        found.append(Gap(max(hole[0], reach), hole[1], near))
+    return found
 
 
 def of(session: Session, accounts: Sequence[BankAccount], *, first: date, today: date) -> list[AccountCoverage]:

@@ -76,6 +76,14 @@ def connection(session: Session, actor: Actor, connection_id: str) -> Connection
     return _of_client(session, actor, Connection, connection_id)
 
 
+def own_connection(session: Session, actor: Actor, connection_id: str) -> Connection:
+    """A connection that the actor may change: a bank's only by who may see the client's books. Errors: as `books_of`."""
+    found = connection(session, actor, connection_id)
+    if found.kind == "bank":
+        books_of(session, actor, found.client_id)
+    return found
+
+
 def receipt(session: Session, actor: Actor, receipt_id: str) -> Receipt:
     """A receipt of a client the actor may see."""
     return _of_client(session, actor, Receipt, receipt_id)

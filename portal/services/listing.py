@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, func, or_, select
+from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, exists, func, or_, select
 from sqlalchemy.orm import Session, defer
 
 from portal.domain import connection_state, receipt_state
@@ -46,7 +46,9 @@ FIRST_TRANSACTIONS = (
     .where(Assignment.receipt_id.in_(RECEIPTS), Assignment.withdrawn_at.is_(None))
     .order_by(Transaction.booked_on.desc())
 )
-CONNECTIONS = select(Connection).where(Connection.client_id.in_(CLIENTS))
+CONNECTIONS = select(
+    Connection, exists().where(BankAccount.connection_id == Connection.id, BankAccount.is_chosen)
+).where(Connection.client_id.in_(CLIENTS))  # fmt: skip
 LATEST = (
     select(
         Run.subject_id, func.max(Run.created_at).label("made"),
@@ -230,7 +232,9 @@ def connection_cards(
 ) -> list[ConnectionCard]:
     """Two cards a client, in the order of the clients: documents, bank. Without contents: no skips and no accounts."""
     ids = [client.id for client in clients]
-    connections = {(c.client_id, c.kind): c for c in session.scalars(CONNECTIONS, {"clients": ids})}
+    found = session.execute(CONNECTIONS, {"clients": ids}).all()
+    connections = {(c.client_id, c.kind): c for c, _ in found}
+    with_accounts = {c.id for c, has_accounts in found if has_accounts or c.kind != "bank"}
     subjects = [connection.id for connection in connections.values()]
     newest, counted = _newest_runs(session, subjects)
     skipped, accounts = _contents(session, subjects) if has_contents else ({}, {})
@@ -241,7 +245,8 @@ def connection_cards(
             run = newest.get(connection.id) if connection else None
             cards.append(
                 ConnectionCard(
-                    client, kind, connection, _shown(kind, connection, run, now), run,
+                    client, kind, connection,
+                    _shown(kind, connection, run, now, has_accounts=not connection or connection.id in with_accounts), run,
                     counted.get(connection.id) if connection else None, _next_run(connection, run, now),
                     skipped.get(connection.id, {}) if connection else {}, accounts.get(connection.id, []) if connection else [],
                 )
@@ -271,11 +276,14 @@ def _newest_runs(session: Session, subjects: Sequence[str]) -> tuple[dict[str, R
     return newest, counted
 
 
-def _shown(kind: str, connection: Connection | None, run: Run | None, now: datetime) -> connection_state.Shown:
+def _shown(
+    kind: str, connection: Connection | None, run: Run | None, now: datetime, *, has_accounts: bool
+) -> connection_state.Shown:  # fmt: skip
     facts = connection_state.Facts(
         kind=kind, consent=ConsentState(connection.state) if connection else None, run_state=run.state if run else None,
         run_failures=run.failures if run else 0, connected_at=connection.connected_at if connection else None,
         last_success_at=connection.last_success_at if connection else None, is_paused=bool(connection and connection.paused_at),
+        run_reason=run.reason if run else "", has_accounts=has_accounts,
     )  # fmt: skip
     return connection_state.shown(facts, now=now)
 
@@ -314,8 +322,16 @@ class AccountRow:
     without_receipt: int
 
 
-def accounts(session: Session, client_id: str) -> list[AccountRow]:
-    """The client's accounts, active ones first."""
+def all_accounts(session: Session, connection_id: str) -> list[BankAccount]:
+    """Every account that a connection ever opened, deleted ones too."""
+    return list(session.scalars(select(BankAccount).where(BankAccount.connection_id == connection_id)))
+
+
+def accounts(session: Session, client_id: str) -> tuple[list[AccountRow], int]:
+    """The client's accounts, active ones first: those that are read, offline ones, and what was read before.
+
+    And how many more there are at the bank.
+    """
     standing = select(Assignment.transaction_id).where(Assignment.client_id == client_id, Assignment.withdrawn_at.is_(None))
     query = (
         select(
@@ -326,10 +342,14 @@ def accounts(session: Session, client_id: str) -> list[AccountRow]:
         .group_by(Transaction.bank_account_id)
     )  # fmt: skip
     found = {row[0]: row[1:] for row in session.execute(query)}
-    held = session.scalars(
-        select(BankAccount).where(BankAccount.client_id == client_id).order_by(BankAccount.is_active.desc(), BankAccount.name)
-    )
-    return [AccountRow(account, *(found.get(account.id) or (0, None, None, 0))) for account in held]
+    standing_accounts = select(BankAccount).where(BankAccount.client_id == client_id, BankAccount.deleted_at.is_(None))
+    held = list(session.scalars(standing_accounts.order_by(BankAccount.is_active.desc(), BankAccount.name)))
+    rows = [
+        AccountRow(account, *(found.get(account.id) or (0, None, None, 0)))
+        for account in held
+        if account.is_chosen or account.connection_id is None or account.id in found
+    ]
+    return rows, sum(account.is_active and not account.is_chosen and account.connection_id is not None for account in held)
 
 
 @dataclass(frozen=True, slots=True)

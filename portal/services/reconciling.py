@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from operator import itemgetter
+
 from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session
 
@@ -27,6 +32,39 @@ def difference(session: Session, account: BankAccount) -> int | None:
         return None
     moved = session.scalar(select(func.sum(SIGNED)).where(*booked, Transaction.settled_at >= earliest)) or 0
     return account.balance_cents - opening - int(moved)
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """Between two days the balance moved by `cents` more than the transactions that are here."""
+
+    after: date
+    until: date
+    cents: int
+
+
+def breaks(session: Session, account: BankAccount) -> list[Break]:
+    """Where an account's own balances do not follow from one another, oldest first; the last is up to what it holds now."""
+    query = select(Transaction.settled_at, Transaction.booked_on, SIGNED, Transaction.balance_after_cents).where(
+        Transaction.bank_account_id == account.id, Transaction.status == "booked", Transaction.balance_after_cents.is_not(None)
+    )
+    found: list[Break] = []
+    before, balance = None, None
+    for _, together in groupby(session.execute(query.order_by(Transaction.settled_at)), key=itemgetter(0)):
+        rows = [(day, int(cents), int(after)) for _, day, cents, after in together]  # of one moment: in any order
+        day, moved = rows[0][0], sum(cents for _, cents, _ in rows)
+        if before is None or balance is None:
+            opening = _opening([(cents, after) for _, cents, after in rows])
+            balance = None if opening is None else opening + moved
+        else:
+            off = min((after - balance - moved for _, _, after in rows), key=abs)
+            if off:
+                found.append(Break(before, day, off))
+            balance += moved + off
+        before = day
+    if before is not None and balance is not None and account.balance_cents not in {None, balance}:
+        found.append(Break(before, before, (account.balance_cents or 0) - balance))
+    return found
 
 
 def _opening(first: list[tuple[int, int | None]]) -> int | None:

@@ -125,7 +125,7 @@ def list_transactions() -> Response:
         raise ApiError(404, None)
     if account["id"] == (call().fault("403_account") or {}).get("bank_account_id"):
         raise refuse(403, "forbidden", "Forbidden")
-    _demand_sca("transaction.list")
+    _demand_sca("transaction.list", account["id"])
     rows = [row for row in organization().rows("transactions") if row["bank_account_id"] == account["id"]]
     page = _list(lists.TRANSACTIONS, rows)
     return reply({**page, "transactions": [_embedded(row) for row in page["transactions"]]})
@@ -320,9 +320,12 @@ def unsubscribe(row_id: str) -> Response:
     return Response(status=204)
 
 
-def _demand_sca(action: str) -> None:
-    """With the fault `sca_required` this call needs a yes on the phone; of the kind `not_enrolled` there is no phone."""
-    if (args := call().fault("sca_required")) is None:
+def _demand_sca(action: str, account_id: str) -> None:
+    """With the fault `sca_required` this call (about one account, if that is named) needs a yes on the phone.
+
+    Of the kind `not_enrolled` there is no phone.
+    """
+    if (args := call().fault("sca_required")) is None or args.get("bank_account_id", account_id) != account_id:
         return
     now, told = world().clock.now(), request.headers.get("X-Qonto-Sca-Session-Token")
     if args.get("kind") == "not_enrolled":

@@ -14,6 +14,7 @@ from portal.ports import Ports
 from portal.services.authenticating import LANGUAGES
 from portal.settings import LOOPBACK
 from portal.web import access, edge, filters, handlers, htmx, pieces, sessions, texts
+from portal.web.accounts.views import blueprint as accounts
 from portal.web.admin.views import blueprint as admin
 from portal.web.auth.views import blueprint as auth
 from portal.web.clients.views import blueprint as clients
@@ -29,7 +30,7 @@ from portal.web.review.views import blueprint as review
 from portal.web.webhooks import views as webhooks
 
 BLUEPRINTS = (
-    auth, profile, receipts, connections, finances, review, documents, clients, messages, admin, help_pages, health,
+    auth, profile, receipts, connections, accounts, finances, review, documents, clients, messages, admin, help_pages, health,
     webhooks.blueprint,
 )  # fmt: skip
 LARGEST_UPLOAD = 25 * 1024 * 1024

@@ -17,11 +17,11 @@ from flask import Flask, Request, Response, g, session
 from flask.sessions import SecureCookieSession, SessionInterface, SessionMixin
 from flask_login import LoginManager, UserMixin, login_user
 from flask_wtf.csrf import generate_csrf
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, exists, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal.crypto import digest
-from portal.models import Role, User, UserSession
+from portal.models import Membership, Role, User, UserSession
 from portal.ports import Ports
 from portal.services import authenticating
 
@@ -30,8 +30,11 @@ log = structlog.get_logger()
 COOKIE = "__Host-session"  #: the prefix makes browsers refuse it without Secure, with Domain, or from another path
 ID_BYTES = 32
 SEEN_EVERY = timedelta(minutes=1)
+OWN = exists().where(Membership.user_id == User.id)
 WHOSE = (
-    select(UserSession, User).outerjoin(User, User.id == UserSession.user_id).where(UserSession.id_hash == bindparam("id_hash"))
+    select(UserSession, User, or_(OWN.where(Membership.has_financial_accounting), ~OWN))
+    .outerjoin(User, User.id == UserSession.user_id)
+    .where(UserSession.id_hash == bindparam("id_hash"))
 )
 WITHOUT_SESSION = ("/static/", "/healthz")  #: never read the database for these
 
@@ -50,13 +53,14 @@ class Person(UserMixin):
     initials: str
     has_second_factor: bool
     needs_second_factor: bool
+    keeps_books: bool  #: may see the accounts of a client, if he has any
 
     @classmethod
-    def of(cls, user: User) -> Person:
+    def of(cls, user: User, *, keeps_books: bool = True) -> Person:
         """From the user's row."""
         return cls(
             user.id, user.email, user.name, Role(user.role), user.language, user.theme, user.has_shortcuts, user.initials,
-            user.totp_sealed is not None, user.needs_second_factor,
+            user.totp_sealed is not None, user.needs_second_factor, keeps_books,
         )  # fmt: skip
 
 
@@ -99,8 +103,9 @@ class ServerSessions(SessionInterface):
             return None
         if found is None or not authenticating.is_alive(found[0], found[1], now=self._ports.clock.now()):
             return ServerSession()
-        row, user = found
-        opened = ServerSession(row, key=key, person=Person.of(user) if user else None)
+        row, user, keeps_books = found
+        person = Person.of(user, keeps_books=keeps_books) if user else None
+        opened = ServerSession(row, key=key, person=person)
         return ServerSession() if user and opened.get("role") != user.role else opened  # another role: sign in again
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:

@@ -56,6 +56,16 @@
     tell([document.body.dataset.copied]);
   });
 
+  // One box for all of a table's boxes.
+  for (const all of document.querySelectorAll("[data-all]")) {
+    const boxes = [...document.querySelectorAll(`input[type=checkbox][name="${all.dataset.all}"]`)];
+    const look = () => { all.checked = boxes.every((box) => box.checked); };
+    all.hidden = boxes.length < 2;
+    look();
+    all.addEventListener("change", () => boxes.forEach((box) => { box.checked = all.checked; }));
+    boxes.forEach((box) => box.addEventListener("change", look));
+  }
+
   // The menu of the bar closes on Escape and on a click beside it.
   const menu = () => document.querySelector(".bf-menu[open]");
   document.addEventListener("click", (event) => {

@@ -39,6 +39,7 @@ PLAIN = {
     "reason", "queue_reason", "sort", "pane", "direction", "q", "page", "next", "error", "language", "seen_version", "email",
     "password", "name", "theme", "has_shortcuts", "old", "new", "csrf_token", "tax_year", "returns",
     "booked", "debit", "credit", "currency", "counterparty_iban", "remittance", "id", "status", "account_iban", "anyway",
+    "label", "holder", "use", "ledger_number", "start_on", "is_chosen", "iban", "title", "plan", "keeps_books", "since",
     "text", "topic", "entry", "is_helpful", "file", "amount", "issued_on", "number", "counterparty",
 }  # fmt: skip
 READ = re.compile(r"(?:(?:args|form|values|given)\.|(?<![\w.]))get\(\s*\"(\w+)\"")
@@ -89,7 +90,7 @@ def test_an_id_in_the_address(site: Flask, world: World, visit: Visit, ports: Po
             for fragment in (False, True):
                 foreign = call_of(visitor, call, call.path, fragment=fragment)
                 unknown = call_of(visitor, call, call.path.replace(theirs, mine), fragment=fragment)
-                is_forbidden = call.permission is (STAFF if who == "owner" else CLIENTS) or call.endpoint.startswith("admin.")
+                is_forbidden = call.permission in {ADMIN, STAFF if who == "owner" else CLIENTS}
                 assert foreign.status_code == (403 if is_forbidden else 404), call
                 assert same(foreign, unknown, theirs, mine), call
             tried.add((call.endpoint, call.method))

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from portal.errors import PortalError
 from portal.models import Role
-from portal.services import client_pages, deciding, engaging, finding, listing, welcoming
-from portal.web.access import actor, ports, signed_in, staff
+from portal.services import admitting, client_pages, deciding, engaging, finding, listing, welcoming
+from portal.web.access import actor, admin, ports, signed_in, staff
 from portal.web.clients.forms import EngagementForm
 from portal.web.forms import refuse
 from portal.web.htmx import notice
@@ -86,6 +86,29 @@ def reopen(client_id: str, tax_year: int, tax_return: str) -> ResponseReturnValu
         ),
     )
     notice(_("The return is open again."))
+    return redirect(url_for("clients.show", client_id=client_id), 303)
+
+
+@blueprint.post("/clients/<id:client_id>/plan")
+@admin
+def change_plan(client_id: str) -> ResponseReturnValue:
+    """What the client has booked."""
+    with ports().database.write() as session:
+        client = finding.client(session, actor(), client_id)
+        admitting.change_plan(session, client, request.form.get("plan", ""), now=ports().clock.now())
+    notice(_("Saved."))
+    return redirect(url_for("clients.show", client_id=client_id), 303)
+
+
+@blueprint.post("/clients/<id:client_id>/people/<id:user_id>/books")
+@admin
+def change_permission(client_id: str, user_id: str) -> ResponseReturnValue:
+    """Whether somebody may see this client's accounts."""
+    with ports().database.write() as session:
+        client = finding.client(session, actor(), client_id)
+        keeps_books = request.form.get("keeps_books") == "1"
+        admitting.change_permission(session, client, user_id, keeps_books=keeps_books, now=ports().clock.now())
+    notice(_("Saved."))
     return redirect(url_for("clients.show", client_id=client_id), 303)
 
 

@@ -7,12 +7,14 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 
+from portal.errors import Rejected
 from portal.models import Role
-from portal.services import connecting, connection_pages, deciding, finding, syncing
+from portal.services import choosing, confirming, connecting, connection_pages, deciding, finding, syncing
 from portal.web import sessions
 from portal.web.access import actor, for_clients, ports, signed_in
-from portal.web.forms import ResyncForm
-from portal.web.htmx import fragment, notice
+from portal.web.connections.forms import StartForm
+from portal.web.forms import ResyncForm, refuse
+from portal.web.htmx import fragment, is_fragment_request, notice
 
 blueprint = Blueprint("connections", __name__)
 
@@ -30,20 +32,27 @@ def index() -> ResponseReturnValue:
 @for_clients
 def scope(client_id: str, kind: str) -> ResponseReturnValue:
     """What will be read and what not, before the journey to the bank begins."""
-    with ports().database.read() as session:
-        page = connection_pages.before_connecting(session, actor(), client_id, kind)
-    return render_template("connections/connect.html", page=page)
+    return _scope(client_id, kind, StartForm(formdata=None, start_on=choosing.new_window(ports().clock.today()).first))
 
 
 @blueprint.post("/clients/<id:client_id>/connections/<kind>/connect")
 @for_clients
 def connect(client_id: str, kind: str) -> ResponseReturnValue:
-    """Begin: off to the bank's consent page."""
+    """Begin: off to the bank's consent page. The start date is kept for the choice of accounts on the way back."""
+    form = StartForm()
+    find = finding.books_of if kind == "bank" else finding.client
+    try:
+        if not form.validate():
+            raise Rejected("Enter a day, for example 2026-09-01.")
+        choosing.check_start(choosing.new_window(ports().clock.today()), form.start_on.data)
+    except Rejected as problem:
+        refuse(form.start_on, problem)
+        return _scope(client_id, kind, form), 422
     with ports().database.write() as session:
-        client = finding.client(session, actor(), client_id)
         address = connecting.begin(
-            ports(), session, user_id=current_user.id, client=client, kind=kind, browser=sessions.own_hash()
-        )
+            ports(), session, user_id=current_user.id, client=find(session, actor(), client_id), kind=kind,
+            browser=sessions.own_hash(), start_on=form.start_on.data,
+        )  # fmt: skip
     return redirect(address, 303)
 
 
@@ -56,6 +65,9 @@ def callback() -> ResponseReturnValue:
         ports(), actor=actor(), state=given.get("state", ""), code=given.get("code", ""), error=given.get("error", ""),
         browser=sessions.own_hash(),
     )  # fmt: skip
+    if result.ending is connecting.Ending.CONNECTED and not result.run_id:
+        notice(_("Qonto is connected. Now choose the accounts that are to be read."))
+        return redirect(url_for("accounts.choice", bank_id=result.connection_id), 303)
     if result.ending is connecting.Ending.CONNECTED:
         notice(_("Qonto is connected. The first import has started."))
         return redirect(url_for("connections.index", client=result.client_id), 303)
@@ -91,8 +103,9 @@ def sync(connection_id: str) -> ResponseReturnValue:
     if actor().role != Role.CLIENT:
         reason = ResyncForm.chosen() if request.form.get("reason") else syncing.Reason.CHECK
     with ports().database.write() as session:
-        connection = finding.connection(session, actor(), connection_id)
-        run = syncing.request(session, connection, trigger=actor().role, now=ports().clock.now(), reason=reason)
+        connection = finding.own_connection(session, actor(), connection_id)
+        only = choosing.tick(session, connection, request.form.getlist("account")) if "boxes" in request.form else []
+        run = syncing.request(session, connection, trigger=actor().role, now=ports().clock.now(), reason=reason, only=only)
     deciding.start(ports(), run)
     notice(_("The sync has been started."))
     return progress(connection_id)
@@ -103,7 +116,7 @@ def sync(connection_id: str) -> ResponseReturnValue:
 def pause(connection_id: str) -> ResponseReturnValue:
     """No sync until it is resumed."""
     with ports().database.write() as session:
-        syncing.pause(session, finding.connection(session, actor(), connection_id), now=ports().clock.now())
+        syncing.pause(session, finding.own_connection(session, actor(), connection_id), now=ports().clock.now())
     notice(_("The connection is paused. The consent stands, and everything that came in stays."))
     return progress(connection_id)
 
@@ -114,7 +127,7 @@ def resume(connection_id: str) -> ResponseReturnValue:
     """Go on, with a sync at once."""
     now = ports().clock.now()
     with ports().database.write() as session:
-        run = syncing.resume(session, finding.connection(session, actor(), connection_id), trigger=actor().role, now=now)
+        run = syncing.resume(session, finding.own_connection(session, actor(), connection_id), trigger=actor().role, now=now)
     deciding.start(ports(), run)
     notice(_("The connection goes on. What was missed is being fetched."))
     return progress(connection_id)
@@ -136,3 +149,45 @@ def disconnect(connection_id: str) -> ResponseReturnValue:
     connecting.disconnect(ports(), actor=actor(), connection_id=connection_id)
     notice(_("The connection has ended. What came in stays here."))
     return redirect(url_for("connections.index"), 303)
+
+
+@blueprint.get("/connections/<id:bank_id>/confirmation")
+@for_clients
+def confirmation(bank_id: str) -> ResponseReturnValue:
+    """The bank waits for a yes in its app; the page looks at how far that is until it is over."""
+    return _confirmation(bank_id)
+
+
+@blueprint.post("/connections/<id:bank_id>/confirmation")
+@for_clients
+def ask_again(bank_id: str) -> ResponseReturnValue:
+    """Another message on the phone."""
+    with ports().database.write() as session:
+        run = confirming.ask_again(session, finding.own_connection(session, actor(), bank_id), now=ports().clock.now())
+    deciding.start(ports(), run)
+    return _confirmation(bank_id)
+
+
+@blueprint.post("/connections/<id:bank_id>/confirmation/end")
+@for_clients
+def cancel_confirmation(bank_id: str) -> ResponseReturnValue:
+    """Not now."""
+    with ports().database.write() as session:
+        confirming.cancel(session, finding.own_connection(session, actor(), bank_id), now=ports().clock.now())
+    notice(_("The sync has stopped. What came in stays."))
+    return redirect(url_for("finances.accounts"), 303)
+
+
+def _scope(client_id: str, kind: str, form: StartForm) -> str:
+    with ports().database.read() as session:
+        page = connection_pages.before_connecting(session, actor(), client_id, kind)
+    return render_template("connections/connect.html", page=page, form=form)
+
+
+def _confirmation(bank_id: str) -> ResponseReturnValue:
+    with ports().database.read() as session:
+        page = connection_pages.confirmation(session, actor(), bank_id, now=ports().clock.now())
+    here = url_for("connections.confirmation", bank_id=bank_id)
+    if request.method == "GET" and not is_fragment_request():
+        return render_template("connections/confirmation.html", page=page)
+    return fragment("connections/_confirmation.html", page=here, found=page)

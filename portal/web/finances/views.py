@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from portal.errors import Rejected
-from portal.services import connection_pages, covering, deciding, finding, statements
+from portal.services import choosing, connection_pages, covering, deciding, finding, reconciling, statements
 from portal.web.access import actor, ports, signed_in
 from portal.web.finances.forms import ColumnsForm, StatementForm
 from portal.web.forms import refuse
@@ -22,7 +24,7 @@ blueprint = Blueprint("finances", __name__)
 def accounts() -> ResponseReturnValue:
     """The accounts, what came in over them, and how to connect more."""
     with ports().database.read() as session:
-        page = connection_pages.index(session, actor(), now=ports().clock.now(), client_id=request.args.get("client", ""))
+        page = connection_pages.books(session, actor(), now=ports().clock.now(), client_id=request.args.get("client", ""))
         held, first = [row.account for row in page.accounts], page.scope.start_on
         covered = covering.of(session, held, first=first, today=ports().clock.today()) if held and first else []
     return render_template("finances/accounts.html", page=page, covered=covered)
@@ -51,6 +53,22 @@ def bring(account_id: str) -> ResponseReturnValue:
         else:
             return redirect(url_for("finances.statement", statement_id=statement_id), 303)
     return _history(account_id, form), 422
+
+
+@blueprint.post("/finances/accounts/<id:account_id>/fetching")
+@signed_in
+def fetch_again(account_id: str) -> ResponseReturnValue:
+    """Read the account anew from a day that is missing."""
+    try:
+        since = date.fromisoformat(request.form.get("since", ""))
+    except ValueError:
+        raise Rejected("Enter a day, for example 2026-09-01.") from None
+    with ports().database.write() as session:
+        account = finding.account(session, actor(), account_id)
+        run = choosing.fetch_again(session, account, since=since, trigger=actor().role, now=ports().clock.now())
+    deciding.start(ports(), run)
+    notice(_("The missing days are being fetched."))
+    return redirect(url_for("finances.accounts", client=account.client_id), 303)
 
 
 @blueprint.get("/finances/statements/<id:statement_id>")
@@ -100,4 +118,7 @@ def undo(statement_id: str) -> ResponseReturnValue:
 def _history(account_id: str, form: StatementForm) -> str:
     with ports().database.read() as session:
         page = statements.history(session, actor(), account_id, today=ports().clock.today())
-    return render_template("finances/history.html", page=page, form=form)
+        first, today = page.first_on, ports().clock.today()
+        gaps = covering.gaps(session, page.account, first=first, today=today) if first else []
+        breaks = reconciling.breaks(session, page.account) if page.account.difference_cents else []
+    return render_template("finances/history.html", page=page, form=form, gaps=gaps, breaks=breaks)

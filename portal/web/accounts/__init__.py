@@ -1,0 +1,1 @@
+"""Accounts: adding, choosing, describing, deleting them."""
