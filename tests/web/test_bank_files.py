@@ -135,10 +135,12 @@ def test_too_many_rows_are_refused_before_anything_is_kept(
     visit: Visit, world: World, ports: Ports, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     monkeypatch.setattr(statements, "MOST_ROWS", 3)
+    monkeypatch.setattr(statements, "MOST_ENTRIES", 1)
     before, visitor = counted(ports), visit(world.ours.owner)
     answer = bring(visitor, world, HEAD + GOOD * 4)
     assert answer.status_code == 422
     assert "This file has too many rows" in Page(answer.text).words
+    assert bring(visitor, world, camt(entry(), entry())).status_code == 422
     assert counted(ports) == before
     assert "3 new" in preview(visitor, world, HEAD + GOOD * 3).words
 
