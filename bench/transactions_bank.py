@@ -36,7 +36,7 @@ def movements(account: str, count: int, *, now: datetime) -> Iterator[dict[str, 
     rng, balance = random.Random(1), OPENING_CENTS
     for number in range(count):
         settled = now - timedelta(days=DAYS * (1 - number / count), hours=1)
-        cents, side = rng.randint(1, 500_000), "credit" if rng.random() < 0.4 else "debit"
+        cents, side = rng.randint(1, 500_000), "credit" if balance < OPENING_CENTS else "debit"
         balance += cents if side == "credit" else -cents
         given = {
             "amount_cents": cents, "side": side, "label": f"Lieferant {rng.randrange(500)} GmbH", "bank_account_id": account,

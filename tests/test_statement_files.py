@@ -170,7 +170,7 @@ def peak(make: Callable[[int], Iterator[bytes]], count: int) -> int:
 
 
 def test_a_long_file_needs_no_more_memory_than_a_short_one() -> None:
-    """Of Python; what lxml itself holds is measured by `./dev bench transactions`."""
+    """Of Python: what lxml holds by itself is not seen here."""
     begin, end = camt("|").split(b"|")
 
     def many(count: int) -> Iterator[bytes]:
