@@ -23,7 +23,19 @@ from sqlalchemy.orm import Session
 from portal.browsing import NotThere, Page, Person, first
 from portal.db import Database
 from portal.demo import CLIENTS, PASSWORD
-from portal.models import Assignment, Candidate, Client, Connection, Document, Preview, Receipt, Run, SkippedInvoice, Transaction
+from portal.models import (
+    Assignment,
+    BankAccount,
+    Candidate,
+    Client,
+    Connection,
+    Document,
+    Preview,
+    Receipt,
+    Run,
+    SkippedInvoice,
+    Transaction,
+)
 from portal.settings import Settings
 
 PATIENCE = 180.0  #: seconds for work in the background
@@ -55,6 +67,7 @@ class Story:
         bank = self._connect(owner, "bank", "Connected")
         self._bank(owner, bank)
         self._matching()
+        self._confirm(owner, bank)
         known = self._book(bank)
         receipt_id = self._review(owner)
         self._hear(known)
@@ -83,6 +96,9 @@ class Story:
         firms = form.choices.get("organization_id", [])
         ours = [value for value, name in firms if name.split()[:1] == self.client.name.split()[:1]] or [firms[-1][0]]
         page = owner.send(form, organization_id=ours[0], decision="allow")
+        if kind == "bank":
+            owner.send(page.form("/connections/[0-9a-f-]{36}/accounts"))
+            page = owner.get("/profile/connections")
         if "/profile/connections" not in page.url or word not in page.words:
             raise Failed(f"after the consent {page.url} does not say {word}: {page.words[:400]}")
         connection = self._read(
@@ -134,6 +150,26 @@ class Story:
         require(transactions > 0, "the bank connection brought no transaction")
         owner.get("/finances/accounts")
         tell("bank", f"{transactions} booked transactions")
+
+    def _confirm(self, owner: Person, connection_id: str) -> None:
+        """The bank wants a yes on the phone in the middle of a sync; the run waits for it and goes on."""
+        bank = self.settings.qonto_api_url
+        account = self._read(
+            lambda session: session.scalars(
+                select(BankAccount).where(BankAccount.connection_id == connection_id, BankAccount.is_chosen)
+            ).all()
+        )[-1]
+        fault = {"fault": "sca_required", "args": {"bank_account_id": account.qonto_id}}
+        httpx2.post(f"{bank}/_control/faults", json=fault).raise_for_status()
+        owner.send(owner.get("/finances/accounts").form("/runs"), account=account.id)
+        asked = f"/connections/{connection_id}/confirmation"
+        self._wait(lambda _session: "Ask again" in owner.get(asked).words, "the bank's question did not reach the client")
+        phone = Person(bank)
+        phone.send(phone.get("/phone").form("/phone"), decision="allow")
+        self._wait(lambda _session: self._last_run(connection_id).state == "done", "the sync did not go on after the yes")
+        httpx2.delete(f"{bank}/_control/faults").raise_for_status()
+        require("Confirmed." in owner.get(asked).words, "the page does not tell that it is confirmed")
+        tell("confirm", "the bank asked for a yes on the phone; the sync of one account waited and went on")
 
     def _matching(self) -> None:
         self._settle()

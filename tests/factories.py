@@ -156,8 +156,9 @@ def connection(session: Session, of: Client, kind: str, *, now: datetime, by: Us
 def bank_account(session: Session, of: Client, over: Connection, *, now: datetime, number: int = 1, **values: Any) -> BankAccount:
     """One IBAN (of the client's own number, so that two clients' accounts differ)."""
     made = BankAccount(
-        id=new_id(), client_id=of.id, connection_id=over.id, qonto_id=f"account-{number}",
+        id=new_id(), client_id=of.id,
         **{
+            "connection_id": over.id, "qonto_id": f"account-{number}",
             "iban": f"DE00000000000000{of.number}{number}", "name": "Hauptkonto", "is_chosen": True, "currency": "EUR", "balance_cents": 1234567,
             "start_on": now.date() - timedelta(days=90), "synced_until": now, "covered_until": now.date() - timedelta(days=1),
             **values,
@@ -330,7 +331,7 @@ def _books(session: Session, storage: Storage, number: str, name: str, email: st
     session.add(
         ScaSession(
             id=new_id(), client_id=made.id, connection_id=bank.id, run_id=books.runs["bank"].id, token="sealed", state="waiting",
-            created_at=now, expires_at=now + timedelta(minutes=15), decided_at=None,
+            created_at=now - timedelta(minutes=5), expires_at=now + timedelta(minutes=10), decided_at=None,
         )
     )  # fmt: skip
     session.add(

@@ -212,11 +212,11 @@ class Qonto:
     ) -> Page[schema.Transaction]:  # fmt: skip
         """Movements of one account, oldest first: booked since `settled_from`, or changed since `updated_from`.
 
-        Changes include booked rows that were reversed or declined later. Pending ones are never listed: they change when they
-        are booked. Errors: also ScaRequired.
+        Booked rows that were reversed or declined later are among them, however long ago: we may not have heard of it yet.
+        Pending ones are never listed: they change when they are booked. Errors: also ScaRequired.
         """
         query: dict[str, Any] = {"bank_account_id": bank_account_id, "sort_by": "emitted_at:asc"}
-        query["status[]"] = ["completed", "declined", "reversed"] if updated_from else ["completed"]
+        query["status[]"] = ["completed", "declined", "reversed"]
         if updated_from:
             query["updated_at_from"] = _spelled(updated_from)
         if settled_from:

@@ -233,10 +233,10 @@ def _apply_page(
     query = select(Transaction).where(Transaction.bank_account_id == account.id, Transaction.qonto_id.in_(ids))
     known = {transaction.qonto_id: transaction for transaction in session.scalars(query)}
     files = _from_files(session, account, [row for row in page.rows if row.id not in known])
-    for row in page.rows:
+    for row in sorted(page.rows, key=lambda row: row.status != "completed"):  # what stands comes first to what files have brought
         counts["seen"] += 1
         transaction = known.get(row.id)
-        if transaction is None and row.status == "completed" and (same := files.get(_key(row))):
+        if transaction is None and (same := files.get(_key(row))):
             transaction = known[row.id] = same.pop(0)
             transaction.qonto_id = row.id
         if transaction is None and (row.status != "completed" or row.settled_at is None):
@@ -314,18 +314,40 @@ def _update(session: Session, transaction: Transaction, values: dict[str, Any], 
     for name in differing:
         setattr(transaction, name, values[name])
     transaction.updated_at = now
+    if set(differing) & {"side", "amount_cents", "currency", "booked_on"}:
+        _absorb(session, transaction, now)
     after = {name: _plain(values[name]) for name in before}
     record(
         session, Tag.TRANSACTION_CHANGED, subject=f"transaction:{transaction.id}", at=now, client_id=transaction.client_id,
         before=before, after=after,
     )  # fmt: skip
     if set(differing) & set(MATERIAL):
-        standing = select(Receipt).join(Assignment, Assignment.receipt_id == Receipt.id).where(
-            Assignment.transaction_id == transaction.id, Assignment.withdrawn_at.is_(None)
-        )  # fmt: skip
-        for receipt in session.scalars(standing).unique():
-            assigning.withdraw(session, receipt=receipt, now=now, reason=ReviewReason.SOURCE_CHANGED)
+        _unlock(session, transaction, now)
     return True
+
+
+def _unlock(session: Session, transaction: Transaction, now: datetime) -> None:
+    """The receipts of a transaction go back to review: it is not what they were assigned to any more."""
+    standing = (
+        select(Receipt)
+        .join(Assignment, Assignment.receipt_id == Receipt.id)
+        .where(Assignment.transaction_id == transaction.id, Assignment.withdrawn_at.is_(None))
+    )
+    for receipt in session.scalars(standing).unique():
+        assigning.withdraw(session, receipt=receipt, now=now, reason=ReviewReason.SOURCE_CHANGED)
+
+
+def _absorb(session: Session, transaction: Transaction, now: datetime) -> None:
+    """A file may have told the change before the bank itself did: then its movement was this one."""
+    same = select(Transaction).where(
+        Transaction.bank_account_id == transaction.bank_account_id, Transaction.statement_id.is_not(None),
+        Transaction.status == "booked", Transaction.booked_on == transaction.booked_on, Transaction.side == transaction.side,
+        Transaction.amount_cents == transaction.amount_cents, Transaction.currency == transaction.currency,
+        Transaction.id != transaction.id,
+    )  # fmt: skip
+    if (told := session.scalars(same.order_by(Transaction.id).limit(1)).first()) is not None:
+        told.status, told.updated_at = "undone", now
+        _unlock(session, told, now)
 
 
 def _plain(value: Any) -> Any:

@@ -221,8 +221,9 @@ def open_offline(session: Session, client: Client, details: Details, *, iban: st
         raise Conflict("There is already an account with this IBAN.")
     today = berlin_day(now)
     account = BankAccount(
-        id=new_id(), client_id=client.id, connection_id=None, qonto_id=None, iban=written, name=label,
-        currency="EUR", balance_cents=None, label="", holder="", use="business", ledger_number="", start_on=today, synced_until=None, covered_until=None, deleted_at=None,
+        id=new_id(), client_id=client.id, connection_id=None, qonto_id=None, iban=written, name=label, label="", holder="",
+        use="business", ledger_number="", currency="EUR", balance_cents=None, start_on=today, synced_until=None,
+        covered_until=None, deleted_at=None,
     )  # fmt: skip
     session.add(account)
     _describe(session, account, details, today=today)

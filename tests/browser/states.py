@@ -56,6 +56,8 @@ class People:
     cookies: dict[str, Cookies]
     troubled: tuple[Client, Connection, Connection]
     busy: tuple[Client, Connection, Connection]
+    awaited: tuple[Client, Connection]
+    choosing: tuple[Client, Connection]
 
 
 def people(site: Site, *, now: datetime) -> People:
@@ -71,6 +73,10 @@ def people(site: Site, *, now: datetime) -> People:
         in_trouble = company, *_troubled(session, company, now)
         company, busy = _company(session, "10053", now, has_years=False)
         at_work = company, *_busy(session, company, now)
+        company, awaited = _company(session, "10054", now)
+        to_confirm = company, _awaited(session, company, now)
+        company, choosing = _company(session, "10055", now)
+        to_choose = company, _choosing(session, company, now)
         for _ in range(syncing.PRESSES):
             factories.run(
                 session, world.ours.client, "bank", now=now, over=world.ours.bank, trigger="client", created_at=now, new=0
@@ -78,11 +84,12 @@ def people(site: Site, *, now: datetime) -> People:
     signed_in = {
         "client": world.ours.owner, "leaving": world.ours.owner, "staff": world.staff, "admin": world.admin, "newcomer": newcomer,
         "lonely": lonely, "unconnected": unconnected, "troubled": troubled, "busy": busy,
+        "awaited": awaited, "choosing": choosing,
     }  # fmt: skip
     cookies = {name: site.cookies(person) for name, person in signed_in.items()}
     halfway = {"halfway": world.staff, "enrolling": enrolling}
     cookies |= {name: site.cookies(person, is_half=True) for name, person in halfway.items()}
-    return People({"nobody": [], **cookies}, in_trouble, at_work)
+    return People({"nobody": [], **cookies}, in_trouble, at_work, to_confirm, to_choose)
 
 
 def _e_invoices(site: Site, session: Session, now: datetime) -> None:
@@ -138,6 +145,34 @@ def _busy(session: Session, company: Client, now: datetime) -> tuple[Connection,
     return documents, factories.connection(session, company, "bank", now=now, state="disconnected")
 
 
+def _awaited(session: Session, company: Client, now: datetime) -> Connection:
+    """The bank waits for a yes on the phone; beside its account an offline one and one that the Qonto user may not read."""
+    bank = factories.connection(session, company, "bank", now=now)
+    factories.bank_account(
+        session, company, bank, now=now, label="Laufendes Konto", holder="Vermögensverwaltung", ledger_number="1800"
+    )
+    factories.bank_account(session, company, bank, now=now, number=2, name="Rücklagen", refusal="forbidden")
+    factories.bank_account(
+        session, company, bank, now=now, number=3, name="Tagesgeld", connection_id=None, qonto_id=None, is_chosen=False, iban=None
+    )
+    factories.run(
+        session, company, "bank", now=now, over=bank, state="waiting", reason="sca_required", finished_at=None,
+        next_attempt_at=now + timedelta(hours=1),
+    )  # fmt: skip
+    return bank
+
+
+def _choosing(session: Session, company: Client, now: datetime) -> Connection:
+    """Back from the bank: nothing has been chosen yet, one account is closed, one has no IBAN."""
+    bank = factories.connection(session, company, "bank", now=now, last_success_at=None)
+    for number, values in enumerate(({}, {"iban": None, "balance_cents": None}, {"is_active": False}), start=1):
+        factories.bank_account(
+            session, company, bank, now=now, number=number, name=("Geschäftskonto", "Team", "Altes Konto")[number - 1],
+            **{"is_chosen": False, "synced_until": None, "covered_until": None, **values},
+        )  # fmt: skip
+    return bank
+
+
 # --- pages ---------------------------------------------------------------------------------------------------------
 
 
@@ -147,7 +182,7 @@ def pages(site: Site) -> Iterator[State]:
     adapter = site.app.url_map.bind("127.0.0.1")
     known = {
         "client_id": ours.client.id, "connection_id": ours.documents.id, "receipt_id": ours.receipts["open"].id,
-        "document_id": ours.document.id, "kind": "documents", "account_id": ours.account.id, "statement_id": ours.statement.id,
+        "document_id": ours.document.id, "kind": "documents", "account_id": ours.account.id, "bank_id": ours.bank.id, "statement_id": ours.statement.id,
     }  # fmt: skip
     for rule in site.app.url_map.iter_rules():
         if "GET" in (rule.methods or ()) and rule.endpoint not in NO_PAGE:
@@ -172,7 +207,14 @@ def faces(site: Site, known: People) -> Iterator[State]:
     yield State("staff", f"/connections/{ours.bank.id}")
     yield State("client", f"/connections/{ours.bank.id}")
     yield State("client", f"/clients/{ours.client.id}/connections/bank/connect")
-    for who in ("lonely", "unconnected", "troubled", "busy"):
+    yield State("client", f"/clients/{ours.client.id}/accounts/new?q=qon")
+    yield State("client", f"/clients/{ours.client.id}/accounts/new?q=sparkasse")
+    yield State("choosing", f"/connections/{known.choosing[1].id}/accounts")
+    yield State("choosing", f"/connections/{known.choosing[1].id}/accounts", does=choose_too_early)
+    yield State("awaited", f"/connections/{known.awaited[1].id}")
+    yield State("staff", f"/finances/accounts/{ours.account.id}")
+    yield State("admin", f"/clients/{ours.client.id}")
+    for who in ("lonely", "unconnected", "troubled", "busy", "awaited", "choosing"):
         for path in OWN_PAGES:
             yield State(who, path)
     for who, (company, documents, bank) in (("troubled", known.troubled), ("busy", known.busy)):
@@ -207,6 +249,12 @@ def _refused(site: Site) -> Iterator[State]:
     yield State("client", "/profile", does=sent("form[action='/profile/password']", 422))
     yield State("staff", f"/review?item={site.world.ours.receipts['open'].id}", does=decide_too_late)
     yield State("client", "/finances/accounts", does=sent("main form[action$='/runs']", 429))
+    yield State(
+        "client", f"/finances/accounts/{site.world.ours.account.id}/deletion", does=sent("main form[action$='/deletion']", 422)
+    )
+    yield State(
+        "client", f"/clients/{site.world.ours.client.id}/accounts/offline", does=sent("main form[action$='/offline']", 422)
+    )
     yield State("client", "/review", 403)
     yield State("admin", "/no-such-page", 404)
     yield State("leaving", "/profile", does=sign_out_elsewhere)
@@ -247,6 +295,12 @@ def sent(form: str, status: int) -> Callable[[Page], None]:
         assert seen.value.status == status, seen.value.status
 
     return does
+
+
+def choose_too_early(page: Page) -> None:
+    """A start that the bank does not reach."""
+    page.locator("input[type=date]").first.fill("2020-01-01")
+    sent("main form[action$='/accounts']", 422)(page)
 
 
 def decide_too_late(page: Page) -> None:

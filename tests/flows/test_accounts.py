@@ -11,7 +11,19 @@ from sqlalchemy import select, update
 from jobs.runs import execute_run
 from portal.domain.start_days import REACH
 from portal.errors import Rejected
-from portal.models import Assignment, BankAccount, Candidate, Client, Consent, Membership, Receipt, Run, ScaSession, Transaction, User
+from portal.models import (
+    Assignment,
+    BankAccount,
+    Candidate,
+    Client,
+    Consent,
+    Membership,
+    Receipt,
+    Run,
+    ScaSession,
+    Transaction,
+    User,
+)
 from portal.services import choosing, discarding, finding, running
 from tests.factories import PASSWORD
 from tests.flows.reading import Reader, says
@@ -227,7 +239,11 @@ def test_without_the_permission_financial_accounting(connected: Story, reader: R
     refusal = "This needs the permission “Financial Accounting”. Your tax office can give it to you."
     browser, client = reader.browser(connected.owner), connected.client.id
     says(reader.open(connected.owner, "/finances/accounts", status=403), refusal)
-    for path in (f"/clients/{client}/accounts/new", f"/clients/{client}/connections/bank/connect", f"/connections/{bank}/accounts"):
+    for path in (
+        f"/clients/{client}/accounts/new",
+        f"/clients/{client}/connections/bank/connect",
+        f"/connections/{bank}/accounts",
+    ):
         assert browser.get(path).status_code == 403, path
     for path in (f"/connections/{bank}/runs", f"/connections/{bank}/pause", f"/connections/{bank}/disconnection"):
         assert browser.post(path).status_code == 403, path
@@ -246,7 +262,11 @@ def test_an_account_that_the_qonto_user_may_not_read(connected: Story, reader: R
     assert connected.sync("bank", hours=1).state == "done"
     assert row["id"] in {line.qonto_id for line in _booked(connected)}
     page = reader.open(connected.owner, "/finances/accounts")
-    says(page, "No access", "Your Qonto user has no access to this account. Ask an administrator of your Qonto account for the right.")
+    says(
+        page,
+        "No access",
+        "Your Qonto user has no access to this account. Ask an administrator of your Qonto account for the right.",
+    )
     connected.bank.heal()
     connected.sync("bank", hours=1)
     assert not connected.rows(select(BankAccount).where(BankAccount.refusal != ""))
@@ -317,7 +337,12 @@ def test_a_confirmation_in_the_middle_of_a_sync(story: Story, reader: Reader) ->
     where = _connect(story, reader.browser(story.owner))
     last = max((a for a in _accounts(story) if a.is_active), key=lambda a: a.id)
     story.bank.fault("sca_required", bank_account_id=last.qonto_id)
-    form = {f"{a.id}-{name}": value for a in _accounts(story) if a.is_active for name, value in (("is_chosen", "y"), ("use", "business"))}
+    form = {
+        f"{a.id}-{name}": value
+        for a in _accounts(story)
+        if a.is_active
+        for name, value in (("is_chosen", "y"), ("use", "business"))
+    }
     assert reader.browser(story.owner).post(where, form).status_code == 303
     story.work("bank")
     run = story.newest("bank")
@@ -360,7 +385,11 @@ def test_a_confirmation_that_does_not_come(connected: Story, reader: Reader, how
     connected.work("bank")
     run = connected.newest("bank")
     reason = "sca_expired" if how == "expired" else "sca_denied"
-    assert (run.state, run.reason, _session(connected).state) == ("needs_person", reason, "expired" if how == "expired" else "deny")
+    assert (run.state, run.reason, _session(connected).state) == (
+        "needs_person",
+        reason,
+        "expired" if how == "expired" else "deny",
+    )
     says(reader.open(connected.owner, "/finances/accounts"), reader.words("connection_reason", reason))
     for trigger in ("schedule", "webhook", "staff", "admin"):  # L-75
         connected.bank.move(days=1)
@@ -554,7 +583,11 @@ def test_the_firm_sees_and_names_accounts_but_gives_no_consent(connected: Story,
     assert answer.status_code == 303
     assert _named(connected, account.id).ledger_number == "1800"
     bank = connected.connection("bank").id
-    for path in (f"/connections/{bank}/accounts", f"/finances/accounts/{account.id}/deletion", f"/connections/{bank}/confirmation"):
+    for path in (
+        f"/connections/{bank}/accounts",
+        f"/finances/accounts/{account.id}/deletion",
+        f"/connections/{bank}/confirmation",
+    ):
         assert browser.get(path).status_code == 403
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from portal.clock import berlin_day
 from portal.errors import Rejected
 from portal.models import Assignment, AuditEvent, BankAccount, Statement, Transaction
-from portal.services import assigning, statements
+from portal.services import assigning, connecting, statements
 from portal.services.statements import Fate
 from portal.simulator.clock import moment_of
 from tests.flows.reading import Reader
@@ -31,12 +31,18 @@ def account(story: Story) -> BankAccount:
     return story.rows(select(BankAccount).where(BankAccount.id == found.most_common(1)[0][0]))[0]
 
 
-def at_the_bank(story: Story, qonto_id: str) -> list[dict[str, Any]]:
+def id_at_the_bank(story: Story, of: BankAccount) -> str:
+    """The bank's own, whatever it tells us it was."""
+    known = story.bank.app.extensions["simulator"].organizations[0]
+    return str(next(row["id"] for row in known.accounts.values() if row["iban"] == of.iban))
+
+
+def at_the_bank(story: Story, of: BankAccount) -> list[dict[str, Any]]:
     """Every booked movement of the account, as the bank has it."""
     known = story.bank.app.extensions["simulator"].organizations[0]
     return [
         row for row in known.tables["transactions"].values()
-        if row["bank_account_id"] == qonto_id and row["status"] == "completed"
+        if row["bank_account_id"] == id_at_the_bank(story, of) and row["status"] == "completed"
     ]  # fmt: skip
 
 
@@ -91,47 +97,93 @@ STEP = st.one_of(
     st.just(("sync",)),
     st.tuples(st.just("file"), st.booleans(), st.integers(0, 400), st.integers(1, 400)),
     st.just(("reconnect",)),
+    st.just(("new ids",)),
     st.just(("twins",)),
+    st.just(("late",)),
+    st.just(("pending",)),
+    st.tuples(st.sampled_from(["renamed", "another amount", "reversed"]), st.integers(0, 1000)),
     st.tuples(st.just("file"), st.booleans(), st.just(400), st.just(400)),
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(steps=st.lists(STEP, min_size=1, max_size=6))
+def happens(story: Story, to: BankAccount, step: tuple[Any, ...]) -> None:
+    """Something at the bank or on the way to it. What changes its amount is a row that the bank has told itself already."""
+    bank, now = story.bank, story.clock.now()
+    match step[0]:
+        case "sync":
+            story.sync("bank", hours=1)
+        case "reconnect":
+            connecting.disconnect(story.ports, actor=story.actor, connection_id=story.connection("bank").id)
+            bank.move(days=5)
+            story.connect("bank")
+            story.work("bank")
+        case "new ids":
+            bank.fault("ids_changed")
+            happens(story, to, ("reconnect",))
+        case "twins":
+            for _ in range(2):
+                bank.put_transaction(amount_cents=380, label="Kaffeebar", bank_account_id=id_at_the_bank(story, to))
+        case "late":
+            settled = (now - timedelta(days=33)).isoformat()
+            bank.put_transaction(amount_cents=1999, bank_account_id=id_at_the_bank(story, to), settled_at=settled, emitted_at=settled)
+        case "pending":
+            row = bank.put_transaction(amount_cents=4242, bank_account_id=id_at_the_bank(story, to), status="pending", settled_at=None)
+            story.sync("bank", hours=1)
+            bank.put_transaction(id=row["id"], status="completed", settled_at=story.clock.now().isoformat())
+        case change:
+            told = select(Transaction.qonto_id).where(
+                Transaction.bank_account_id == to.id, Transaction.status == "booked", Transaction.statement_id.is_(None)
+            )
+            ids = sorted(story.rows(told))
+            values = {
+                "renamed": {"label": "Anders GmbH"}, "another amount": {"amount_cents": 7700 + step[1]},
+                "reversed": {"status": "reversed"},
+            }[change]  # fmt: skip
+            if ids:
+                bank.put_transaction(id=ids[step[1] % len(ids)], **values)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(steps=st.lists(STEP, min_size=1, max_size=7))
 def test_any_order_of_files_and_syncs_ends_with_what_the_bank_has(connected: Story, steps: list[tuple[Any, ...]]) -> None:
-    """Overlapping files with and without ids, syncs, a reconnect, two equal coffees: at the end each movement once."""
+    """Overlapping files with and without ids, syncs, being away, new ids of the accounts, equal coffees, what comes late, changes or
+    is taken back: at the end each booked movement once."""
     story = connected
     to = account(story)
     for step in steps:
         story.bank.move(hours=1)
-        if step[0] == "sync":
-            story.sync("bank", hours=1)
-        elif step[0] == "reconnect":
-            story.connect("bank")
-            story.work("bank")
-        elif step[0] == "twins":
-            for _ in range(2):
-                story.bank.put_transaction(amount_cents=380, label="Kaffeebar", bank_account_id=to.qonto_id)
-        else:
-            _, has_ids, ago, length = step
-            last = story.clock.today() - timedelta(days=400 - ago)
-            first = last - timedelta(days=length)
-            rows = [
-                row
-                for row in in_euros(at_the_bank(story, to.qonto_id))
-                if first <= berlin_day(moment_of(row["settled_at"])) <= last
-            ]
-            if rows:
-                take_in(story, to, written(rows, has_ids=has_ids))
-    take_in(story, to, written(in_euros(at_the_bank(story, to.qonto_id)), has_ids=False))
+        if step[0] != "file":
+            happens(story, to, step)
+            continue
+        _, has_ids, ago, length = step
+        last = story.clock.today() - timedelta(days=400 - ago)
+        first = last - timedelta(days=length)
+        rows = [
+            row for row in in_euros(at_the_bank(story, to)) if first <= berlin_day(moment_of(row["settled_at"])) <= last
+        ]
+        if rows:
+            take_in(story, to, written(rows, has_ids=has_ids))
+    take_in(story, to, written(in_euros(at_the_bank(story, to)), has_ids=False))
     story.sync("bank", days=8)
-    assert here(story, to) == counted(at_the_bank(story, to.qonto_id))
+    assert here(story, to) == counted(at_the_bank(story, to))
     assert story.newest("bank").reason == ""
+
+
+@pytest.mark.parametrize("has_ids", [True, False])
+def test_the_file_first_or_the_bank_first_ends_the_same(story: Story, has_ids: bool) -> None:
+    story.connect("bank")
+    to = story.rows(select(BankAccount).where(BankAccount.is_chosen).order_by(BankAccount.name))[0]
+    rows = in_euros(at_the_bank(story, to))
+    take_in(story, to, written(rows, has_ids=has_ids))
+    story.settle()
+    file_first = here(story, to)
+    take_in(story, to, written(rows, has_ids=has_ids))
+    assert here(story, to) == file_first == counted(at_the_bank(story, to))
 
 
 def test_the_preview_tells_new_known_and_flawed_before_anything_is_imported(connected: Story) -> None:
     """L-58; what it told is what happens, and a line that looks known can be brought all the same."""
-    to, rows = account(connected), in_euros(at_the_bank(connected, account(connected).qonto_id))
+    to, rows = account(connected), in_euros(at_the_bank(connected, account(connected)))
     known = sum(here(connected, to).values())
     content = written(rows, has_ids=False) + b"31.02.2026;-1,00;A;B\n"
     statement_id = bring(connected, to, content)
@@ -149,7 +201,7 @@ def test_the_preview_tells_new_known_and_flawed_before_anything_is_imported(conn
 def test_an_import_is_undone_as_a_whole_while_nothing_of_it_is_assigned(connected: Story) -> None:
     to = account(connected)
     before = here(connected, to)
-    rows = in_euros(at_the_bank(connected, to.qonto_id))
+    rows = in_euros(at_the_bank(connected, to))
     statement_id = bring(connected, to, written(rows, has_ids=True))
     statements.take_in(connected.ports, connected.actor, statement_id)
     connected.settle()
@@ -173,7 +225,7 @@ def test_an_import_is_undone_as_a_whole_while_nothing_of_it_is_assigned(connecte
     statements.take_in(connected.ports, connected.actor, again)
     assert here(connected, to) == counted(rows)
     connected.sync("bank", days=8)
-    assert here(connected, to) == counted(at_the_bank(connected, to.qonto_id))
+    assert here(connected, to) == counted(at_the_bank(connected, to))
     tags = {event.tag for event in connected.rows(select(AuditEvent).where(AuditEvent.tag.like("statement.%")))}
     assert tags == {"statement.brought", "statement.imported", "statement.undone"}
 
