@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import inspect
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import delete, inspect
+from sqlalchemy.exc import IntegrityError
 
 from portal import migrating
 from portal.db import Database
+from portal.models import BankAccount, Transaction
+from tests import factories
+
+NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 
 
 def test_migrations_and_models_agree(database: Database) -> None:
@@ -18,3 +26,22 @@ def test_down_and_up_again(database: Database) -> None:
     assert set(inspect(database.engine).get_table_names()) <= {"alembic_version"}
     migrating.upgrade(database)
     assert migrating.differences(database) == []
+
+
+def test_a_table_that_is_built_anew_keeps_its_rows_and_who_names_them(database: Database) -> None:
+    """0014 changes columns of the accounts, which SQLite can only do by copying the table that transactions name."""
+    with database.write() as session:
+        company = factories.client(session, "10042", "Test", now=NOW)
+        bank = factories.connection(session, company, "bank", now=NOW)
+        account = factories.bank_account(session, company, bank, now=NOW)
+        line = factories.transaction(session, account, "t-1", 100, now=NOW)
+        ids = account.id, line.id
+    migrating.downgrade(database, "0013")
+    migrating.upgrade(database)
+    with database.write() as session:
+        kept = session.get_one(BankAccount, ids[0])
+        assert (kept.name, kept.is_chosen, kept.use, session.get_one(Transaction, ids[1]).bank_account_id) == (
+            "Hauptkonto", True, "business", kept.id,
+        )  # fmt: skip
+        with pytest.raises(IntegrityError), session.begin_nested():  # foreign keys are watched again
+            session.execute(delete(BankAccount).where(BankAccount.id == ids[0]))

@@ -43,6 +43,7 @@ def differences(database: Database, change: str, seed: int) -> tuple[int | None,
             for row in order
         ]  # fmt: skip
         right = reconciling.difference(session, account)
+        assert reconciling.breaks(session, account) == []
         earliest = min(row.settled_at for row in made)
         victim = chance.choice([row for row in made if row.settled_at > earliest])
         if change == "cent":
@@ -55,7 +56,11 @@ def differences(database: Database, change: str, seed: int) -> tuple[int | None,
             copy = {name: getattr(victim, name) for name in ("side", "settled_at", "balance_after_cents")}
             factories.transaction(session, account, "doubled", victim.amount_cents, now=NOW, **copy)
         session.flush()
-        return right, reconciling.difference(session, account)
+        wrong = reconciling.difference(session, account)
+        breaks = reconciling.breaks(session, account)
+        assert sum(one.cents for one in breaks) == wrong  # together they explain all of it
+        assert all(one.cents and one.after <= one.until for one in breaks)
+        return right, wrong
 
 
 @pytest.mark.parametrize("change", ["cent", "balance", "missing", "doubled"])
