@@ -59,8 +59,11 @@ def client(session: Session, actor: Actor, client_id: str) -> Client:
 
 def books_of(session: Session, actor: Actor, client_id: str) -> Client:
     """A client whose accounts and bank history the actor may see and change (L-07). Errors: NotFound; NotAllowed without that."""
-    found = client(session, actor, client_id)
-    if session.scalar(_book_keeper(actor.role), {"actor": actor.user_id, "row": found.id}) is None:
+    row = session.execute(_book_keeper(actor.role), {"actor": actor.user_id, "row": _checked(client_id)}).one_or_none()
+    if row is None:
+        raise NotFound
+    found, keeps_books = row
+    if not keeps_books:
         raise NotAllowed("This needs the permission “Financial Accounting”. Your tax office can give it to you.")
     return found
 
@@ -138,8 +141,10 @@ def _client(role: Role) -> Select[Client]:
 
 
 @cache
-def _book_keeper(role: Role) -> Select[Client]:
-    return _visible(role, ACTOR, keeps_books=True).where(Client.id == bindparam("row"))
+def _book_keeper(role: Role) -> Select[Client, bool]:
+    """A visible client, and whether its books may be seen."""
+    theirs = _visible(role, ACTOR, keeps_books=True).with_only_columns(Client.id)
+    return _visible(role, ACTOR).add_columns(Client.id.in_(theirs)).where(Client.id == bindparam("row"))
 
 
 @cache

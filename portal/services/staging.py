@@ -24,7 +24,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    and_,
+    case,
     cast,
     exists,
     func,
@@ -32,6 +32,8 @@ from sqlalchemy import (
     literal,
     null,
     select,
+    text,
+    union_all,
     update,
 )  # fmt: skip
 from sqlalchemy.orm import Session
@@ -104,6 +106,8 @@ class Stage:
         remaining = iter(rows)
         while batch := [_staged(row) for row in islice(remaining, AT_ONCE)]:
             self.session.execute(insert(STAGED), batch)
+        if self.session.get_bind().dialect.name == "postgresql":
+            self.session.execute(text(f"ANALYZE {STAGED.name}"))  # of temporary tables it learns nothing by itself
 
     def judge(self, account_id: str) -> None:
         """Decide for each row whether it is here already.
@@ -112,27 +116,30 @@ class Stage:
         what is booked here with the same day, side and amount and is not named by the file itself: as many of them are known.
         """
         here = Transaction.bank_account_id == account_id
-        movement = STAGED.c.flaw.is_(None)
-        by_id = and_(here, Transaction.qonto_id == STAGED.c.bank_id)
+        told = select(Transaction.id).where(here, Transaction.qonto_id == STAGED.c.bank_id).correlate(STAGED)
+        self._know(STAGED.c.bank_id.is_not(None), exists(told))
         twice = _numbered(STAGED.c.bank_id, where=STAGED.c.bank_id.is_not(None))
-        again = select(twice.c.line).where(twice.c.number > 1)
-        self.session.execute(
-            update(STAGED)
-            .where(STAGED.c.bank_id.is_not(None), exists().where(by_id).correlate(STAGED) | STAGED.c.line.in_(again))
-            .values(fate=Fate.KNOWN.value)
-        )
-        keys = [getattr(Transaction, name) for name in _KEY]
-        named = exists().where(STAGED.c.bank_id == Transaction.qonto_id).correlate(Transaction)
-        booked = (
-            select(*keys, func.count().label("count"))
-            .where(here, Transaction.status == "booked", ~named)
-            .group_by(*keys)
-            .subquery()
-        )
-        open_rows = _numbered(*(STAGED.c[name] for name in _KEY), where=and_(movement, STAGED.c.fate == Fate.NEW.value))
-        same = and_(*(open_rows.c[name] == booked.c[name] for name in _KEY))
-        known = select(open_rows.c.line).join(booked, same).where(open_rows.c.number <= booked.c.count)
-        self.session.execute(update(STAGED).where(STAGED.c.line.in_(known)).values(fate=Fate.KNOWN.value))
+        self._know(STAGED.c.line.in_(select(twice.c.line).where(twice.c.number > 1)))
+        named = exists(select(STAGED.c.line).where(STAGED.c.bank_id == Transaction.qonto_id).correlate(Transaction))
+        # Both kinds of rows in one window, not two tables joined: a database that knows nothing of a new table yet may join
+        # them row by row with row by row.
+        both = union_all(
+            select(STAGED.c.line, *(STAGED.c[name] for name in _KEY)).where(STAGED.c.fate == Fate.NEW.value),
+            select(null().label("line"), *(getattr(Transaction, name) for name in _KEY)).where(
+                here, Transaction.status == "booked", ~named
+            ),
+        ).subquery()
+        key, is_here = [both.c[name] for name in _KEY], case((both.c.line.is_(None), 1), else_=0)
+        counted = select(
+            both.c.line,
+            func.sum(is_here).over(partition_by=key).label("here"),
+            func.row_number().over(partition_by=[*key, is_here], order_by=both.c.line).label("number"),
+        ).subquery()
+        known = select(counted.c.line).where(counted.c.line.is_not(None), counted.c.number <= counted.c.here)
+        self._know(STAGED.c.line.in_(known))
+
+    def _know(self, *conditions: ColumnElement[bool]) -> None:
+        self.session.execute(update(STAGED).where(*conditions).values(fate=Fate.KNOWN.value))
 
     def insist(self, lines: Iterable[int]) -> None:
         """These are new although they look known; their ids are of others, so they get ids of ours."""

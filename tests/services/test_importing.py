@@ -219,10 +219,11 @@ def test_a_material_change_takes_an_assigned_receipt_back_to_a_person(imported: 
 
 def test_a_harmless_change_leaves_the_assignment(imported: Story) -> None:
     row = _assigned(imported)
-    imported.bank.put_invoice(id=row["id"], due_date=imported.clock.today().isoformat(), description="egal")
+    due_on = imported.clock.today()
+    imported.bank.put_invoice(id=row["id"], due_date=due_on.isoformat(), description="egal")
     imported.sync("documents", hours=1)
     receipt = imported.receipts()[row["id"]]
-    assert (receipt.state, receipt.due_on) == ("assigned", imported.clock.today())
+    assert (receipt.state, receipt.due_on) == ("assigned", due_on)
 
 
 def test_a_new_file_is_a_further_version_and_the_older_one_stays(imported: Story) -> None:

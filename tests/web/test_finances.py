@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import delete, update
 
 from portal.clock import FixedClock
-from portal.models import Assignment, BankAccount, Candidate, Connection, Consent, Run, Statement, Transaction
+from portal.models import Assignment, BankAccount, Candidate, Connection, Consent, Run, ScaSession, Statement, Transaction
 from portal.ports import Ports
 from tests import factories
 from tests.factories import World
@@ -20,21 +20,26 @@ def test_each_account_tells_what_came_in(world: World, visit: Visit) -> None:
         assert told in words
     row = words.split("Hauptkonto")[1]
     assert "4 since" in row  # transactions
-    assert "earlier ones … Hauptkonto" in words
+    assert "missing ones? Hauptkonto" in words
     assert "no transactions. The bank connection reaches back 90 days at most." in words
     assert " 3 €12,345.67" in words  # three of them without a receipt
 
 
 def test_its_labels_are_those_that_people_were_told(world: World, visit: Visit) -> None:
-    page = visit(world.ours.owner).page(PATH)
-    for label in ("Finances", "Accounts", "Add account", "Connect new account", "Connect Bank", "Sync transactions"):
+    visitor = visit(world.ours.owner)
+    page, more = visitor.page(PATH), f"/clients/{world.ours.client.id}/accounts/new"
+    for label in ("Finances", "Accounts", "Add account", "Sync transactions"):
         assert label in page.words
-    assert f"/clients/{world.ours.client.id}/connections/bank/connect" in page.links
+    assert more in page.links
+    found = visitor.page(f"{more}?q=Qonto")
+    for label in ("Add account", "Bank account", "Connect new account", "Connect Bank"):
+        assert label in found.words
+    assert f"/clients/{world.ours.client.id}/connections/bank/connect" in found.links
 
 
 def test_sync_transactions_starts_a_run_and_leads_to_the_card(world: World, visit: Visit) -> None:
     visitor, path = visit(world.ours.owner), f"/connections/{world.ours.bank.id}/runs"
-    page = visitor.follow(visitor.send(visitor.page(PATH), path))
+    page = visitor.follow(visitor.send(visitor.page(PATH), path, account=world.ours.account.id))
     assert "The sync has been started." in page.words
     assert "disabled" in visitor.get(PATH).text.split(f'action="{path}"')[1].split("</form>")[0]
 
@@ -49,12 +54,12 @@ def test_without_an_account_there_is_one_next_step(world: World, visit: Visit, p
     with ports.database.write() as session:
         for table in (Candidate, Assignment, Transaction, Statement, BankAccount):
             session.execute(delete(table).where(table.client_id == world.ours.client.id))
-        for table in (Consent, Run):
+        for table in (Consent, ScaSession, Run):
             session.execute(delete(table).where(table.connection_id == world.ours.bank.id))
         session.execute(delete(Connection).where(Connection.id == world.ours.bank.id))
     own = visit(world.ours.owner).page(PATH)
     assert "No account is connected yet" in own.words
-    assert f"/clients/{world.ours.client.id}/connections/bank/connect" in own.links
+    assert f"/clients/{world.ours.client.id}/accounts/new" in own.links
     firm = visit(world.staff).page(PATH)
     assert f"Only {world.ours.client.name} can connect its bank." in firm.words
     assert not [link for link in firm.links if link.endswith("/connect")]
