@@ -12,7 +12,10 @@ from portal.models.base import Base, HasId, Id
 
 
 class Statement(HasId, Base):
-    """A bank's file of one account (CSV, CAMT.053, MT940): brought → imported as a whole → undone as a whole. Its bytes are kept like a document's."""
+    """A bank's file of one account (CSV, CAMT.053, MT940): brought → imported as a whole → undone as a whole.
+
+    Its bytes are kept like a document's.
+    """
 
     __tablename__ = "statement"
 
