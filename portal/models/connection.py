@@ -113,7 +113,7 @@ class BankAccount(HasId, Base):
     use: Mapped[str] = mapped_column(default="business")  #: business, private
     ledger_number: Mapped[str] = mapped_column(default="")  #: in the firm's books
     currency: Mapped[str]
-    balance_cents: Mapped[int | None]
+    balance_cents: Mapped[int | None] = mapped_column(BigInteger)
     difference_cents: Mapped[int | None] = mapped_column(
         BigInteger
     )  #: by which that exceeds the sum of what is here; None: cannot be told

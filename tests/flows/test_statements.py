@@ -125,9 +125,13 @@ def happens(story: Story, to: BankAccount, step: tuple[Any, ...]) -> None:
                 bank.put_transaction(amount_cents=380, label="Kaffeebar", bank_account_id=id_at_the_bank(story, to))
         case "late":
             settled = (now - timedelta(days=33)).isoformat()
-            bank.put_transaction(amount_cents=1999, bank_account_id=id_at_the_bank(story, to), settled_at=settled, emitted_at=settled)
+            bank.put_transaction(
+                amount_cents=1999, bank_account_id=id_at_the_bank(story, to), settled_at=settled, emitted_at=settled
+            )
         case "pending":
-            row = bank.put_transaction(amount_cents=4242, bank_account_id=id_at_the_bank(story, to), status="pending", settled_at=None)
+            row = bank.put_transaction(
+                amount_cents=4242, bank_account_id=id_at_the_bank(story, to), status="pending", settled_at=None
+            )
             story.sync("bank", hours=1)
             bank.put_transaction(id=row["id"], status="completed", settled_at=story.clock.now().isoformat())
         case change:
@@ -147,7 +151,8 @@ def happens(story: Story, to: BankAccount, step: tuple[Any, ...]) -> None:
 @given(steps=st.lists(STEP, min_size=1, max_size=7))
 def test_any_order_of_files_and_syncs_ends_with_what_the_bank_has(connected: Story, steps: list[tuple[Any, ...]]) -> None:
     """Overlapping files with and without ids, syncs, being away, new ids of the accounts, equal coffees, what comes late, changes or
-    is taken back: at the end each booked movement once."""
+    is taken back: at the end each booked movement once.
+    """
     story = connected
     to = account(story)
     for step in steps:
@@ -158,9 +163,7 @@ def test_any_order_of_files_and_syncs_ends_with_what_the_bank_has(connected: Sto
         _, has_ids, ago, length = step
         last = story.clock.today() - timedelta(days=400 - ago)
         first = last - timedelta(days=length)
-        rows = [
-            row for row in in_euros(at_the_bank(story, to)) if first <= berlin_day(moment_of(row["settled_at"])) <= last
-        ]
+        rows = [row for row in in_euros(at_the_bank(story, to)) if first <= berlin_day(moment_of(row["settled_at"])) <= last]
         if rows:
             take_in(story, to, written(rows, has_ids=has_ids))
     take_in(story, to, written(in_euros(at_the_bank(story, to)), has_ids=False))

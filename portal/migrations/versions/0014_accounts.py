@@ -16,6 +16,7 @@ def upgrade() -> None:
     with op.batch_alter_table("bank_account") as table:
         table.alter_column("connection_id", existing_type=sa.Uuid(as_uuid=False), nullable=True)
         table.alter_column("qonto_id", existing_type=sa.String(), nullable=True)
+        table.alter_column("balance_cents", existing_type=sa.Integer(), type_=sa.BigInteger(), existing_nullable=True)
         table.add_column(sa.Column("label", sa.String(), nullable=False, server_default=""))
         table.add_column(sa.Column("holder", sa.String(), nullable=False, server_default=""))
         table.add_column(sa.Column("use", sa.String(), nullable=False, server_default="business"))
@@ -57,5 +58,6 @@ def downgrade() -> None:
     with op.batch_alter_table("bank_account") as table:
         for name in ("deleted_at", "refusal", "is_ticked", "is_chosen", "ledger_number", "use", "holder", "label"):
             table.drop_column(name)
+        table.alter_column("balance_cents", existing_type=sa.BigInteger(), type_=sa.Integer(), existing_nullable=True)
         table.alter_column("qonto_id", existing_type=sa.String(), nullable=False)
         table.alter_column("connection_id", existing_type=sa.Uuid(as_uuid=False), nullable=False)
