@@ -9,12 +9,14 @@ from datetime import date, datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from portal.clock import berlin_day
 from portal.domain.tax_years import Scope
 from portal.errors import NotFound
 from portal.models import Client, Connection, Consent, Role, Run, ScaSession, SkippedInvoice, User, WebhookSubscription
 from portal.qonto.oauth import SCOPES
-from portal.services import confirming, connecting, engaging, finding, hearing, listing
+from portal.services import confirming, connecting, covering, engaging, finding, hearing, listing
 from portal.services.connecting import KINDS
+from portal.services.covering import AccountCoverage
 from portal.services.finding import Actor
 from portal.services.listing import AccountRow, ConnectionCard
 
@@ -29,6 +31,7 @@ class ConnectionsPage:
     scope: Scope
     accounts: Sequence[AccountRow]
     unread: int = 0  #: open accounts at the bank that the client has not chosen
+    coverage: Sequence[AccountCoverage] = ()  #: of these accounts, where a tax year is open
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +75,12 @@ def books(session: Session, actor: Actor, *, now: datetime, client_id: str = "")
 def _of(session: Session, clients: Sequence[Client], client: Client | None, now: datetime) -> ConnectionsPage:
     if client is None:
         return ConnectionsPage(clients, None, [], Scope((), ()), [])
-    return ConnectionsPage(
-        clients, client, listing.connection_cards(session, [client], now=now), engaging.scope(session, client.id),
-        *listing.accounts(session, client.id),
-    )  # fmt: skip
+    scope = engaging.scope(session, client.id)
+    accounts, unread = listing.accounts(session, client.id)
+    held = [row.account for row in accounts]
+    covered = covering.of(session, held, first=scope.start_on, today=berlin_day(now)) if held and scope.start_on else []
+    cards = listing.connection_cards(session, [client], now=now)
+    return ConnectionsPage(clients, client, cards, scope, accounts, unread, covered)
 
 
 def before_connecting(session: Session, actor: Actor, client_id: str, kind: str) -> ConnectPage:

@@ -191,9 +191,10 @@ def _declined(session: Session, client_id: str) -> set[tuple[str, str]]:
 
 
 def _covered_until(session: Session, client_id: str) -> date | None:
-    """The day until which every active account is complete; None when one of them never was."""
-    days = list(
-        session.scalars(select(BankAccount.covered_until).where(BankAccount.client_id == client_id, BankAccount.is_active))
+    """The day until which every account that is read is complete; None when one of them never was."""
+    read = select(BankAccount.covered_until).where(
+        BankAccount.client_id == client_id, BankAccount.is_active, BankAccount.is_chosen, BankAccount.deleted_at.is_(None)
     )
+    days = list(session.scalars(read))
     known = [day for day in days if day is not None]
     return min(known) if known and len(known) == len(days) else None

@@ -25,9 +25,7 @@ def accounts() -> ResponseReturnValue:
     """The accounts, what came in over them, and how to connect more."""
     with ports().database.read() as session:
         page = connection_pages.books(session, actor(), now=ports().clock.now(), client_id=request.args.get("client", ""))
-        held, first = [row.account for row in page.accounts], page.scope.start_on
-        covered = covering.of(session, held, first=first, today=ports().clock.today()) if held and first else []
-    return render_template("finances/accounts.html", page=page, covered=covered)
+    return render_template("finances/accounts.html", page=page)
 
 
 @blueprint.get("/finances/accounts/<id:account_id>/statements")
