@@ -56,6 +56,7 @@ class Assignment(HasId, Base):
     decision_id: Mapped[str] = mapped_column(Id)  #: the same for all parts that were decided together
     actor: Mapped[str]  #: user id or system:<job>
     is_automatic: Mapped[bool]
+    rank: Mapped[int | None]  #: of the candidate that was taken; None: found by hand, or made by the machine
     is_to_check: Mapped[bool] = mapped_column(default=False)  #: made by a client; the firm has not looked at it yet
     score: Mapped[float | None]
     reasons: Mapped[list[Any]] = mapped_column(default=list)

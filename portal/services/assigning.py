@@ -33,9 +33,9 @@ class SetAsideReason(StrEnum):
 def assign(
     session: Session, *, receipt: Receipt, allocations: Sequence[Allocation], seen_version: int, now: datetime,
     is_automatic: bool = False, is_to_check: bool = False, score: float | None = None, reasons: Sequence[object] = (),
-    matcher: str | None = None,
+    matcher: str | None = None, rank: int | None = None,
 ) -> list[Assignment]:  # fmt: skip
-    """Link the receipt to (parts of) transactions.
+    """Link the receipt to (parts of) transactions. `rank`: of the candidate that a person took.
 
     Errors: Stale when the receipt changed since the page was made; AlreadyAssigned when a transaction has not enough left;
     Rejected without allocations.
@@ -65,6 +65,7 @@ def assign(
                 actor=current_actor(),
                 is_automatic=is_automatic,
                 is_to_check=is_to_check,
+                rank=rank,
                 score=score,
                 reasons=list(reasons),
                 matcher=matcher,

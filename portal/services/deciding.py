@@ -28,6 +28,7 @@ def assign_candidate(session: Session, receipt: Receipt, *, candidate_id: str, s
     assigning.assign(
         session, receipt=receipt, allocations=[Allocation(p["transaction"], p["amount_cents"]) for p in candidate.allocations],
         seen_version=seen_version, now=now, score=candidate.score, reasons=candidate.reasons, matcher=candidate.matcher,
+        rank=candidate.rank,
     )  # fmt: skip
     session.execute(delete(Candidate).where(Candidate.receipt_id == receipt.id))
 

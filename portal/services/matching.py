@@ -27,10 +27,11 @@ from portal.domain.matching import (
 from portal.errors import AlreadyAssigned, Stale
 from portal.models import Assignment, BankAccount, Candidate, Receipt, Transaction
 from portal.ports import Ports
-from portal.services import assigning, running
+from portal.services import assigning, measuring, running
 from portal.services.auditing import queue_up
 from portal.services.running import Lease
 
+CONFIRMED = 2  #: times that people bring two names together before the matcher believes it
 CHUNK = 200  #: receipts a commit; other writers get their turn in between
 HELD_REASONS = {ReviewReason.MANUAL_UNLINK.value, ReviewReason.SOURCE_CHANGED.value}
 #: a person decided against the machine, or has to look first: such receipts get candidates, never an assignment
@@ -45,7 +46,11 @@ def match_client(ports: Ports, lease: Lease) -> None:
         facts = receipt_facts(session, lease.client_id, receipts)
         declined = _declined(session, lease.client_id)
         covered = _covered_until(session, lease.client_id)
-    decisions = match(facts, transactions, declined=declined, covered_until=covered)
+        aliases = _aliases(session, lease.client_id)
+        caution = measuring.caution(session, lease.client_id, now=ports.clock.now())
+    decisions = match(
+        facts, transactions, declined=declined, covered_until=covered, aliases=aliases, caution=float(caution)
+    )
     decisions.sort(key=_gives_room, reverse=True)  # a netted credit note makes the room that the invoices beside it need
     counts: dict[str, Any] = {"total": len(decisions), "seen": 0, "new": 0, "updated": 0, "unchanged": 0}
     for start in range(0, len(decisions), CHUNK):
@@ -188,6 +193,22 @@ def _declined(session: Session, client_id: str) -> set[tuple[str, str]]:
         Assignment.client_id == client_id, Assignment.withdrawn_at.is_not(None)
     )
     return {(receipt_id, transaction_id) for receipt_id, transaction_id in session.execute(query)}
+
+
+def _aliases(session: Session, client_id: str) -> set[tuple[str, str]]:
+    """Names that people have brought together at least twice: a supplier's on receipts, and the one that the bank writes."""
+    query = (
+        select(Receipt.counterparty, Transaction.counterparty)
+        .join(Assignment, Assignment.receipt_id == Receipt.id)
+        .join(Transaction, Transaction.id == Assignment.transaction_id)
+        .where(
+            Assignment.client_id == client_id, Assignment.withdrawn_at.is_(None), Assignment.is_automatic.is_(False),
+            Receipt.counterparty.is_not(None), Transaction.counterparty.is_not(None),
+        )
+        .group_by(Receipt.counterparty, Transaction.counterparty)
+        .having(func.count(func.distinct(Assignment.receipt_id)) >= CONFIRMED)
+    )  # fmt: skip
+    return {(receipt or "", bank or "") for receipt, bank in session.execute(query)}
 
 
 def _covered_until(session: Session, client_id: str) -> date | None:

@@ -56,6 +56,30 @@ def one(made: ReceiptFacts, *lines: TransactionFacts, **values: object) -> Decis
     return decide([made], list(lines), **values)[made.id]
 
 
+# --- what was learned ----------------------------------------------------------------------------------------------
+
+
+def test_a_known_other_name_counts_like_the_name_itself() -> None:
+    line = booked(counterparty="NLV SE", remittance="")
+    stranger = one(receipt(), line).candidates[0]
+    known = one(receipt(), line, aliases={("Holzhandel Weber GmbH", "NLV SE")}).candidates[0]
+    assert known.score > stranger.score
+    assert ReasonCode.NAME_KNOWN in {reason.code for reason in known.reasons if reason.is_for}
+    assert ReasonCode.NAME_DIFFERS in {reason.code for reason in stranger.reasons}
+    other = one(receipt(), line, aliases={("Holzhandel Weber GmbH", "Andere AG")}).candidates[0]
+    assert other == stranger
+
+
+def test_caution_only_ever_takes_away() -> None:
+    client = make_client(5)
+    usual = {d.receipt: d for d in match(client.receipts, client.transactions)}
+    for caution in (1.0, 3.0, 50.0, -9.0):
+        careful = {d.receipt: d for d in match(client.receipts, client.transactions, caution=caution)}
+        taken = {name for name, d in careful.items() if d.status == "assigned"}
+        assert taken <= {name for name, d in usual.items() if d.status == "assigned"}
+        assert all(careful[name].allocations == usual[name].allocations for name in taken)
+
+
 # --- what one pair says --------------------------------------------------------------------------------------------
 
 ASSIGNED = {

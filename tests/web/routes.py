@@ -88,6 +88,7 @@ PERMISSIONS = {
     ("receipts.resync", "POST"): STAFF,
     ("review.desk", "GET"): STAFF,
     ("review.done", "GET"): STAFF,
+    ("review.quality", "GET"): STAFF,
     ("review.assign", "POST"): STAFF,
     ("review.confirm", "POST"): STAFF,
     ("review.withdraw", "POST"): STAFF,

@@ -33,19 +33,22 @@ def match(
     *,
     declined: Collection[tuple[str, str]] = (),
     covered_until: date | None = None,
+    aliases: Collection[tuple[str, str]] = (),
+    caution: float = 0.0,
 ) -> list[Decision]:
     """Decide on one client's open receipts: exactly one decision each, in the order given.
 
     `transactions`: all booked ones, those used up included. `declined`: (receipt id, transaction id) pairs that somebody refused,
     never assigned again by machine. `covered_until`: the last day up to which transactions are known to be complete, None if
-    unknown; without number or bank link nothing later is assigned.
+    unknown; without number or bank link nothing later is assigned. `aliases`: (name on receipts, name at the bank) that people
+    have confirmed to be the same party. `caution`: log-odds (0 or more) by which the machine has to lead further than usual.
     The same facts give the same decisions in whatever order they come. Errors: ValueError when an id occurs twice.
     """
     index = Index(receipts, transactions)
-    comparison = Comparison(index, declined)
+    comparison = Comparison(index, declined, aliases)
     weigh(comparison)
     mark_optimum(comparison)
-    judge = _Judge(comparison, covered_until)
+    judge = _Judge(comparison, covered_until, CLEAR_MARGIN + max(0.0, caution))
     decisions = {receipt.facts.id: judge.decide(receipt.place) for receipt in index.receipts}
     return [decisions[facts.id] for facts in receipts]
 
@@ -53,9 +56,10 @@ def match(
 class _Judge:
     """Decides receipt by receipt; what one receipt gets never depends on who was decided before."""
 
-    def __init__(self, comparison: Comparison, covered_until: date | None) -> None:
+    def __init__(self, comparison: Comparison, covered_until: date | None, margin: float) -> None:
         self.comparison = comparison
         self.covered_until = covered_until
+        self.margin = margin
 
     def decide(self, place: int) -> Decision:
         receipt = self.comparison.index.receipts[place]
@@ -104,7 +108,7 @@ class _Judge:
             and not self._has_veto(evidence)
             and self._is_in_time(evidence)
             and self._is_identified(evidence)
-            and evidence.weight - self._runner_up(evidence) >= CLEAR_MARGIN
+            and evidence.weight - self._runner_up(evidence) >= self.margin
         )
 
     def _has_veto(self, evidence: Evidence) -> bool:

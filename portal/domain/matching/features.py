@@ -8,7 +8,7 @@ from enum import IntEnum, auto
 
 from portal.domain.matching.blocking import DISCOUNTS, VAT_RATES, BookedTransaction, Index, OpenReceipt
 from portal.domain.matching.groups import Groups, find_groups, find_twins
-from portal.domain.names import is_in_text, similarity
+from portal.domain.names import CLEARLY_SAME, is_in_text, parse_name, similarity
 from portal.domain.references import Strength
 
 RECURRENCE_DAYS = 200
@@ -64,6 +64,8 @@ class Evidence:
     other_number: str | None = None
     name: float | None = None
     is_name_in_text: bool = False
+    is_alias: bool = False
+    """People have confirmed that the two names are one party."""
     iban: bool | None = None
     days_from_issue: int | None = None
     days_from_due: int | None = None
@@ -92,8 +94,9 @@ class Evidence:
 class Comparison:
     """All compared pairs of one client, by receipt and by transaction, with the sets and twins among them."""
 
-    def __init__(self, index: Index, declined: Collection[tuple[str, str]]) -> None:
+    def __init__(self, index: Index, declined: Collection[tuple[str, str]], aliases: Collection[tuple[str, str]] = ()) -> None:
         """Compare what blocking lets through."""
+        self._aliases = frozenset((parse_name(one).ordered, parse_name(other).ordered) for one, other in aliases)
         self.index = index
         self.groups: Groups = find_groups(index)
         self.twins = find_twins(index)
@@ -166,6 +169,9 @@ class Comparison:
         evidence.is_declined = (receipt.facts.id, booked.facts.id) in self._declined
         self._note_group(evidence)
         evidence.name = self.name_likeness(receipt, booked)
+        evidence.is_alias = (receipt.name.ordered, booked.name.ordered) in self._aliases and (evidence.name or 0) < CLEARLY_SAME
+        if evidence.is_alias:
+            evidence.name = CLEARLY_SAME
         evidence.is_name_in_text = (evidence.name or 0) < _SAME_PARTY and is_in_text(receipt.name, booked.words)
         if receipt.iban and booked.iban:
             evidence.iban = receipt.iban == booked.iban

@@ -57,6 +57,8 @@ class ReasonCode(StrEnum):
     """The text names a number of an invoice we do not have: number."""
     NAME_EQUAL = "name_equal"
     """name (as the bank writes it)."""
+    NAME_KNOWN = "name_known"
+    """People have assigned receipts of this supplier to this name at the bank before: name (the bank's), receipt_name."""
     NAME_SIMILAR = "name_similar"
     """name, percent."""
     NAME_IN_TEXT = "name_in_text"

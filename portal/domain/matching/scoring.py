@@ -13,7 +13,7 @@ from portal.domain.matching.features import Amount, Comparison, Evidence, Number
 from portal.domain.matching.reasons import Reason, ReasonCode, Value
 from portal.domain.names import CLEARLY_SAME, SIMILAR
 
-MATCHER_VERSION = "rules-1"
+MATCHER_VERSION = "rules-2"
 """Stored with every decision. Changes whenever the same facts may lead to another decision."""
 
 FIRST_DAYS, LAST_DAYS = -31, 135
@@ -145,6 +145,8 @@ def _name_term(evidence: Evidence) -> Term | None:
         return ReasonCode.NAME_IN_TEXT, 1.5
     if evidence.name is None:
         return None
+    if evidence.is_alias:
+        return ReasonCode.NAME_KNOWN, 2.6
     if evidence.name >= CLEARLY_SAME:
         return (ReasonCode.NAME_EQUAL, 3.0) if evidence.name == 1 else (ReasonCode.NAME_SIMILAR, 2.6)
     if evidence.name >= SIMILAR:
@@ -229,6 +231,8 @@ def _party_and_date_values(evidence: Evidence, code: ReasonCode) -> tuple[tuple[
     if days is not None and days[0] is not None and days[1] is not None:
         return (("days", days[0]), (days[2], days[1]), ("transaction_on", date.fromordinal(days[1].toordinal() + days[0])))
     match code:
+        case ReasonCode.NAME_KNOWN:
+            return (("name", name), ("receipt_name", receipt.counterparty or ""))
         case ReasonCode.NAME_EQUAL:
             return (("name", name),)
         case ReasonCode.NAME_SIMILAR:

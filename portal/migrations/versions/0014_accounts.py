@@ -1,4 +1,4 @@
-"""Accounts that the client chooses, deletes or keeps offline; confirmations at the bank; plans."""
+"""Accounts that the client chooses, deletes or keeps offline; confirmations at the bank; plans; which candidate was taken."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def upgrade() -> None:
     op.add_column("consent", sa.Column("accounts", sa.JSON(), nullable=False, server_default="[]"))
     op.add_column("connect_attempt", sa.Column("browser", sa.String(), nullable=False, server_default=""))
     op.add_column("connect_attempt", sa.Column("start_on", sa.Date(), nullable=True))
+    op.add_column("assignment", sa.Column("rank", sa.Integer(), nullable=True))
     op.add_column("client", sa.Column("plan", sa.String(), nullable=False, server_default="basic"))
     op.create_table(
         "sca_session",
@@ -52,6 +53,7 @@ def downgrade() -> None:
     """Back; refused by the database while there are offline accounts, which the older version cannot hold."""
     op.drop_table("sca_session")
     op.drop_column("client", "plan")
+    op.drop_column("assignment", "rank")
     op.drop_column("connect_attempt", "start_on")
     op.drop_column("connect_attempt", "browser")
     op.drop_column("consent", "accounts")

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from portal.errors import Rejected
-from portal.services import assigning, deciding, finding, reviewing
+from portal.services import assigning, deciding, finding, measuring, reviewing
 from portal.services.reviewing import Filters
 from portal.web.access import actor, ports, staff
 from portal.web.htmx import is_fragment_request, notice
@@ -34,6 +34,15 @@ def done() -> ResponseReturnValue:
         waiting = reviewing.to_check(session, actor())
         rows = reviewing.done(session, actor(), limit=100, only=waiting if is_to_check else None)
     return render_template("review/done.html", rows=rows, is_to_check=is_to_check, waiting=len(waiting))
+
+
+@blueprint.get("/review/quality")
+@staff
+def quality() -> ResponseReturnValue:
+    """How well do we match? From the firm's own decisions."""
+    with ports().database.read() as session:
+        page = measuring.quality(session, actor(), today=ports().clock.today())
+    return render_template("review/quality.html", page=page)
 
 
 @blueprint.post("/receipts/<id:receipt_id>/assignment/check")
