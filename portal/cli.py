@@ -7,12 +7,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
 
 import click
 from flask import Flask, current_app
 from flask.cli import AppGroup
 
-from portal import demo, migrating
+from portal import demo, matching_files, migrating
 from portal.errors import PortalError
 from portal.models import Connection, Role
 from portal.ports import Ports
@@ -27,6 +28,7 @@ def register(app: Flask) -> None:
     app.cli.add_command(first_admin)
     app.cli.add_command(sync)
     app.cli.add_command(match)
+    app.cli.add_command(matching)
     app.cli.add_command(audit)
     app.cli.add_command(client)
     app.cli.add_command(user)
@@ -84,6 +86,25 @@ def match(client_id: str) -> None:
     with _as_operator(ports), ports.database.write() as session:
         run = running.request(session, client_id=client_id, kind="matching", trigger="admin", now=ports.clock.now())
     click.echo(f"run {run.id}")
+
+
+matching = AppGroup("matching", help="The matcher on files of your own.")
+
+_FILE = click.Path(path_type=Path)
+
+
+@matching.command("evaluate")
+@click.option("--receipts", type=_FILE, required=True, help="One JSON object a line, see docs/matching.md.")
+@click.option("--transactions", type=_FILE, required=True, help="The same of the bank's lines.")
+@click.option("--out", type=_FILE, required=True, help="Where the decisions go, one a line.")
+@click.option("--labels", type=_FILE, help="What is right: prints how often the decisions are.")
+def matching_evaluate(receipts: Path, transactions: Path, out: Path, labels: Path | None) -> None:
+    """Decide on the receipts of a file by the lines of another; nothing in the portal is read or changed."""
+    try:
+        outcome = matching_files.evaluate(receipts, transactions, out, labels)
+    except PortalError as problem:
+        raise click.ClickException(problem.message) from None
+    click.echo("\n".join(outcome.lines()))
 
 
 audit = AppGroup("audit", help="The append-only record of what happened.")

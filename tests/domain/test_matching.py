@@ -103,6 +103,8 @@ ASSIGNED = {
         booked(side="credit", remittance="AR-2026-77", iban=OTHER_IBAN),
     ),
     "a supplier's credit note comes back": (receipt(amount_cents=-11900), booked(side="credit")),
+    "2 % discount and the number": (receipt(), booked(amount_cents=11662)),
+    "amount and name, and nothing else can be meant": (receipt(), booked(remittance="")),
     "the original currency is equal": (
         receipt(currency="USD"),
         booked(amount_cents=10950, local_amount_cents=11900, local_currency="USD"),
@@ -113,13 +115,20 @@ REVIEWED = {
     "no transaction": (receipt(), booked(amount_cents=50, remittance="", counterparty="Bäckerei"), ReviewReason.NO_TRANSACTION_YET),
     "a cent less": (receipt(), booked(amount_cents=11899), ReviewReason.AMOUNT_DIFFERS),
     "a cent more": (receipt(), booked(amount_cents=11901), ReviewReason.AMOUNT_DIFFERS),
-    "with discount": (receipt(), booked(amount_cents=11662), ReviewReason.AMOUNT_DIFFERS),
+    "with discount and without a number": (receipt(), booked(amount_cents=11662, remittance=""), ReviewReason.AMOUNT_DIFFERS),
+    "nearly a discount": (receipt(), booked(amount_cents=11661), ReviewReason.AMOUNT_DIFFERS),
     "no amount": (receipt(amount_cents=None), booked(), ReviewReason.AMOUNT_MISSING),
     "no date": (receipt(issued_on=None, due_on=None), booked(), ReviewReason.DATE_MISSING),
     "only the amount fits": (
         receipt(number=None, counterparty=None), booked(remittance="", counterparty=None), ReviewReason.COUNTERPARTY_UNCLEAR,
     ),
-    "amount and name only": (receipt(), booked(remittance=""), ReviewReason.COUNTERPARTY_UNCLEAR),
+    "amount and name only, much later": (
+        receipt(due_on=None), booked(remittance="", booked_on=ISSUED + timedelta(days=90)), ReviewReason.COUNTERPARTY_UNCLEAR,
+    ),
+    "amount and a name that is only similar": (
+        receipt(), booked(remittance="", counterparty="Holzbau Weber & Kern"), ReviewReason.COUNTERPARTY_UNCLEAR,
+    ),
+    "an upload with amount and name only": (receipt(is_from_bank=False), booked(remittance=""), ReviewReason.COUNTERPARTY_UNCLEAR),
     "money goes to another iban": (receipt(iban=IBAN), booked(iban=OTHER_IBAN), ReviewReason.COUNTERPARTY_UNCLEAR),
     "the wrong side": (receipt(), booked(side="credit"), ReviewReason.NO_TRANSACTION_YET),
     "the credit note's wrong side": (receipt(amount_cents=-11900), booked(), ReviewReason.NO_TRANSACTION_YET),
@@ -167,13 +176,26 @@ def test_two_equal_receipts_stay_in_review() -> None:
     assert {decision.status for decision in decisions.values()} == {"review"}
 
 
-def test_a_series_with_iban_but_without_numbers_stays_in_review() -> None:
-    """Twelve equal months: nothing tells which payment is which."""
+def _series(days: int, *, without: int = -1) -> tuple[list[ReceiptFacts], list[TransactionFacts]]:
     receipts = [
-        receipt(f"r{n}", number=None, iban=IBAN, issued_on=ISSUED + timedelta(days=30 * n), due_on=None) for n in range(4)
+        receipt(f"r{n}", number=None, iban=IBAN, issued_on=ISSUED + timedelta(days=days * n), due_on=None) for n in range(4)
     ]
-    lines = [booked(f"t{n}", remittance="Miete", iban=IBAN, booked_on=ISSUED + timedelta(days=30 * n + 2)) for n in range(4)]
-    assert {decision.status for decision in decide(receipts, lines).values()} == {"review"}
+    lines = [booked(f"t{n}", remittance="Miete", iban=IBAN, booked_on=ISSUED + timedelta(days=days * n + 2)) for n in range(4)]
+    return receipts, [line for n, line in enumerate(lines) if n != without]
+
+
+def test_a_monthly_series_without_numbers_is_told_apart_by_its_months() -> None:
+    """Each payment two days after its invoice, the next ones a month away."""
+    decisions = decide(*_series(30))
+    assert {name: d.allocations[0].transaction for name, d in decisions.items()} == {f"r{n}": f"t{n}" for n in range(4)}
+    decisions = decide(*_series(30, without=1))
+    assert decisions["r1"].status == "review"
+    assert {decisions[f"r{n}"].allocations[0].transaction for n in (0, 2, 3)} == {"t0", "t2", "t3"}
+
+
+def test_a_weekly_series_without_numbers_stays_in_review() -> None:
+    """Nothing tells which payment is which."""
+    assert {decision.status for decision in decide(*_series(7)).values()} == {"review"}
 
 
 def test_numbers_tell_a_series_apart() -> None:

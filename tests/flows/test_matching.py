@@ -147,6 +147,9 @@ def test_a_changed_receipt_and_a_changed_transaction_are_matched_again(lived: St
     assigned = next(iter(lived.rows(select(Assignment).where(Assignment.withdrawn_at.is_(None)))))
     receipt = lived.rows(select(Receipt).where(Receipt.id == assigned.receipt_id))[0]
     transaction = lived.rows(select(Transaction).where(Transaction.id == assigned.transaction_id))[0]
+    _bill(lived)  # nothing pays it
+    lived.sync("documents", hours=1)
+    lived.work("matching")
     for kind, change in (
         ("documents", lambda: lived.bank.put_invoice(id=_open_invoice(lived), supplier_name="Umbenannt AG")),
         ("bank", lambda: lived.bank.put_transaction(id=transaction.qonto_id, label="Jemand anders")),

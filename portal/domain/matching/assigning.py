@@ -24,6 +24,10 @@ _LEAST_SCORE_SHOWN = 0.005
 """Below it a pair is no proposal, only noise that a person would have to read."""
 _PLAUSIBLE = 0.15
 _OPTIMUM_LEAD = 0.1
+_ALONE_DAYS = 18
+"""A monthly series keeps its months apart if each stands alone for so long."""
+_MONTH_APART = 14
+_LATE_DAYS = (-3, 75)
 _PAYMENT_DAYS, _DUE_DAYS, _ISSUE_DAYS = (-3, 3), (-6, 6), (-1, 14)
 
 
@@ -104,7 +108,7 @@ class _Judge:
 
     def _may_assign(self, evidence: Evidence) -> bool:
         return (
-            evidence.is_exact
+            (evidence.is_exact or _is_discounted(evidence))
             and not self._has_veto(evidence)
             and self._is_in_time(evidence)
             and self._is_identified(evidence)
@@ -148,23 +152,31 @@ class _Judge:
             return True
         if evidence.is_linked:
             return evidence.amount is not Amount.REST
-        is_party = evidence.iban is True and (evidence.name or 0) >= CLEARLY_SAME
         is_covered = self.covered_until is None or evidence.transaction.facts.booked_on <= self.covered_until
         return (
-            is_party
+            (evidence.name or 0) >= CLEARLY_SAME
             and is_covered
             and is_from_bank
-            and evidence.amount is Amount.EQUAL
-            and evidence.number in {Number.ABSENT, Number.UNKNOWN}
-            and _is_prompt(evidence)
-            and not self.comparison.has_rival(evidence)
+            and evidence.amount in {Amount.EQUAL, Amount.LOCAL}
+            and evidence.number in {Number.ABSENT, Number.UNKNOWN, Number.SHORT}
+            and self._is_alone(evidence)
         )
+
+    def _is_alone(self, evidence: Evidence) -> bool:
+        """Tell whether no other line and no other receipt can be meant: near its day, or, if it was paid late, in half a year."""
+        if _is_prompt(evidence):
+            return not self.comparison.has_rival(evidence, within_days=_ALONE_DAYS)
+        days = evidence.days_from_issue
+        return days is not None and _LATE_DAYS[0] <= days <= _LATE_DAYS[1] and not self.comparison.has_rival(evidence)
 
     def _runner_up(self, evidence: Evidence) -> float:
         """Return the weight of the strongest other pair of this receipt or transaction that is not of the same set."""
         own = {id(evidence), *(id(ally) for ally in (allies(self.comparison, evidence) if evidence.group else ()))}
         others = (*self.comparison.rows[evidence.receipt.place], *self.comparison.columns[evidence.transaction.place])
-        return max((other.weight for other in others if id(other) not in own), default=float("-inf"))
+        return max(
+            (other.weight for other in others if id(other) not in own and not _is_another_month(evidence, other)),
+            default=float("-inf"),
+        )
 
     def _review_reason(self, place: int, row: list[Evidence]) -> ReviewReason:
         receipt = self.comparison.index.receipts[place]
@@ -200,6 +212,23 @@ class _Judge:
         if len(self.comparison.index.linked_places(best.receipt)) > 1:
             return ReviewReason.AMOUNT_DIFFERS
         return ReviewReason.COUNTERPARTY_UNCLEAR
+
+
+def _is_discounted(evidence: Evidence) -> bool:
+    """Tell whether exactly a usual discount was kept back from an invoice that the text names."""
+    return evidence.amount is Amount.DISCOUNT and evidence.number is Number.FOUND
+
+
+def _is_another_month(evidence: Evidence, other: Evidence) -> bool:
+    """Tell whether the other pair says the same of the same party, only of a day that is much further from what was expected."""
+    return (
+        other.amount is evidence.amount
+        and other.number is evidence.number
+        and (other.name or 0) >= CLEARLY_SAME
+        and not other.is_linked
+        and _is_prompt(evidence)
+        and other.nearest_days - evidence.nearest_days >= _MONTH_APART
+    )
 
 
 def _is_prompt(evidence: Evidence) -> bool:

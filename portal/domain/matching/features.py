@@ -136,17 +136,23 @@ class Comparison:
             self._names[spellings] = similarity(receipt.name, transaction.name)
         return self._names[spellings]
 
-    def has_rival(self, evidence: Evidence) -> bool:
-        """Tell whether the same party moved or billed this amount more than once within 200 days: a series, or twins."""
+    def has_rival(self, evidence: Evidence, *, within_days: int = RECURRENCE_DAYS) -> bool:
+        """Tell whether the same party moved or billed this amount more than once around these days: a series, or twins.
+
+        Other lines are looked for around the receipt's own day, other receipts around the line's; so with few days a monthly
+        series is none as long as each month stands alone.
+        """
         receipt, booked = evidence.receipt, evidence.transaction
         if receipt.cents is None or receipt.currency is None:
             return True
-        key, window = (
-            (booked.facts.side, receipt.currency, receipt.cents),
-            (booked.day - RECURRENCE_DAYS, booked.day + RECURRENCE_DAYS),
-        )
-        lines, receipts = self.index.by_amount.get(key), self.index.receipts_by_amount.get(key)
-        if lines is None or receipts is None or max(lines.count(*window), receipts.count(*window)) > _MOST_RIVALS:
+        key = (booked.facts.side, booked.currency, booked.facts.amount_cents)
+        lines = self.index.by_amount.get(key)
+        receipts = self.index.receipts_by_amount.get((booked.facts.side, receipt.currency, receipt.cents))
+        if lines is None or receipts is None:
+            return True
+        days = [booked.day, receipt.centre]
+        window = (min(days) - within_days, max(days) + within_days)
+        if max(lines.count(*window), receipts.count(*window)) > _MOST_RIVALS:
             return True
         for place in lines.between(*window):
             other_line = self.index.transactions[place]

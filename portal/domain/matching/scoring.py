@@ -13,7 +13,7 @@ from portal.domain.matching.features import Amount, Comparison, Evidence, Number
 from portal.domain.matching.reasons import Reason, ReasonCode, Value
 from portal.domain.names import CLEARLY_SAME, SIMILAR
 
-MATCHER_VERSION = "rules-2"
+MATCHER_VERSION = "rules-3"
 """Stored with every decision. Changes whenever the same facts may lead to another decision."""
 
 FIRST_DAYS, LAST_DAYS = -31, 135
