@@ -1,7 +1,7 @@
-"""Measure the matcher: speed, growth, and how often it is right on a set of invented clients.
+"""Measure the matcher: how often it is right on invented clients, how fast it is, and how that grows.
 
 `./dev bench matching` prints one JSON object per line, then a table. The set is our own invention (`matching_set`): its
-figures compare versions of this matcher and say nothing about a real firm's receipts.
+figures compare versions of this matcher and say nothing about a real firm's receipts. The split "test" is opened to report only.
 """
 
 from __future__ import annotations
@@ -9,115 +9,127 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
-from bench.matching_set import FEEDS, ClientSet, make_client
-from portal.domain.matching import MATCHER_VERSION, Decision, match
+from bench.matching_peers import PEERS
+from bench.matching_scores import Matcher, Outcome, Tally, outcomes, tally
+from bench.matching_set import DEFAULT_SPLIT, FEEDS, SPLITS, ClientSet, decide, make_client, write_files
+from bench.matching_speed import incremental, speed
+from portal.domain.matching import MATCHER_VERSION, Reason, ReceiptFacts, TransactionFacts
 
+__all__ = ["main", "tally"]
 
-@dataclass
-class Tally:
-    """Counts over receipts.
+PARTS = ("quality", "speed", "incremental", "peers")
 
-    `payable` have a line; a pair for a receipt without one is wrong; `top_*` are of the payable left in review.
-    """
-
-    receipts: int = 0
-    payable: int = 0
-    assigned: int = 0
-    wrong: list[str] = field(default_factory=list)
-    in_review: int = 0
-    top_1: int = 0
-    top_3: int = 0
-
-    def add(self, decision: Decision, truth: tuple[str, ...]) -> None:
-        """Count one decision against its label."""
-        self.receipts += 1
-        self.payable += bool(truth)
-        if decision.status == "assigned":
-            self.assigned += 1
-            if tuple(sorted(part.transaction for part in decision.allocations)) != truth:
-                self.wrong.append(decision.receipt)
-        elif truth:
-            self.in_review += 1
-            hits = [
-                bool({part.transaction for part in candidate.allocations} & set(truth)) for candidate in decision.candidates[:3]
-            ]
-            self.top_1 += any(hits[:1])
-            self.top_3 += any(hits)
-
-    def as_row(self) -> dict[str, object]:
-        """The shares as numbers; None where nothing was counted."""
-        right = self.assigned - len(self.wrong)
-        return {
-            "receipts": self.receipts,
-            "auto": self.assigned,
-            "wrong": len(self.wrong),
-            "auto_precision": round(right / self.assigned, 5) if self.assigned else None,
-            "auto_recall": round(right / self.payable, 4) if self.payable else None,
-            "queue_top_1": round(self.top_1 / self.in_review, 4) if self.in_review else None,
-            "queue_top_3": round(self.top_3 / self.in_review, 4) if self.in_review else None,
-        }
-
-
-def tally(clients: Iterable[ClientSet]) -> dict[str, Tally]:
-    """Match each client alone and count, in all ("") and per phenomenon."""
-    counts: defaultdict[str, Tally] = defaultdict(Tally)
-    for client in clients:
-        for decision in match(client.receipts, client.transactions):
-            truth = client.labels[decision.receipt]
-            for name in ("", client.phenomena[decision.receipt]):
-                counts[name].add(decision, truth)
-    return dict(counts)
-
-
-def timed(clients: Sequence[ClientSet]) -> dict[str, object]:
-    """Match all clients once with a clock beside it."""
-    receipts = sum(len(client.receipts) for client in clients)
-    started = time.perf_counter()
-    for client in clients:
-        match(client.receipts, client.transactions)
-    seconds = time.perf_counter() - started
-    return {
-        "clients": len(clients),
-        "receipts": receipts,
-        "transactions": sum(len(client.transactions) for client in clients),
-        "seconds": round(seconds, 3),
-        "receipts_per_s": round(receipts / seconds),
-    }
+Row = Mapping[str, object]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the measurements."""
     parser = argparse.ArgumentParser(prog="bench matching", description=__doc__)
-    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--split", choices=SPLITS, default=DEFAULT_SPLIT)
+    parser.add_argument("--seed", type=int, default=7, help="of the first client")
     parser.add_argument("--clients", type=int, default=5, help="clients per feed")
+    parser.add_argument("--stories", type=int, default=300, help="of each client, roughly 1.3 receipts each")
+    parser.add_argument("--feeds", nargs="+", choices=FEEDS, default=FEEDS)
+    parser.add_argument("--twins", type=int, default=0, help="that many equal tickets more in each client")
+    parser.add_argument("--prices", type=int, help="only so many different amounts in each client")
+    parser.add_argument("--only", choices=PARTS)
+    parser.add_argument("--full", action="store_true", help="measure growth up to 200,000 receipts, 50,000 in one client")
+    parser.add_argument("--write", type=Path, help="only write the set as files for `./dev flask matching evaluate`")
     chosen = parser.parse_args(arguments)
-    rows: list[Mapping[str, object]] = []
-
-    def report(row: Mapping[str, object]) -> None:
-        rows.append(row)
-        print(json.dumps({"matcher": MATCHER_VERSION, **row}, ensure_ascii=False), flush=True)
-
-    everyone: list[ClientSet] = []
-    for feed in FEEDS:
-        clients = [make_client(chosen.seed + n, feed=feed) for n in range(chosen.clients)]
-        everyone += clients
-        report({"name": f"feed {feed}", **tally(clients)[""].as_row()})
-    for name, counts in sorted(tally(everyone).items()):
-        report({"name": name or "all", **counts.as_row()})
-    for count in (1, 4, 16):
-        report({"name": f"{count} clients", **timed([make_client(chosen.seed + n) for n in range(count)])})
-    for stories in (400, 1200, 3600):
-        report({"name": f"one client, {stories} stories", **timed([make_client(chosen.seed, stories=stories)])})
-    _print_table(rows)
+    if chosen.write:
+        write_files((client for feed in chosen.feeds for client in _clients(chosen, feed)), chosen.write)
+        return 0
+    tables: list[list[Row]] = []
+    for part in [chosen.only] if chosen.only else PARTS:
+        tables.append([])
+        for row in _part(part, chosen):
+            print(json.dumps({"matcher": MATCHER_VERSION, "split": chosen.split, **row}, ensure_ascii=False), flush=True)
+            tables[-1].append(row)
+    for table in tables:
+        _print_table([row for row in table if "receipt" not in row])
+        _print_wrong([row for row in table if "receipt" in row])
     return 0
 
 
-def _print_table(rows: Sequence[Mapping[str, object]]) -> None:
+def _part(part: str, chosen: argparse.Namespace) -> Iterator[Row]:
+    if part == "quality":
+        yield from _quality(chosen)
+    elif part == "speed":
+        yield from speed(chosen.split, is_full=chosen.full)
+    elif part == "incremental":
+        yield from incremental(chosen.split)
+    else:
+        # a rule decides all at once: a client seen day by day is to it like any other
+        clients = [client for feed in chosen.feeds for client in _clients(chosen, feed)]
+        for name, rule in PEERS.items():
+            yield {"name": name, **tally(clients, rule)[""].as_row()}
+        for name, rule in PEERS.items():
+            for feed in chosen.feeds:
+                found = tally([client for client in clients if client.feed == feed], rule)[""]
+                yield {"name": f"{name}, feed {feed}", **found.as_row()}
+
+
+def _clients(chosen: argparse.Namespace, feed: str) -> Iterator[ClientSet]:
+    for n in range(chosen.clients):
+        yield make_client(
+            chosen.seed + n, stories=chosen.stories, feed=feed, split=chosen.split, twins=chosen.twins, prices=chosen.prices
+        )
+
+
+def _quality(chosen: argparse.Namespace, matcher: Matcher = decide) -> Iterator[Row]:
+    """Yield a row for each wrong assignment, then one for all, for each feed and for each phenomenon."""
+    counts: defaultdict[str, Tally] = defaultdict(Tally)
+    for feed in chosen.feeds:
+        for client in _clients(chosen, feed):
+            for outcome in outcomes(client, matcher(client)):
+                for name in ("all", f"feed {feed}", f"~ {outcome.phenomenon}"):
+                    counts[name].add(outcome)
+                if outcome.is_wrong:
+                    yield _wrong_row(client, outcome)
+    # feeds stay in their order, phenomena go by name
+    for name in sorted(counts, key=lambda name: (name.startswith("~"), name if name.startswith("~") else "")):
+        yield {"name": name.removeprefix("~ "), **counts[name].as_row()}
+
+
+def _wrong_row(client: ClientSet, outcome: Outcome) -> Row:
+    decision = outcome.decision
+    receipt = next(receipt for receipt in client.receipts if receipt.id == decision.receipt)
+    lines = {line.id: line for line in client.transactions}
+    return {
+        "receipt": receipt.id,
+        "client": client.name,
+        "phenomenon": outcome.phenomenon,
+        "facts": _receipt_facts(receipt),
+        "assigned": [_line_facts(lines[part.transaction]) for part in decision.allocations],
+        "truth": [_line_facts(lines[line]) for line in outcome.truth],
+        "score": decision.candidates[0].score,
+        "reasons": [_reason(reason) for reason in decision.candidates[0].reasons],
+    }
+
+
+def _receipt_facts(receipt: ReceiptFacts) -> str:
+    origin = "bank" if receipt.is_from_bank else "upload"
+    dates = f"issued {receipt.issued_on} due {receipt.due_on} paid {receipt.paid_on}"
+    amount = f"{receipt.amount_cents} {receipt.currency}"
+    origin = f"{receipt.iban}, {origin}, links {len(receipt.linked_transactions)}"
+    return f"{receipt.direction} {amount} no. {receipt.number} of {receipt.counterparty}, {dates}, {origin}"
+
+
+def _line_facts(line: TransactionFacts) -> str:
+    local = f" ({line.local_amount_cents} {line.local_currency})" if line.local_currency else ""
+    amount = f"{line.side} {line.amount_cents} {line.currency}{local}"
+    return f"{amount} on {line.booked_on} {line.operation_type}, {line.counterparty}, {line.iban}: {line.remittance!r}"
+
+
+def _reason(reason: Reason) -> str:
+    return f"{'+' if reason.is_for else '-'}{reason.code.value}"
+
+
+def _print_table(rows: Sequence[Row]) -> None:
     columns = list(dict.fromkeys(column for row in rows for column in row))
     cells = [columns, *([_cell(row.get(column)) for column in columns] for row in rows)]
     widths = [max(len(line[n]) for line in cells) for n in range(len(columns))]
@@ -129,6 +141,16 @@ def _print_table(rows: Sequence[Mapping[str, object]]) -> None:
                 for n, (text, width) in enumerate(zip(line, widths, strict=True))
             )
         )
+
+
+def _print_wrong(rows: Sequence[Row]) -> None:
+    for row in rows:
+        print(f"\nWRONG {row['client']} {row['receipt']} ({row['phenomenon']}) {row['facts']}")
+        print(f"   → {row['assigned']} instead of {row['truth']}; {row['score']} {' '.join(map(str, _as_list(row['reasons'])))}")
+
+
+def _as_list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
 
 
 def _cell(value: object) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, BinaryIO, Generic, Self, TypeVar, cast
+from typing import Any, BinaryIO, Generic, TypeVar, cast
 
 from portal.domain.matching import Decision, Direction, ReceiptFacts, Side, TransactionFacts, match
 from portal.errors import Rejected
@@ -32,8 +32,8 @@ class Outcome:
     """What an evaluation counted.
 
     Without labels only `receipts` and `assigned` are. `labelled`: receipts with a label; `payable`: those whose label names a
-    transaction; `right`: assigned to exactly the label's transactions; `top_1`, `top_3`: payable receipts whose first candidate, or
-    one of the first three, has only transactions of the label. `stray_labels`: labels without a receipt.
+    transaction; `right`: assigned to exactly the label's transactions; `top_1`, `top_3`: payable receipts whose first candidate,
+    or one of the first three, has only transactions of the label. `stray_labels`: labels without a receipt.
     """
 
     has_labels: bool = False
@@ -88,20 +88,22 @@ def evaluate(receipts: Path, transactions: Path, out: Path, labels: Path | None 
             raise BadLine(f"{out}: would overwrite what is read")
     truth = _labels(labels) if labels else None
     outcome = Outcome(has_labels=labels is not None)
-    ours, theirs = _Lines(receipts, _receipt, is_unique=True), _Lines(transactions, _transaction)
     unfinished = out if out.exists() and not out.is_file() else out.with_name(f"{out.name}.unfinished")
     try:
-        with ours, theirs, unfinished.open("wb") as written:
-            for client in ours.clients:
-                for decision in _decide(ours, theirs, client):
+        with _open(receipts) as ours_file, _open(transactions) as theirs_file:
+            ours = _Lines(ours_file, receipts, _receipt, is_unique=True)
+            theirs = _Lines(theirs_file, transactions, _transaction)
+            with unfinished.open("wb") as written:
+                for decision in _decisions(ours, theirs):
                     outcome.count(decision, truth.pop(decision.receipt, None) if truth else None)
                     written.write(_as_line(decision))
         if unfinished != out:
             unfinished.replace(out)
-    except BaseException:
+    except OSError as problem:
+        raise BadLine(f"{out}: {problem.strerror}") from problem
+    finally:
         if unfinished != out:
             unfinished.unlink(missing_ok=True)
-        raise
     outcome.stray_labels = len(truth or ())
     return outcome
 
@@ -120,34 +122,24 @@ class _Places:
 
 
 class _Lines(Generic[Facts]):
-    """One file, checked when opened, then read client by client."""
+    """One open file, checked at once, then read client by client."""
 
-    def __init__(self, path: Path, build: Callable[[_Line], Facts], *, is_unique: bool = False) -> None:
+    def __init__(self, file: BinaryIO, path: Path, build: Callable[[_Line], Facts], *, is_unique: bool = False) -> None:
         """Check every line. `is_unique`: an id may occur once in the file, else once with each client. Errors: BadLine."""
+        self.file = file
         self.path = path
         self.build = build
         self.clients: dict[str, _Places] = {}
-        self.file = _open(path)
         known: set[str] = set()
-        try:
-            for line in _lines(self.file, path):
-                facts = build(line)
-                if is_unique and facts.id in known:
-                    raise line.error(f"the id {facts.id!r} occurs twice")
-                if is_unique:
-                    known.add(facts.id)
-                places = self.clients.setdefault(line.text("client"), _Places())
-                places.offsets.append(line.offset)
-                places.numbers.append(line.number)
-        except BaseException:
-            self.file.close()
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
+        for line in _lines(file, path):
+            facts = build(line)
+            if is_unique and facts.id in known:
+                raise line.error(f"the id {facts.id!r} occurs twice")
+            if is_unique:
+                known.add(facts.id)
+            places = self.clients.setdefault(line.text("client"), _Places())
+            places.offsets.append(line.offset)
+            places.numbers.append(line.number)
 
     def of(self, client: str) -> list[Facts]:
         """Return a client's facts in the order of the file. Errors: BadLine when an id occurs twice with this client."""
@@ -306,8 +298,9 @@ def _parse(written: bytes, path: Path, number: int, offset: int) -> _Line:
 # ---- deciding and writing
 
 
-def _decide(ours: _Lines[ReceiptFacts], theirs: _Lines[TransactionFacts], client: str) -> list[Decision]:
-    return match(ours.of(client), theirs.of(client))
+def _decisions(ours: _Lines[ReceiptFacts], theirs: _Lines[TransactionFacts]) -> Iterator[Decision]:
+    for client in ours.clients:
+        yield from match(ours.of(client), theirs.of(client))
 
 
 def _as_line(decision: Decision) -> bytes:

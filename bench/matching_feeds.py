@@ -1,0 +1,112 @@
+"""Five ways in which a client's lines reach the portal: what each of them loses, and seeing them day by day."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+from bench.matching_stories import ClientSet
+from bench.matching_words import Vocabulary
+from portal.domain.matching import Decision, ReceiptFacts, TransactionFacts, match
+
+FEEDS = ("full", "csv", "poor", "gaps", "daily")
+"""Qonto's own · a bank's CSV file · poor texts and cut names · a quarter of the lines missing · seen day by day."""
+
+
+def degrade(made: ClientSet, feed: str, dice: random.Random, words: Vocabulary) -> None:
+    """Take from a client's set what `feed` does not tell; its labels follow. Errors: KeyError for an unknown feed."""
+    {"full": _keep, "csv": _as_csv, "poor": _impoverish, "gaps": _lose_lines, "daily": _keep}[feed](made, dice, words)
+    made.feed = feed
+
+
+def _keep(_made: ClientSet, _dice: random.Random, _words: Vocabulary) -> None:
+    """Qonto's own feed loses nothing."""
+
+
+def _as_csv(made: ClientSet, dice: random.Random, words: Vocabulary) -> None:
+    digits = f"{dice.randrange(10_000):04d}"
+
+    def written(line: TransactionFacts) -> str:
+        if line.operation_type != "card":
+            return line.remittance
+        return f"{line.remittance} {dice.choice(words.card_digits).format(code=digits)}".strip()
+
+    unknown: dict[str, Any] = dict.fromkeys(("iban", "emitted_on", "operation_type", "local_amount_cents", "local_currency"))
+    made.transactions = [replace(line, remittance=written(line), **unknown) for line in made.transactions]
+    # another bank's file has ids that Qonto's invoices cannot link to
+    made.receipts = [replace(receipt, linked_transactions=()) for receipt in made.receipts]
+
+
+def _impoverish(made: ClientSet, dice: random.Random, _words: Vocabulary) -> None:
+    def poor(line: TransactionFacts) -> TransactionFacts:
+        chance, text, name = dice.random(), line.remittance, line.counterparty
+        if chance < 0.45:
+            text = ""
+        elif chance < 0.7:
+            text = text[: dice.choice((8, 12, 16))]
+        if dice.random() < 0.6:
+            name = (name or "")[: dice.choice((8, 10, 13))].strip() or None
+        return replace(line, remittance=text, counterparty=None if dice.random() < 0.1 else name)
+
+    made.transactions = [poor(line) for line in made.transactions]
+
+
+def _lose_lines(made: ClientSet, dice: random.Random, _words: Vocabulary) -> None:
+    made.transactions = [line for line in made.transactions if dice.random() >= 0.25]
+    there = {line.id for line in made.transactions}
+    # an invoice of which one line is missing has no complete truth any more: nothing may be assigned
+    made.labels = {known: lines if set(lines) <= there else () for known, lines in made.labels.items()}
+    made.receipts = [
+        replace(receipt, linked_transactions=tuple(n for n in receipt.linked_transactions if n in there))
+        for receipt in made.receipts
+    ]
+
+
+def decide(client: ClientSet) -> list[Decision]:
+    """Match a client as its feed arrives: all at once, or for "daily" day by day, the last word about each receipt."""
+    if client.feed != "daily":
+        return match(client.receipts, client.transactions)
+    standing: dict[str, Decision] = {}
+    for decisions in nights(client):
+        standing.update((decision.receipt, decision) for decision in decisions)
+    return [standing[receipt.id] for receipt in client.receipts]
+
+
+def nights(client: ClientSet) -> Iterator[list[Decision]]:
+    """Match each evening on which something new was seen; what was assigned stands and uses up its lines.
+
+    A receipt is marked as paid, and linked by the bank, only once the payment is there. Yields the decisions of each night.
+    """
+    days = sorted({line.booked_on for line in client.transactions} | set(client.arrivals.values()))
+    used: dict[str, int] = {}
+    assigned: set[str] = set()
+    lines = sorted(client.transactions, key=lambda line: (line.booked_on, line.id))
+    seen = 0
+    for today in days:
+        while seen < len(lines) and lines[seen].booked_on <= today:
+            seen += 1
+        known = {line.id for line in lines[:seen]}
+        waiting = [
+            _as_of(receipt, today, known)
+            for receipt in client.receipts
+            if receipt.id not in assigned and client.arrivals[receipt.id] <= today
+        ]
+        booked = [
+            replace(line, open_cents=line.amount_cents - used[line.id]) if line.id in used else line for line in lines[:seen]
+        ]
+        decisions = match(waiting, booked, covered_until=today)
+        for decision in decisions:
+            if decision.status == "assigned":
+                assigned.add(decision.receipt)
+            for part in decision.allocations:
+                used[part.transaction] = used.get(part.transaction, 0) + part.amount_cents
+        yield decisions
+
+
+def _as_of(receipt: ReceiptFacts, today: date, known: set[str]) -> ReceiptFacts:
+    is_paid = receipt.paid_on is not None and receipt.paid_on <= today
+    links = tuple(line for line in receipt.linked_transactions if line in known)
+    return replace(receipt, paid_on=receipt.paid_on if is_paid else None, linked_transactions=links)

@@ -1,0 +1,584 @@
+"""What happens to an invented client: each story makes receipts and lines with their truth, for every phenomenon we know of."""
+# ruff: noqa: E501 -- tables of facts
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from typing import Any
+
+from bench.matching_words import LEGAL_FORMS, Vocabulary
+from portal.domain.matching import ReceiptFacts, Side, TransactionFacts
+
+FIRST_DAY = date(2025, 1, 2)
+_LAST_ISSUE = 330
+_LINKED_WRONG = 0.01
+_USUAL_PRICE = 0.2
+
+
+@dataclass
+class ClientSet:
+    """One client's facts with the truth, in no order.
+
+    `labels`: receipt → its transactions, sorted; () if none exists. `phenomena`: receipt → what it stands for. `arrivals`: receipt
+    → the day on which the portal first sees it; a transaction is seen on its booking day.
+    """
+
+    name: str = ""
+    feed: str = "full"
+    receipts: list[ReceiptFacts] = field(default_factory=list)
+    transactions: list[TransactionFacts] = field(default_factory=list)
+    labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    phenomena: dict[str, str] = field(default_factory=dict)
+    arrivals: dict[str, date] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Party:
+    name: str
+    bank_name: str
+    iban: str
+    numbers: str
+    letters: str
+    counter_from: int
+    reference: str
+    is_customer: bool = False
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One invoice before it becomes a receipt and lines. `number` None: it has none."""
+
+    phenomenon: str
+    party: _Party
+    day: date
+    cents: int
+    number: str | None
+    paid: date
+
+
+class Maker:
+    """Invents one client from `dice`.
+
+    `prices`: how many different amounts exist, None for any. `links`: share of the bank's own invoices that it links to their
+    lines. `parties`: suppliers and customers.
+    """
+
+    def __init__(
+        self, dice: random.Random, words: Vocabulary, *, prices: int | None = None, links: float = 0.25, parties: int = 50
+    ) -> None:
+        self.dice = dice
+        self.words = words
+        self.links = links
+        self.made = ClientSet()
+        self.counters: dict[str, int] = {}
+        self.prices = sorted(self._any_cents(500, 400_000) for _ in range(prices)) if prices else None
+        self.usual_prices = [self._any_cents(500, dice.choice((20_000, 80_000, 400_000))) for _ in range(60)]
+        self.own_numbers = dice.choice(words.own_numbers)
+        self.habits = dice.sample(words.references, 2)
+        self.cut = dice.choice((*words.cuts, 70))
+        self.wrapper = dice.choice(words.wrappers)
+        self.is_upper_bank = dice.random() < 0.5
+        self.suppliers = [self._party() for _ in range(max(3, parties * 3 // 5))]
+        self.customers = [self._party(is_customer=True) for _ in range(max(2, parties * 2 // 5))]
+
+    def make(self, stories: int, twins: int = 0) -> ClientSet:
+        """Play that many stories by their weights, and `twins` more equal tickets of one party, five a day."""
+        table = self._table()
+        for story in self.dice.choices([story for _, story in table], [weight for weight, _ in table], k=stories):
+            story()
+        self._ticket_desk(twins)
+        self.dice.shuffle(self.made.receipts)
+        self.dice.shuffle(self.made.transactions)
+        return self.made
+
+    def _table(self) -> list[tuple[float, Callable[[], None]]]:
+        return [
+            (20, self.plain), (7, self.customer_pays), (8, self.garbled_reference), (2, self.customer_number), (5, self.no_reference),
+            (2.5, self.foreign_reference), (3, self.paid_by_due_date), (1.5, self.paid_early), (2, self.subscription), (4, self.discount),
+            (2, self.instalments), (1.5, self.part_payments), (1.5, self.split_shipment), (3.5, self.collective), (2, self.netted_credit_note),
+            (2, self.refund), (6, self.card), (3, self.foreign_currency), (1.5, self.converted_only), (1.5, self.bank_fee), (1, self.amount_slip),
+            (1.5, self.tip), (3, self.equal_prices), (2, self.twins), (3, self.filed_twice), (1, self.order_confirmation), (4, self.without_line),
+            (8, self.line_only), (3.5, self.processor), (1.5, self.payout), (2, self.trading_name), (2, self.private_payer),
+            (1, self.other_account), (6, self.badly_read), (1.5, self.numbers_restart),
+        ]  # fmt: skip
+
+    # ---- parties, numbers, texts
+
+    def _party(self, *, is_customer: bool = False) -> _Party:
+        dice, words = self.dice, self.words
+        family = dice.choice(words.families)
+        if is_customer and dice.random() < 0.3:
+            name = f"{dice.choice(words.first_names)} {family}"
+        elif dice.random() < 0.3:
+            name = f"{dice.choice(words.brands)} {dice.choice(words.towns)} {dice.choice(LEGAL_FORMS)}"
+        else:
+            name = f"{dice.choice(list(words.trades))} {family} {dice.choice(LEGAL_FORMS)}"
+        iban = "DE" + "".join(dice.choices("0123456789", k=20))
+        return _Party(
+            name=name.strip(), bank_name=self._bank_name(name.strip()), iban=iban,
+            numbers=self.own_numbers if is_customer else dice.choice(words.numbers),
+            letters="".join(dice.choices("ABCDEFGHKLMNPRSTVWZ", k=2)), counter_from=dice.choice((1, 40, 700, 10_400, 88_000)),
+            reference=dice.choice(words.references if is_customer else self.habits), is_customer=is_customer,
+        )  # fmt: skip
+
+    def _bank_name(self, name: str) -> str:
+        """Write a name as banks do: always in the same way for one party."""
+        dice = self.dice
+        if dice.random() < 0.5:
+            for form in LEGAL_FORMS:
+                name = name.removesuffix(f" {form}") if form else name
+        if dice.random() < 0.15:
+            for trade, short in self.words.trades.items():
+                name = name.replace(trade, short)
+        spelled = dice.random()
+        if spelled < 0.5:
+            for umlaut, letters in (("ä", "ae"), ("ö", "oe"), ("ü", "ue"), ("ß", "ss"), ("Ü", "Ue"), ("Ö", "Oe"), ("Ä", "Ae")):
+                name = name.replace(umlaut, letters)
+        elif spelled < 0.65:
+            name = name.translate(str.maketrans("äöüÄÖÜČčćłýò", "aouAOUCccłyo"))
+        if self.is_upper_bank or dice.random() < 0.2:
+            name = name.upper()
+        return name[: self.cut].strip()
+
+    def _number(self, party: _Party, day: date) -> str:
+        key = "own" if party.is_customer else party.iban
+        start = 100 if party.is_customer else party.counter_from
+        count = self.counters[key] = self.counters.get(key, start) + self.dice.randint(1, 1 if party.is_customer else 6)
+        return party.numbers.format(n=count, year=day.year, yy=f"{day:%y}", month=day.month, letters=party.letters)
+
+    def _code(self, digits: int = 7) -> str:
+        return str(self.dice.randrange(10 ** (digits - 1), 10**digits))
+
+    def _text(self, case: _Case, number: str | None = None, template: str | None = None) -> str:
+        """Word a payment as this payer does, or by `template`; the bank puts its own words around."""
+        day = f"{case.day:%d.%m.%Y}"
+        amount = f"{case.cents // 100},{case.cents % 100:02d}"
+        if template is None:
+            template = case.party.reference if self.dice.random() < 0.8 else self.dice.choice(self.words.references)
+        written = template.format(number or case.number or "", day=day, code=self._code(), amount=amount)
+        return self.wrapper.format(written, day=f"{case.paid:%d.%m.%Y}") if written else ""
+
+    def _said(self, case: _Case, templates: Sequence[str], **values: object) -> str:
+        amount = f"{case.cents // 100},{case.cents % 100:02d}"
+        known = {"day": f"{case.paid:%d.%m.%Y}", "code": self._code(), "amount": amount, "party": case.party.name, **values}
+        return self.dice.choice(templates).format(case.number or "", **known)
+
+    def _day(self, latest: int = _LAST_ISSUE) -> date:
+        return FIRST_DAY + timedelta(days=self.dice.randint(0, latest))
+
+    def _any_cents(self, low: int, high: int) -> int:
+        dice = self.dice
+        steps = (1, 10, 100, 1000)
+        step = dice.choices(steps, (5, 2, 2, 1))[0]
+        return max(step, dice.randint(low // step, max(low, high) // step) * step)
+
+    def _cents(self, low: int = 500, high: int = 400_000) -> int:
+        if self.prices or self.dice.random() < _USUAL_PRICE:
+            known = self.prices or self.usual_prices
+            return self.dice.choice([price for price in known if low <= price <= high] or known)
+        # small invoices are far more frequent than large ones
+        return self._any_cents(low, min(high, self.dice.choice((20_000, 80_000, 400_000))) if low < 20_000 else high)
+
+    def _paid(self, day: date) -> date:
+        return day + timedelta(days=self.dice.choice((0, 0, 1, 2, 3, 4, 7, 9, 12, 14, 14, 15, 21, 30)))
+
+    # ---- rows
+
+    def _case(self, phenomenon: str, party: _Party, day: date | None = None, cents: int | None = None) -> _Case:
+        day = day or self._day()
+        return _Case(phenomenon, party, day, cents or self._cents(), self._number(party, day), self._paid(day))
+
+    def _any_party(self) -> _Party:
+        return self.dice.choice(self.suppliers if self.dice.random() < 0.7 else self.customers)
+
+    def _supplier(self) -> _Party:
+        return self.dice.choice(self.suppliers)
+
+    def _receipt(self, case: _Case, lines: Sequence[str], **facts: Any) -> ReceiptFacts:
+        dice, party = self.dice, case.party
+        is_from_bank = facts.setdefault("is_from_bank", dice.random() < 0.85)
+        is_expense = not party.is_customer
+        is_marked = is_from_bank and is_expense and bool(lines) and dice.random() < 0.4
+        known: dict[str, Any] = {
+            "id": f"r{dice.getrandbits(64):016x}", "direction": "expense" if is_expense else "income", "number": case.number,
+            "counterparty": party.name, "amount_cents": case.cents, "currency": "EUR", "issued_on": case.day,
+            "due_on": case.day + timedelta(days=dice.choice((7, 14, 14, 30))) if dice.random() < 0.6 else None,
+            "paid_on": case.paid - timedelta(days=dice.choice((0, 0, 1))) if is_marked else None,
+            "iban": party.iban if is_expense and dice.random() < 0.7 else None,
+            "linked_transactions": self._linked(lines) if is_from_bank and is_expense else (),
+        }  # fmt: skip
+        receipt = ReceiptFacts(**{**known, **facts})
+        self.made.receipts.append(receipt)
+        self.made.labels[receipt.id] = tuple(sorted(lines))
+        self.made.phenomena[receipt.id] = case.phenomenon
+        # most papers come at once, some long after the payment
+        late = dice.choices((0, 1, 3, 6, 25, 60), (5, 4, 3, 2, 1, 1))[0]
+        self.made.arrivals[receipt.id] = case.day + timedelta(days=late)
+        return receipt
+
+    def _linked(self, lines: Sequence[str]) -> tuple[str, ...]:
+        chance = self.dice.random()
+        if chance < _LINKED_WRONG and self.links and self.made.transactions:
+            return (self.dice.choice(self.made.transactions[-50:]).id,)
+        return tuple(lines) if lines and chance < self.links else ()
+
+    def _line(self, case: _Case, text: str, *, cents: int | None = None, paid: date | None = None, **facts: Any) -> str:
+        is_card = facts.get("operation_type") == "card"
+        amount, day = max(1, case.cents if cents is None else cents), paid or case.paid
+        side: Side = "credit" if case.party.is_customer else "debit"
+        known: dict[str, Any] = {
+            "id": f"t{self.dice.getrandbits(64):016x}", "side": side, "amount_cents": amount, "open_cents": amount, "currency": "EUR",
+            "booked_on": day, "counterparty": case.party.bank_name, "remittance": text, "iban": None if is_card else case.party.iban,
+            "emitted_on": day - timedelta(days=self.dice.randint(1, 3)) if is_card else day, "operation_type": "transfer",
+        }  # fmt: skip
+        line = TransactionFacts(**{**known, **facts})
+        self.made.transactions.append(line)
+        return line.id
+
+    def _pair(self, case: _Case, text: str, **receipt: Any) -> None:
+        self._receipt(case, [self._line(case, text)], **receipt)
+
+    # ---- one invoice, one line
+
+    def plain(self) -> None:
+        """An invoice paid in full, its number in the text."""
+        case = self._case("plain", self._supplier())
+        self._pair(case, self._text(case))
+
+    def customer_pays(self) -> None:
+        """A customer pays our invoice and names it in his own words."""
+        case = self._case("customer pays", self.dice.choice(self.customers))
+        self._pair(case, self._text(case))
+
+    def garbled_reference(self) -> None:
+        """The number stands there, but not as it was printed."""
+        case = self._case("", self._any_party())
+        number, dice = case.number or "", self.dice
+        place = dice.randrange(1, len(number))
+        text = self._text(case)
+        head = max(0, dice.choice(self.words.breaks) - place)
+        swapped = number[: place - 1] + number[place] + number[place - 1] + number[place + 1 :]
+        kinds: tuple[tuple[str, str], ...] = (
+            ("reference, other separators", text.replace(number, number.translate(str.maketrans("-/._", "  - ")))),
+            ("reference, other separators", text.replace(number, number.translate(str.maketrans("", "", "-/._ ")))),
+            ("reference, prefix dropped", text.replace(number, number.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ-_. /"))),
+            ("reference, typing error", text.replace(number, number[:place] + number[place + 1 :])),
+            ("reference, typing error", text.replace(number, swapped)),
+            ("reference, split by the bank", f"{'Zahlung vom Konto der Firma, Beleg '[-head:] if head else ''}{number[:place]} {number[place:]}"),
+            ("reference, cut off", self._text(case, number[: -dice.randint(1, 3)])),
+        )  # fmt: skip
+        phenomenon, written = dice.choice(kinds)
+        self._pair(replace(case, phenomenon=phenomenon), written)
+
+    def customer_number(self) -> None:
+        """Only the customer's number is named."""
+        case = self._case("customer number only", self._any_party())
+        self._pair(case, self._said(case, self.words.customer_numbers))
+
+    def no_reference(self) -> None:
+        """A text that says nothing, or none."""
+        case = self._case("no reference", self._any_party())
+        self._pair(case, self._said(case, (*self.words.polite, "", "")))
+
+    def foreign_reference(self) -> None:
+        """The payer names another invoice, often one of the same party."""
+        case = self._case("another invoice's number", self._any_party())
+        earlier = [made.number for made in self.made.receipts[-60:] if made.number and made.counterparty == case.party.name]
+        anything = [made.number for made in self.made.receipts[-60:] if made.number] or [self._number(case.party, case.day)]
+        self._pair(case, self._text(case, self.dice.choice(earlier or anything)))
+
+    def paid_by_due_date(self) -> None:
+        """Paid weeks later, about when it is due."""
+        case = self._case("paid weeks later", self._any_party())
+        due = case.day + timedelta(days=self.dice.choice((30, 45, 60)))
+        case = replace(case, paid=due + timedelta(days=self.dice.randint(-4, 3)))
+        text = self._text(case) if self.dice.random() < 0.6 else self._said(case, self.words.polite)
+        self._pair(case, text, due_on=due)
+
+    def paid_early(self) -> None:
+        """Paid before the invoice was written."""
+        case = self._case("paid early", self._any_party())
+        case = replace(case, paid=case.day - timedelta(days=self.dice.randint(2, 20)))
+        self._pair(case, self._said(case, self.words.polite) if self.dice.random() < 0.6 else self._text(case))
+
+    def card(self) -> None:
+        """Bought by card: a descriptor, no text."""
+        self._card(self._case("card", self._supplier(), cents=self._cents(300, 30_000)))
+
+    def _card(self, case: _Case, cents: int | None = None, paid: date | None = None) -> None:
+        self._receipt(case, [self._swipe(case, cents, paid)], due_on=None, iban=None)
+
+    def _swipe(self, case: _Case, cents: int | None = None, paid: date | None = None) -> str:
+        town = self.dice.choice(self.words.towns).upper()
+        descriptor = self.dice.choice(self.words.descriptors).format(
+            name=case.party.bank_name[:22], town=town, code=self._code(6)
+        )
+        day = paid or case.day + timedelta(days=self.dice.randint(1, 3))
+        return self._line(case, "", cents=cents, paid=day, counterparty=descriptor, operation_type="card")
+
+    def tip(self) -> None:
+        """The card was charged with a tip on top of the bill."""
+        case = self._case("tip", self._supplier(), cents=self._cents(1_500, 20_000))
+        self._card(case, case.cents * self.dice.choice((105, 110)) // 1000 * 10 + self.dice.randint(0, 9) * 10)
+
+    def foreign_currency(self) -> None:
+        """An invoice in another currency; the line knows the original amount."""
+        case = self._case("foreign currency, original amount", self._supplier())
+        local: dict[str, Any] = {"local_amount_cents": case.cents, "local_currency": "USD", "operation_type": "card"}
+        text = self._text(case) if self.dice.random() < 0.4 else ""
+        self._receipt(case, [self._line(case, text, cents=self._converted(case.cents), **local)], currency="USD")
+
+    def converted_only(self) -> None:
+        """The same, but the bank tells only what it took."""
+        case = self._case("foreign currency, converted only", self._supplier())
+        text = self._text(case) if self.dice.random() < 0.4 else ""
+        currency = self.dice.choice(("USD", "GBP", "CHF"))
+        self._receipt(case, [self._line(case, text, cents=self._converted(case.cents))], currency=currency)
+
+    def _converted(self, cents: int) -> int:
+        return round(cents * self.dice.uniform(0.88, 0.96))
+
+    def discount(self) -> None:
+        """Skonto of 2 or 3 percent taken, named or not."""
+        case = self._case("discount", self._any_party(), cents=self._cents(20_000))
+        percent = self.dice.choice((2, 2, 3))
+        case = replace(case, paid=case.day + timedelta(days=self.dice.randint(2, 12)))
+        text = self._text(case)
+        if self.dice.random() < 0.4:
+            text += " " + self._said(case, self.words.discounts, percent=percent)
+        self._receipt(case, [self._line(case, text, cents=round(case.cents * (100 - percent) / 100))])
+
+    def bank_fee(self) -> None:
+        """A bank on the way kept a fee of what a customer paid."""
+        case = self._case("bank fee deducted", self.dice.choice(self.customers))
+        self._receipt(case, [self._line(case, self._text(case), cents=case.cents - self.dice.choice((150, 500, 1250)))])
+
+    def amount_slip(self) -> None:
+        """A typing error in the amount."""
+        case = self._case("amount mistyped", self._any_party())
+        slip = self.dice.choice((-9, 9, 90, -90, 900, 1, -1))
+        self._receipt(case, [self._line(case, self._text(case), cents=case.cents + slip)])
+
+    def processor(self) -> None:
+        """Paid through PayPal or Klarna: their name and IBAN on the line."""
+        case = self._case("intermediary", self._supplier(), cents=self._cents(500, 40_000))
+        name, iban, text = self.dice.choice(self.words.processors)
+        facts: dict[str, Any] = {"counterparty": name, "iban": iban, "operation_type": "direct_debit"}
+        written = text.format(party=case.party.name, code=self._code(10))
+        self._receipt(case, [self._line(case, written, paid=case.day + timedelta(days=self.dice.randint(0, 3)), **facts)])
+
+    def trading_name(self) -> None:
+        """The invoice carries the shop's name, the account the owner's."""
+        case = self._case("trading name", self._supplier())
+        owner = f"{self.dice.choice(self.words.first_names)} {self.dice.choice(self.words.families)}"
+        text = self._text(case) if self.dice.random() < 0.5 else self._said(case, self.words.polite)
+        self._receipt(case, [self._line(case, text, counterparty=owner)])
+
+    def private_payer(self) -> None:
+        """Somebody else pays for the customer, from a private account."""
+        case = self._case("private payer", self.dice.choice(self.customers))
+        payer = f"{self.dice.choice(self.words.first_names)} {self.dice.choice(self.words.families)}"
+        text = self._text(case) if self.dice.random() < 0.5 else self._said(case, self.words.polite)
+        iban = "DE" + "".join(self.dice.choices("0123456789", k=20))
+        self._receipt(case, [self._line(case, text, counterparty=payer, iban=iban)])
+
+    def other_account(self) -> None:
+        """The supplier prints one account and is paid on another of his."""
+        case = self._case("supplier's other account", self._supplier())
+        iban = "DE" + "".join(self.dice.choices("0123456789", k=20))
+        self._receipt(case, [self._line(case, self._text(case))], iban=iban)
+
+    # ---- sets
+
+    def instalments(self) -> None:
+        """Three monthly parts, with or without the number."""
+        case = self._case("", self._any_party(), self._day(230), self._cents(30_000))
+        is_named, share = self.dice.random() < 0.6, case.cents // 3
+        case = replace(case, phenomenon="instalments, numbered" if is_named else "instalments, not numbered")
+        part = self.dice.choice(self.words.instalments)
+        lines = [
+            self._line(
+                case,
+                f"{case.number} {part.format(n=n + 1)}" if is_named else part.format(n=n + 1),
+                cents=share if n < 2 else case.cents - 2 * share,
+                paid=case.day + timedelta(days=30 * n + self.dice.randint(0, 5)),
+            )
+            for n in range(3)
+        ]
+        self._receipt(replace(case, paid=case.day + timedelta(days=65)), lines)
+
+    def part_payments(self) -> None:
+        """A first payment and the rest of other height; of some only the first came."""
+        case = self._case("", self._any_party(), self._day(280), self._cents(10_000))
+        first = case.cents * self.dice.choice((20, 30, 50, 60)) // 100
+        is_whole = self.dice.random() < 0.7
+        case = replace(case, phenomenon="part payments" if is_whole else "part payment, rest open")
+        lines = [self._line(case, self._text(case), cents=first)]
+        if is_whole:
+            rest = case.paid + timedelta(days=self.dice.randint(5, 40))
+            lines.append(self._line(case, self._text(case), cents=case.cents - first, paid=rest))
+        self._receipt(case, lines, paid_on=None)
+
+    def split_shipment(self) -> None:
+        """One bill, charged to the card parcel by parcel."""
+        case = self._case("split shipment", self._supplier(), cents=self._cents(5_000, 60_000))
+        first = self.dice.randint(case.cents // 5, case.cents // 2)
+        days = (case.day + timedelta(days=2), case.day + timedelta(days=self.dice.randint(3, 9)))
+        parts = zip((first, case.cents - first), days, strict=True)
+        self._receipt(case, [self._swipe(case, cents, day) for cents, day in parts], due_on=None, iban=None, paid_on=None)
+
+    def collective(self) -> None:
+        """Several invoices in one transfer, listed or "diverse"."""
+        dice, party, day = self.dice, self._any_party(), self._day()
+        is_listed = dice.random() < 0.7
+        name = "collective, listed" if is_listed else "collective, not listed"
+        days = [max(FIRST_DAY, day - timedelta(days=dice.randint(0, 20))) for _ in range(dice.randint(2, 5))]
+        cases = [self._case(name, party, issued) for issued in days]
+        paid = day + timedelta(days=dice.randint(1, 20))
+        joint, template = dice.choice(self.words.lists)
+        whole = replace(cases[0], cents=sum(case.cents for case in cases), paid=paid)
+        listed = self._text(whole, joint.join(case.number or "" for case in cases), template)
+        line = self._line(whole, listed if is_listed else self._said(whole, self.words.unlisted))
+        for case in cases:
+            self._receipt(replace(case, paid=paid), [line])
+
+    def netted_credit_note(self) -> None:
+        """A credit note taken off the payment of an invoice; the text names both, or only the invoice."""
+        party, day = self._supplier(), self._day()
+        invoice = self._case("netted credit note", party, day, self._cents(20_000))
+        note = self._case("netted credit note", party, day, self._cents(500, 9_000))
+        text = f"{invoice.number} abzgl. {note.number}" if self.dice.random() < 0.7 else self._text(invoice)
+        line = self._line(invoice, text, cents=invoice.cents - note.cents)
+        self._receipt(invoice, [line])
+        self._receipt(replace(note, cents=-note.cents, paid=invoice.paid), [line])
+
+    def payout(self) -> None:
+        """Sales by card reader, paid out together less the fees."""
+        day, customer = self._day(), self.dice.choice(self.customers)
+        cases = [
+            self._case("payout of several sales", customer, day, self._cents(500, 20_000)) for _ in range(self.dice.randint(2, 6))
+        ]
+        name, iban, text = self.dice.choice(self.words.payouts)
+        total = sum(case.cents for case in cases)
+        paid = day + timedelta(days=self.dice.randint(1, 3))
+        fees = sum(max(1, round(case.cents * 0.0139)) for case in cases)
+        line = self._line(
+            cases[0], text.format(code=self._code()), cents=total - fees, paid=paid, counterparty=name, iban=iban
+        )  # fmt: skip
+        for case in cases:
+            self._receipt(replace(case, paid=paid), [line], counterparty=None if self.dice.random() < 0.5 else customer.name)
+
+    def refund(self) -> None:
+        """An invoice paid, and its credit note paid back on a line of its own."""
+        bought = self._case("refund, the invoice", self._supplier())
+        self._pair(bought, self._text(bought))
+        day = bought.day + timedelta(days=self.dice.randint(5, 30))
+        returned = self._case("refund, the credit note", bought.party, day, bought.cents)
+        text = self._said(returned, self.words.credits) if self.dice.random() < 0.7 else ""
+        line = self._line(returned, text, side="credit")
+        self._receipt(replace(returned, cents=-returned.cents), [line])
+
+    # ---- what looks alike
+
+    def subscription(self) -> None:
+        """The same amount every month, with or without a number on the line."""
+        dice = self.dice
+        party, cents = self._supplier(), dice.choice(self.words.prices)
+        is_named, start, lag = dice.random() < 0.4, self._day(30), dice.choice((0, 1, 3, 10))
+        name = "subscription, numbered" if is_named else "subscription, not numbered"
+        text = dice.choice(self.words.series).format(code=self._code())
+        for month in range(dice.randint(5, 11)):
+            case = self._case(name, party, start + timedelta(days=30 * month + dice.randint(-1, 1)), cents)
+            case = replace(case, paid=case.day + timedelta(days=max(0, lag + dice.randint(-1, 2))))
+            line = self._line(case, self._text(case) if is_named else text, operation_type="direct_debit")
+            self._receipt(case, [line])
+
+    def equal_prices(self) -> None:
+        """The same price at three suppliers in the same days."""
+        cents, day = self.dice.choice(self.words.prices), self._day()
+        for party in self.dice.sample(self.suppliers, 3):
+            case = self._case("equal prices", party, day, cents)
+            case = replace(case, paid=day + timedelta(days=self.dice.randint(0, 9)))
+            self._pair(case, self.dice.choice((self._text(case), self._said(case, self.words.polite), "")))
+
+    def twins(self) -> None:
+        """Two equal purchases on one day: nothing tells which line is whose."""
+        party, day, cents = self._supplier(), self._day(), self._cents(300, 9_000)
+        has_number, paid = self.dice.random() < 0.5, day + timedelta(days=1)
+        for _ in range(2):
+            case = self._case("twins", party, day, cents)
+            self._card(case if has_number else replace(case, number=None), paid=paid)
+
+    def _ticket_desk(self, count: int) -> None:
+        """Equal tickets by the hundred."""
+        party, cents = self.suppliers[0], self.words.prices[0]
+        for n in range(count):
+            day = FIRST_DAY + timedelta(days=(n // 5) % _LAST_ISSUE)
+            self._card(replace(self._case("tickets", party, day, cents), number=None), paid=day + timedelta(days=1))
+
+    def filed_twice(self) -> None:
+        """The bank's invoice, uploaded once more later: the copy has no line of its own."""
+        case = self._case("filed twice, the original", self._supplier())
+        original = self._receipt(case, [self._line(case, self._text(case))], is_from_bank=True)
+        upload = self.dice.random() < 0.7
+        copied = self._receipt(
+            replace(case, phenomenon="filed twice, the copy"), [], is_from_bank=not upload, linked_transactions=(), paid_on=None,
+            iban=original.iban, due_on=original.due_on,
+        )  # fmt: skip
+        arrivals = self.made.arrivals
+        arrivals[copied.id] = max(arrivals[original.id], arrivals[copied.id]) + timedelta(days=self.dice.randint(0, 30))
+
+    def order_confirmation(self) -> None:
+        """An order confirmation of the same amount is filed beside the invoice; the payment names the invoice."""
+        case = self._case("invoice beside its order confirmation", self._supplier())
+        number = f"AB{self._code(6)}"
+        earlier = replace(
+            case, phenomenon="order confirmation", number=number, day=case.day - timedelta(days=self.dice.randint(1, 9))
+        )
+        self._receipt(earlier, [], is_from_bank=False, due_on=None)
+        self._pair(case, self._text(case))
+
+    def without_line(self) -> None:
+        """Paid in cash, or not at all."""
+        case = self._case("no line", self._any_party())
+        self._receipt(case, [])
+
+    def line_only(self) -> None:
+        """Money without a receipt: wages, taxes, and invoices that nobody filed."""
+        case = self._case("", self._any_party())
+        text = self._text(case) if self.dice.random() < 0.4 else self._said(case, self.words.other_lines)
+        self._line(case, text)
+
+    def numbers_restart(self) -> None:
+        """Short numbers that begin anew each year."""
+        party, cents, count = self._supplier(), self._cents(), self.dice.randint(1, 9)
+        for day in (self._day(40), self._day(40) + timedelta(days=365)):
+            case = replace(self._case("numbers restart", party, day, cents), number=f"{count:03d}")
+            self._pair(replace(case, paid=day + timedelta(days=8)), self._text(case))
+
+    # ---- what reading a paper does to it
+
+    def badly_read(self) -> None:
+        """One fact of the receipt is missing or wrong."""
+        dice = self.dice
+        case = self._case("", self._supplier())
+        name = case.party.name
+        garbled = name.replace("e", "c").replace("n", "u")[: max(4, len(name) - 5)]
+        swapped = (
+            case.day.replace(month=case.day.day, day=case.day.month) if case.day.day <= 12 else case.day + timedelta(days=90)
+        )
+        mistakes: tuple[tuple[str, dict[str, Any]], ...] = (
+            ("amount missing", {"amount_cents": None}), ("net for gross", {"amount_cents": round(case.cents / 1.19)}),
+            ("dates missing", {"issued_on": None, "due_on": None, "paid_on": None}), ("date misread", {"issued_on": swapped, "due_on": None}),
+            ("name missing", {"counterparty": None}), ("name garbled", {"counterparty": garbled}),
+            ("name misread", {"counterparty": dice.choice(self.words.misread_names)}), ("currency wrong", {"currency": "USD"}),
+            ("currency missing", {"currency": None}), ("number misread", {"number": self._code()}), ("number missing", {"number": None}),
+            ("direction unknown", {"direction": None}), ("amount misread", {"amount_cents": case.cents + dice.choice((-30_00, 7_00, 10))}),
+        )  # fmt: skip
+        phenomenon, wrong = dice.choice(mistakes)
+        case = replace(case, phenomenon=f"read: {phenomenon}")
+        text = self._text(case) if dice.random() < 0.75 else self._said(case, self.words.polite)
+        self._pair(case, text, **wrong)
