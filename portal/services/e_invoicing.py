@@ -1,4 +1,7 @@
-"""E-invoices on receipts: what they say fills what the bank left open, and whatever contradicts is shown, never settled."""
+"""What documents say of their receipts: it fills what nobody else told, and whatever contradicts is shown, never settled.
+
+An e-invoice says it in fields. Of an upload without one the words of its first page are read, by the labels beside them.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from portal.domain import document_text
 from portal.e_invoice import EInvoice
 from portal.models import Document, Preview, Receipt
 from portal.services import highlighting
@@ -18,6 +22,7 @@ from portal.services.auditing import Tag, queue_up, record_all
 FILLED = ("number", "counterparty", "amount_cents", "currency", "issued_on", "due_on", "iban")
 #: facts of a receipt that an e-invoice can tell; where the bank tells one too, the bank's stands
 MONEY = {"amount_cents", "currency"}
+READ = ("number", "amount_cents", "currency", "issued_on", "due_on", "iban")  #: … and the words of an upload
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +52,26 @@ def shown(receipt: Receipt, files: Sequence[tuple[Document, Preview | None]]) ->
 
 
 def fill_gaps(session: Session, client_id: str, *, now: datetime) -> int:
-    """Fill what the bank does not tell of receipts in review from their newest e-invoice.
+    """Fill what nobody tells of receipts in review from their newest e-invoice, or from the words of an upload.
 
     Returns how many changed; asking again changes none. What is assigned was decided without these facts: there they are only
     shown.
     """
     queue_up(session, client_id)  # a person may be deciding about one of them
-    query = (
-        select(Receipt, Preview.e_invoice)
+    documents = (
+        select(Receipt, Preview)
         .join(Document, Document.receipt_id == Receipt.id)
         .join(Preview, (Preview.client_id == Document.client_id) & (Preview.sha256 == Document.sha256))
-        .where(Receipt.client_id == client_id, Receipt.state == "in_review", Preview.e_invoice.is_not(None))
+        .where(Receipt.client_id == client_id, Receipt.state == "in_review")
         .order_by(Document.version)
     )
-    newest = {receipt: EInvoice.of(stored) for receipt, stored in session.execute(query)}
+    is_upload = Receipt.connection_id.is_(None) & or_(*(getattr(Receipt, name).is_(None) for name in READ))
+    words = documents.where(is_upload, Preview.e_invoice.is_(None), Preview.state == "ready")
+    told = {receipt: _read(preview.words or ()) for receipt, preview in session.execute(words)}
+    invoices = session.execute(documents.where(Preview.e_invoice.is_not(None)))
+    told |= {receipt: _as_receipt(receipt, EInvoice.of(preview.e_invoice or {})) for receipt, preview in invoices}
     events: list[tuple[Tag, str, dict[str, object]]] = []
-    for receipt, facts in newest.items():
+    for receipt, facts in told.items():
         found = {name: value for name, value in _fillable(receipt, facts).items() if getattr(receipt, name) != value}
         if not found:
             continue
@@ -81,12 +90,18 @@ def still_filled(receipt: Receipt, told_by_bank: dict[str, Any]) -> set[str]:
     return names if names >= MONEY else names - MONEY
 
 
-def _fillable(receipt: Receipt, facts: EInvoice) -> dict[str, Any]:
-    """What the e-invoice may say of the receipt: whatever nobody else does.
+def _read(words: Sequence[document_text.Word]) -> dict[str, Any]:
+    """What the words of an upload's first page say. Whose invoice it is, nobody can tell from them."""
+    facts = document_text.read(words)
+    return {**dict.fromkeys(FILLED), **{name: getattr(facts, name) for name in READ}}
+
+
+def _fillable(receipt: Receipt, told: dict[str, Any]) -> dict[str, Any]:
+    """What a document may say of the receipt: whatever nobody else does.
 
     An amount and its currency are one fact: half of it from here and half from there would be a third amount.
     """
-    told = _as_receipt(receipt, facts)
+    told = dict(told)
     known = {name: None if name in receipt.filled else getattr(receipt, name) for name in FILLED}
     if None in {told[name] for name in MONEY} or any(known[name] not in {None, told[name]} for name in MONEY):
         told |= dict.fromkeys(MONEY)

@@ -197,3 +197,17 @@ def test_what_the_bank_tells_and_takes_back_is_gone_until_somebody_tells_it(stor
     assert (taken.iban, "iban" in taken.filled) == (PAPER.seller.iban, True)
     again = _invoice(story, PAPER, iban="DE89370400440532013000")
     assert (again.iban, "iban" in again.filled) == ("DE89370400440532013000", False)
+
+
+def test_an_upload_is_read_by_the_labels_on_its_page(ports: Ports, world: World) -> None:
+    """Without an e-invoice the words tell; what the bank brought itself is not read so, and what a person said stands."""
+    receipt = _bring(ports, world, papers.render(PAPER, "pdf"), "application/pdf", **EMPTY)
+    assert (receipt.number, receipt.amount_cents, receipt.filled) == (None, None, [])
+    with ports.database.write() as session:
+        session.execute(update(Receipt).where(Receipt.id == receipt.id).values(connection_id=None, number="vom Menschen"))
+        assert e_invoicing.fill_gaps(session, receipt.client_id, now=ports.clock.now()) == 1
+        assert e_invoicing.fill_gaps(session, receipt.client_id, now=ports.clock.now()) == 0
+    told = _now(ports, receipt)
+    assert (told.number, told.amount_cents, told.currency, told.iban) == ("vom Menschen", 59500, "EUR", "DE02120300000000202051")
+    assert (told.issued_on, told.counterparty) == (date(2026, 3, 31), None)
+    assert set(told.filled) >= {"amount_cents", "currency", "issued_on", "iban"}
