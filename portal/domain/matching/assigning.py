@@ -7,7 +7,7 @@ whole token, or by IBAN and name without any rival), clearly ahead on both sides
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import date
+from datetime import date, timedelta
 
 from portal.domain.matching.blocking import Index
 from portal.domain.matching.facts import ReceiptFacts, TransactionFacts
@@ -26,8 +26,11 @@ _PLAUSIBLE = 0.15
 _OPTIMUM_LEAD = 0.1
 _ALONE_DAYS = 18
 """A monthly series keeps its months apart if each stands alone for so long."""
+_SILENT = {Number.ABSENT, Number.UNKNOWN, Number.SHORT}
+"""The text neither names the invoice nor something that is nearly its number."""
 _MONTH_APART = 14
-_LATE_DAYS = (-3, 75)
+_LATE_DAYS, _OVERDUE_DAYS = (-3, 75), (-6, 45)
+_SETTLING = timedelta(days=4)
 _PAYMENT_DAYS, _DUE_DAYS, _ISSUE_DAYS = (-3, 3), (-6, 6), (-1, 14)
 
 
@@ -152,13 +155,15 @@ class _Judge:
             return True
         if evidence.is_linked:
             return evidence.amount is not Amount.REST
-        is_covered = self.covered_until is None or evidence.transaction.facts.booked_on <= self.covered_until
+        # without a number the other line that is meant may only come in the next days
+        until = self.covered_until
+        is_covered = until is None or evidence.transaction.facts.booked_on + _SETTLING <= until
         return (
-            (evidence.name or 0) >= CLEARLY_SAME
+            (evidence.iban is True or (evidence.name or 0) >= CLEARLY_SAME)
             and is_covered
             and is_from_bank
             and evidence.amount in {Amount.EQUAL, Amount.LOCAL}
-            and evidence.number in {Number.ABSENT, Number.UNKNOWN, Number.SHORT}
+            and (evidence.number in _SILENT or (evidence.number is Number.HINTED and evidence.iban is True))
             and self._is_alone(evidence)
         )
 
@@ -166,8 +171,10 @@ class _Judge:
         """Tell whether no other line and no other receipt can be meant: near its day, or, if it was paid late, in half a year."""
         if _is_prompt(evidence):
             return not self.comparison.has_rival(evidence, within_days=_ALONE_DAYS)
-        days = evidence.days_from_issue
-        return days is not None and _LATE_DAYS[0] <= days <= _LATE_DAYS[1] and not self.comparison.has_rival(evidence)
+        days, (first, last) = evidence.days_from_issue, _LATE_DAYS
+        if evidence.days_from_due is not None:
+            days, (first, last) = evidence.days_from_due, _OVERDUE_DAYS
+        return days is not None and first <= days <= last and not self.comparison.has_rival(evidence)
 
     def _runner_up(self, evidence: Evidence) -> float:
         """Return the weight of the strongest other pair of this receipt or transaction that is not of the same set."""
