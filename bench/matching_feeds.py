@@ -57,6 +57,12 @@ def _impoverish(made: ClientSet, dice: random.Random, _words: Vocabulary) -> Non
 def _lose_lines(made: ClientSet, dice: random.Random, _words: Vocabulary) -> None:
     made.transactions = [line for line in made.transactions if dice.random() >= 0.25]
     there = {line.id for line in made.transactions}
+    for other, line in list(made.stand_ins.items()):
+        if other in there and line not in there:
+            del made.stand_ins[other]
+            made.labels = {
+                known: tuple(other if named == line else named for named in lines) for known, lines in made.labels.items()
+            }
     # an invoice of which one line is missing has no complete truth any more: nothing may be assigned
     made.labels = {known: lines if set(lines) <= there else () for known, lines in made.labels.items()}
     made.receipts = [

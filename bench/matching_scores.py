@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from scipy.stats import beta
 
 from bench.matching_set import ClientSet, decide
-from portal.domain.matching import Decision
+from portal.domain.matching import Allocation, Decision
 
 Matcher = Callable[[ClientSet], list[Decision]]
 
@@ -110,7 +110,7 @@ def outcomes(client: ClientSet, decisions: Iterable[Decision]) -> Iterator[Outco
 
     def is_exact(receipt: str) -> bool:
         decision = known[receipt]
-        return decision.status == "assigned" and _lines(decision) == client.labels[receipt]
+        return decision.status == "assigned" and _lines(client, decision.allocations) == client.labels[receipt]
 
     for receipt, decision in known.items():
         truth = client.labels[receipt]
@@ -121,7 +121,7 @@ def outcomes(client: ClientSet, decisions: Iterable[Decision]) -> Iterator[Outco
             phenomenon=client.phenomena[receipt],
             is_wrong=decision.status == "assigned" and not (is_own and truth),
             is_right=is_own and all(is_exact(other) for line in truth for other in sharing[line]),
-            rank=_rank(decision, truth),
+            rank=_rank(client, decision),
         )
 
 
@@ -135,13 +135,13 @@ def tally(clients: Iterable[ClientSet], matcher: Matcher = decide) -> dict[str, 
     return dict(counts)
 
 
-def _lines(decision: Decision) -> tuple[str, ...]:
-    return tuple(sorted(part.transaction for part in decision.allocations))
+def _lines(client: ClientSet, allocations: Iterable[Allocation]) -> tuple[str, ...]:
+    return tuple(sorted(client.stand_ins.get(part.transaction, part.transaction) for part in allocations))
 
 
-def _rank(decision: Decision, truth: tuple[str, ...]) -> int:
+def _rank(client: ClientSet, decision: Decision) -> int:
     for rank, candidate in enumerate(decision.candidates, start=1):
-        if {part.transaction for part in candidate.allocations} <= set(truth):
+        if set(_lines(client, candidate.allocations)) <= set(client.labels[decision.receipt]):
             return rank
     return 0
 

@@ -23,7 +23,8 @@ class ClientSet:
     """One client's facts with the truth, in no order.
 
     `labels`: receipt → its transactions, sorted; () if none exists. `phenomena`: receipt → what it stands for. `arrivals`: receipt
-    → the day on which the portal first sees it; a transaction is seen on its booking day.
+    → the day on which the portal first sees it; a transaction is seen on its booking day. `stand_ins`: transaction → the one of
+    the labels in whose place it is right as well (an invoice paid twice by mistake).
     """
 
     name: str = ""
@@ -33,6 +34,7 @@ class ClientSet:
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     phenomena: dict[str, str] = field(default_factory=dict)
     arrivals: dict[str, date] = field(default_factory=dict)
+    stand_ins: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class _Party:
     letters: str
     counter_from: int
     reference: str
+    code: str
+    """The number under which one knows the other; payers write it beside the invoice's, and readers take it for that."""
     is_customer: bool = False
 
 
@@ -100,7 +104,7 @@ class Maker:
             (2.5, self.foreign_reference), (3, self.paid_by_due_date), (1.5, self.paid_early), (2, self.subscription), (4, self.discount),
             (2, self.instalments), (1.5, self.part_payments), (1.5, self.split_shipment), (3.5, self.collective), (2, self.netted_credit_note),
             (2, self.refund), (6, self.card), (3, self.foreign_currency), (1.5, self.converted_only), (1.5, self.bank_fee), (1, self.amount_slip),
-            (1.5, self.tip), (3, self.equal_prices), (2, self.twins), (3, self.filed_twice), (1, self.order_confirmation), (4, self.without_line),
+            (1.5, self.tip), (3, self.equal_prices), (2, self.twins), (0.7, self.weekly), (0.7, self.spotty_subscription), (1, self.paid_twice), (3, self.filed_twice), (1, self.order_confirmation), (4, self.without_line),
             (8, self.line_only), (3.5, self.processor), (1.5, self.payout), (2, self.trading_name), (2, self.private_payer),
             (1, self.other_account), (6, self.badly_read), (1.5, self.numbers_restart),
         ]  # fmt: skip
@@ -121,7 +125,7 @@ class Maker:
             name=name.strip(), bank_name=self._bank_name(name.strip()), iban=iban,
             numbers=self.own_numbers if is_customer else dice.choice(words.numbers),
             letters="".join(dice.choices("ABCDEFGHKLMNPRSTVWZ", k=2)), counter_from=dice.choice((1, 40, 700, 10_400, 88_000)),
-            reference=dice.choice(words.references if is_customer else self.habits), is_customer=is_customer,
+            reference=dice.choice(words.references if is_customer else self.habits), code=self._code(), is_customer=is_customer,
         )  # fmt: skip
 
     def _bank_name(self, name: str) -> str:
@@ -158,12 +162,12 @@ class Maker:
         amount = f"{case.cents // 100},{case.cents % 100:02d}"
         if template is None:
             template = case.party.reference if self.dice.random() < 0.8 else self.dice.choice(self.words.references)
-        written = template.format(number or case.number or "", day=day, code=self._code(), amount=amount)
+        written = template.format(number or case.number or "", day=day, code=case.party.code, amount=amount)
         return self.wrapper.format(written, day=f"{case.paid:%d.%m.%Y}") if written else ""
 
     def _said(self, case: _Case, templates: Sequence[str], **values: object) -> str:
         amount = f"{case.cents // 100},{case.cents % 100:02d}"
-        known = {"day": f"{case.paid:%d.%m.%Y}", "code": self._code(), "amount": amount, "party": case.party.name, **values}
+        known = {"day": f"{case.paid:%d.%m.%Y}", "code": case.party.code, "amount": amount, "party": case.party.name, **values}
         return self.dice.choice(templates).format(case.number or "", **known)
 
     def _day(self, latest: int = _LAST_ISSUE) -> date:
@@ -257,6 +261,8 @@ class Maker:
         """The number stands there, but not as it was printed."""
         case = self._case("", self._any_party())
         number, dice = case.number or "", self.dice
+        if len(number) < 4:  # nothing of it would be left
+            return
         place = dice.randrange(1, len(number))
         text = self._text(case)
         head = max(0, dice.choice(self.words.breaks) - place)
@@ -489,12 +495,44 @@ class Maker:
         party, cents = self._supplier(), dice.choice(self.words.prices)
         is_named, start, lag = dice.random() < 0.4, self._day(30), dice.choice((0, 1, 3, 10))
         name = "subscription, numbered" if is_named else "subscription, not numbered"
-        text = dice.choice(self.words.series).format(code=self._code())
+        text = dice.choice(self.words.series).format(code=party.code)
         for month in range(dice.randint(5, 11)):
             case = self._case(name, party, start + timedelta(days=30 * month + dice.randint(-1, 1)), cents)
             case = replace(case, paid=case.day + timedelta(days=max(0, lag + dice.randint(-1, 2))))
             line = self._line(case, self._text(case) if is_named else text, operation_type="direct_debit")
             self._receipt(case, [line])
+
+    def weekly(self) -> None:
+        """The same delivery every week, paid as it comes."""
+        party, cents, start = self._supplier(), self.dice.choice(self.usual_prices), self._day(280)
+        is_named = self.dice.random() < 0.5
+        name = "weekly, numbered" if is_named else "weekly, not numbered"
+        for week in range(self.dice.randint(4, 8)):
+            day = start + timedelta(days=7 * week)
+            case = replace(self._case(name, party, day, cents), paid=day + timedelta(days=self.dice.randint(1, 12)))
+            self._pair(case, self._text(case) if is_named else self._said(case, self.words.polite))
+
+    def spotty_subscription(self) -> None:
+        """A subscription of which some papers were never filed and some months paid from elsewhere."""
+        dice = self.dice
+        party, cents, start = self._supplier(), dice.choice(self.words.prices), self._day(40)
+        text = self._said(self._case("", party, start, cents), self.words.series)
+        for month in range(dice.randint(6, 10)):
+            case = self._case("subscription, spotty", party, start + timedelta(days=30 * month + dice.randint(-1, 1)), cents)
+            case = replace(case, paid=case.day + timedelta(days=dice.randint(0, 4)))
+            lines = [self._line(case, text, operation_type="direct_debit")] if dice.random() < 0.8 else []
+            if dice.random() < 0.6:
+                self._receipt(case, lines)
+
+    def paid_twice(self) -> None:
+        """By mistake paid again some days later, and given back."""
+        case = self._case("paid twice", self._any_party())
+        text = self._text(case) if self.dice.random() < 0.7 else self._said(case, self.words.polite)
+        line = self._line(case, text)
+        again = case.paid + timedelta(days=self.dice.randint(2, 20))
+        self.made.stand_ins[self._line(case, text, paid=again)] = line
+        self._line(case, text, paid=again + timedelta(days=9), side="debit" if case.party.is_customer else "credit")
+        self._receipt(case, [line])
 
     def equal_prices(self) -> None:
         """The same price at three suppliers in the same days."""
@@ -549,8 +587,11 @@ class Maker:
     def line_only(self) -> None:
         """Money without a receipt: wages, taxes, and invoices that nobody filed."""
         case = self._case("", self._any_party())
-        text = self._text(case) if self.dice.random() < 0.4 else self._said(case, self.words.other_lines)
-        self._line(case, text)
+        if self.dice.random() < 0.6:
+            self._line(case, self._text(case) if self.dice.random() < 0.7 else self._said(case, self.words.polite))
+        else:
+            somebody = f"{self.dice.choice(self.words.first_names)} {self.dice.choice(self.words.families)}"
+            self._line(case, self._said(case, self.words.other_lines), side="debit", counterparty=somebody, iban=None)
 
     def numbers_restart(self) -> None:
         """Short numbers that begin anew each year."""
@@ -575,7 +616,7 @@ class Maker:
             ("dates missing", {"issued_on": None, "due_on": None, "paid_on": None}), ("date misread", {"issued_on": swapped, "due_on": None}),
             ("name missing", {"counterparty": None}), ("name garbled", {"counterparty": garbled}),
             ("name misread", {"counterparty": dice.choice(self.words.misread_names)}), ("currency wrong", {"currency": "USD"}),
-            ("currency missing", {"currency": None}), ("number misread", {"number": self._code()}), ("number missing", {"number": None}),
+            ("currency missing", {"currency": None}), ("number misread", {"number": dice.choice((case.party.code, self._code()))}), ("number missing", {"number": None}),
             ("direction unknown", {"direction": None}), ("amount misread", {"amount_cents": case.cents + dice.choice((-30_00, 7_00, 10))}),
         )  # fmt: skip
         phenomenon, wrong = dice.choice(mistakes)

@@ -61,7 +61,10 @@ def test_a_round_trip(folder: Path, clients: list[ClientSet]) -> None:
         assert [c["reasons"] for c in row["candidates"]] == [[r.as_json() for r in c.reasons] for c in decision.candidates]
     assert outcome.receipts == len(found)
     assert outcome.assigned == sum(row["status"] == "assigned" for row in found) > 0
-    assert outcome.right == outcome.labelled_assigned == outcome.assigned
+    assert outcome.labelled_assigned == outcome.assigned
+    labels = {row["receipt"]: sorted(row["transactions"]) for row in read(folder / "labels.jsonl")}
+    taken = {row["receipt"]: sorted(part["id"] for part in row["transactions"]) for row in found}
+    assert outcome.right == sum(bool(lines) and lines == labels[known] for known, lines in taken.items())
     assert outcome.top_1 <= outcome.top_3 <= outcome.payable < outcome.labelled == len(found)
 
 

@@ -18,7 +18,8 @@ PHENOMENA = set(
     plain|customer pays|discount|instalments, numbered|instalments, not numbered|part payments|part payment, rest open
     split shipment|collective, listed|collective, not listed|netted credit note|bank fee deducted|amount mistyped|tip
     refund, the invoice|refund, the credit note|foreign currency, original amount|foreign currency, converted only
-    subscription, numbered|subscription, not numbered|equal prices|twins|filed twice, the original|filed twice, the copy
+    subscription, numbered|subscription, not numbered|subscription, spotty|weekly, numbered|weekly, not numbered|equal prices
+    twins|paid twice|filed twice, the original|filed twice, the copy
     order confirmation|invoice beside its order confirmation|no line|card|intermediary|payout of several sales|trading name
     private payer|supplier's other account|reference, other separators|reference, prefix dropped|reference, typing error
     reference, split by the bank|reference, cut off|customer number only|no reference|another invoice's number
