@@ -5,15 +5,17 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
-from bench.matching_stories import ClientSet
+from bench.matching_stories import FIRST_DAY, ClientSet
 from bench.matching_words import Vocabulary
 from portal.domain.matching import Decision, ReceiptFacts, TransactionFacts, match
 
 FEEDS = ("full", "csv", "poor", "gaps", "daily")
 """Qonto's own · a bank's CSV file · poor texts and cut names · a quarter of the lines missing · seen day by day."""
+
+_QUIET_NIGHTS = (1, 7, 40)
 
 
 def degrade(made: ClientSet, feed: str, dice: random.Random, words: Vocabulary) -> None:
@@ -74,7 +76,8 @@ def _lose_lines(made: ClientSet, dice: random.Random, _words: Vocabulary) -> Non
 def decide(client: ClientSet) -> list[Decision]:
     """Match a client as its feed arrives: all at once, or for "daily" day by day, the last word about each receipt."""
     if client.feed != "daily":
-        return match(client.receipts, client.transactions)
+        last = max((line.booked_on for line in client.transactions), default=None)
+        return match(client.receipts, client.transactions, covered_until=last)
     standing: dict[str, Decision] = {}
     for decisions in nights(client):
         standing.update((decision.receipt, decision) for decision in decisions)
@@ -82,11 +85,13 @@ def decide(client: ClientSet) -> list[Decision]:
 
 
 def nights(client: ClientSet) -> Iterator[list[Decision]]:
-    """Match each evening on which something new was seen; what was assigned stands and uses up its lines.
+    """Match each evening on which something new was seen, and some after; what was assigned stands and uses up its lines.
 
     A receipt is marked as paid, and linked by the bank, only once the payment is there. Yields the decisions of each night.
     """
-    days = sorted({line.booked_on for line in client.transactions} | set(client.arrivals.values()))
+    news = {line.booked_on for line in client.transactions} | set(client.arrivals.values())
+    # what the matcher waits for to settle is decided some quiet nights later
+    days = sorted(news | {max(news, default=FIRST_DAY) + timedelta(days=quiet) for quiet in _QUIET_NIGHTS})
     used: dict[str, int] = {}
     assigned: set[str] = set()
     lines = sorted(client.transactions, key=lambda line: (line.booked_on, line.id))

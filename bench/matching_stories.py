@@ -105,7 +105,7 @@ class Maker:
             (2, self.instalments), (1.5, self.part_payments), (1.5, self.split_shipment), (3.5, self.collective), (2, self.netted_credit_note),
             (2, self.refund), (6, self.card), (3, self.foreign_currency), (1.5, self.converted_only), (1.5, self.bank_fee), (1, self.amount_slip),
             (1.5, self.tip), (3, self.equal_prices), (2, self.twins), (0.7, self.weekly), (0.7, self.spotty_subscription), (1, self.paid_twice), (3, self.filed_twice), (1, self.order_confirmation), (4, self.without_line),
-            (8, self.line_only), (3.5, self.processor), (1.5, self.payout), (2, self.trading_name), (2, self.private_payer),
+            (8, self.line_only), (3.5, self.processor), (0.7, self.payout), (2, self.trading_name), (2, self.private_payer),
             (1, self.other_account), (6, self.badly_read), (1.5, self.numbers_restart),
         ]  # fmt: skip
 

@@ -300,7 +300,10 @@ def _parse(written: bytes, path: Path, number: int, offset: int) -> _Line:
 
 def _decisions(ours: _Lines[ReceiptFacts], theirs: _Lines[TransactionFacts]) -> Iterator[Decision]:
     for client in ours.clients:
-        yield from match(ours.of(client), theirs.of(client))
+        lines = theirs.of(client)
+        # what was booked after the last line of the file is not known
+        last = max((line.booked_on for line in lines), default=None)
+        yield from match(ours.of(client), lines, covered_until=last)
 
 
 def _as_line(decision: Decision) -> bytes:

@@ -52,7 +52,8 @@ def test_a_round_trip(folder: Path, clients: list[ClientSet]) -> None:
     expected = []
     for client in clients:
         receipts = [replace(receipt, linked_transactions=(), is_from_bank=True) for receipt in client.receipts]
-        expected += match(receipts, client.transactions)
+        last = max(line.booked_on for line in client.transactions)
+        expected += match(receipts, client.transactions, covered_until=last)
     for row, decision in zip(found, expected, strict=True):
         assert row["status"] == decision.status
         assert row["transactions"] == [{"id": p.transaction, "amount_cents": p.amount_cents} for p in decision.allocations]
