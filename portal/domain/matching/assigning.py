@@ -30,7 +30,7 @@ _SILENT = {Number.ABSENT, Number.UNKNOWN, Number.SHORT}
 """The text neither names the invoice nor something that is nearly its number."""
 _MONTH_APART = 14
 _LATE_DAYS, _OVERDUE_DAYS = (-3, 75), (-6, 45)
-_SETTLING = timedelta(days=4)
+_SETTLING, _NEXT_MONTH = timedelta(days=8), timedelta(days=35)
 _PAYMENT_DAYS, _DUE_DAYS, _ISSUE_DAYS = (-3, 3), (-6, 6), (-1, 14)
 
 
@@ -155,7 +155,7 @@ class _Judge:
             return True
         if evidence.is_linked:
             return evidence.amount is not Amount.REST
-        # without a number the other line that is meant may only come in the next days
+        # without a number the line that is meant may only come in the next days: a week, if it is a weekly series
         until = self.covered_until
         is_covered = until is None or evidence.transaction.facts.booked_on + _SETTLING <= until
         return (
@@ -169,8 +169,13 @@ class _Judge:
 
     def _is_alone(self, evidence: Evidence) -> bool:
         """Tell whether no other line and no other receipt can be meant: near its day, or, if it was paid late, in half a year."""
-        if _is_prompt(evidence):
-            return not self.comparison.has_rival(evidence, within_days=_ALONE_DAYS)
+        if _is_prompt(evidence) and not self.comparison.has_rival(evidence, within_days=_ALONE_DAYS):
+            # in a series a due date may be the next month's: only a payment that follows its invoice at once tells its month
+            return _is_at_once(evidence) or not self.comparison.has_rival(evidence)
+        if evidence.days_from_payment is not None:  # somebody says when it was paid, and that was another day
+            return False
+        if self.covered_until and evidence.transaction.facts.booked_on + _NEXT_MONTH > self.covered_until:
+            return False  # the first of a series looks alone until the second comes
         days, (first, last) = evidence.days_from_issue, _LATE_DAYS
         if evidence.days_from_due is not None:
             days, (first, last) = evidence.days_from_due, _OVERDUE_DAYS
@@ -236,6 +241,14 @@ def _is_another_month(evidence: Evidence, other: Evidence) -> bool:
         and _is_prompt(evidence)
         and other.nearest_days - evidence.nearest_days >= _MONTH_APART
     )
+
+
+def _is_at_once(evidence: Evidence) -> bool:
+    """Tell whether it was paid on the day that somebody said, or within two weeks of the invoice."""
+    if evidence.days_from_payment is not None:
+        return _PAYMENT_DAYS[0] <= evidence.days_from_payment <= _PAYMENT_DAYS[1]
+    days = evidence.days_from_issue
+    return days is not None and _ISSUE_DAYS[0] <= days <= _ISSUE_DAYS[1]
 
 
 def _is_prompt(evidence: Evidence) -> bool:

@@ -1,7 +1,7 @@
 """Receipts filed twice, and payments that are not one to one: several invoices in one transfer, one invoice in instalments.
 
-Sets are only taken from evidence: every number a whole token of the text (or every line linked by the bank) and a sum right to
-the cent. Nothing is searched among sums, which always find something.
+Sets are assigned only from evidence: every number a whole token of the text (or every line linked by the bank) and a sum right
+to the cent. Sums alone are proposals, and only where one party's few open invoices add up in exactly one way.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from portal.domain.references import Found
 MOST_IN_GROUP = 40
 _FEWEST = 2
 _MOST_TWINS = 24
+_MOST_OPEN, _MOST_IN_SUM = 12, 6
 
 
 @dataclass(slots=True)
@@ -31,6 +32,7 @@ def find_groups(index: Index) -> Groups:
     """Find the sets that add up; one that shares a receipt or transaction with another set is dropped with it."""
     collective = {booked.place: members for booked in index.transactions if (members := _collective(index, booked))}
     bundles = {receipt.place: lines for receipt in index.receipts if (lines := _bundle(index, receipt))}
+    collective |= _guesses(index, collective, bundles)
     receipts_in: Counter[int] = Counter(bundles.keys())
     lines_in: Counter[int] = Counter(collective.keys())
     for members in collective.values():
@@ -79,6 +81,51 @@ def find_twins(index: Index) -> dict[int, tuple[int, bool]]:
 def _are_twins(one: OpenReceipt, other: OpenReceipt) -> bool:
     days = {receipt.facts.issued_on for receipt in (one, other)} - {None}
     return len(days) <= 1 and (not one.name or not other.name or similarity(one.name, other.name) >= SIMILAR)
+
+
+def _guesses(
+    index: Index, collective: dict[int, tuple[int, ...]], bundles: dict[int, tuple[int, ...]]
+) -> dict[int, tuple[int, ...]]:
+    """Lines that are the sum of several open invoices of one party in exactly one way, though no text lists them.
+
+    Sums always find something, so these are proposals: without their numbers the parts are never assigned by machine.
+    """
+    by_party: defaultdict[str, list[OpenReceipt]] = defaultdict(list)
+    for receipt in index.receipts:
+        if receipt.cents and receipt.side and receipt.place not in bundles:
+            for party in {receipt.iban, receipt.name.ordered} - {None, ""}:
+                by_party[str(party)].append(receipt)
+    found = {}
+    for booked in index.transactions:
+        if booked.place in collective or not booked.free or index.named_whole[booked.place]:
+            continue
+        parties = {booked.iban, booked.name.ordered} - {None, ""}
+        items = {receipt.place: receipt for party in parties for receipt in by_party.get(str(party), ())}
+        open_items = [
+            receipt
+            for receipt in sorted(items.values(), key=lambda receipt: receipt.place)
+            if receipt.side == booked.facts.side
+            and receipt.currency == booked.currency
+            and (receipt.cents or 0) <= booked.free
+            and receipt.first_day <= booked.day <= receipt.last_day
+        ]
+        if _FEWEST <= len(open_items) <= _MOST_OPEN and (members := _only_sum(open_items, booked.free)):
+            found[booked.place] = members
+    return found
+
+
+def _only_sum(items: list[OpenReceipt], cents: int) -> tuple[int, ...]:
+    """The places of the only two to six items that add up; () where none or several do, or where one alone is enough."""
+    if any(item.cents == cents for item in items):
+        return ()
+    found: tuple[int, ...] = ()
+    for size in range(_FEWEST, min(_MOST_IN_SUM, len(items)) + 1):
+        for part in combinations(items, size):
+            if sum(item.cents or 0 for item in part) == cents:
+                if found:
+                    return ()
+                found = tuple(item.place for item in part)
+    return found
 
 
 def _collective(index: Index, booked: BookedTransaction) -> tuple[int, ...]:
