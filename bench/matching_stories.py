@@ -212,7 +212,7 @@ class Maker:
             "due_on": case.day + timedelta(days=dice.choice((7, 14, 14, 30))) if dice.random() < 0.6 else None,
             "paid_on": case.paid - timedelta(days=dice.choice((0, 0, 1))) if is_marked else None,
             "iban": party.iban if is_expense and dice.random() < 0.7 else None,
-            "linked_transactions": self._linked(lines) if is_from_bank and is_expense else (),
+            "linked_transactions": self._linked(case, lines) if is_from_bank and is_expense else (),
         }  # fmt: skip
         receipt = ReceiptFacts(**{**known, **facts})
         self.made.receipts.append(receipt)
@@ -223,10 +223,12 @@ class Maker:
         self.made.arrivals[receipt.id] = case.day + timedelta(days=late)
         return receipt
 
-    def _linked(self, lines: Sequence[str]) -> tuple[str, ...]:
+    def _linked(self, case: _Case, lines: Sequence[str]) -> tuple[str, ...]:
         chance = self.dice.random()
-        if chance < _LINKED_WRONG and self.links and self.made.transactions:
-            return (self.dice.choice(self.made.transactions[-50:]).id,)
+        # of an equal amount nobody could say that the link is wrong
+        others = [line.id for line in self.made.transactions[-50:] if line.amount_cents != case.cents]
+        if chance < _LINKED_WRONG and self.links and others:
+            return (self.dice.choice(others),)
         return tuple(lines) if lines and chance < self.links else ()
 
     def _line(self, case: _Case, text: str, *, cents: int | None = None, paid: date | None = None, **facts: Any) -> str:
