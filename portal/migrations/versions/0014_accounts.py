@@ -47,6 +47,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sca_session")),
     )
     op.create_index("ix_sca_session_connection_id", "sca_session", ["connection_id"])
+    _name_the_accounts()
+
+
+def _name_the_accounts() -> None:
+    """The consents that stand were given for every account that is read."""
+    key = sa.Uuid(as_uuid=False)
+    account = sa.table("bank_account", sa.column("id", key), sa.column("connection_id", key))
+    consent = sa.table(
+        "consent",
+        sa.column("connection_id", key),
+        sa.column("revoked_at", sa.DateTime(timezone=True)),
+        sa.column("accounts", sa.JSON()),
+    )
+    read: dict[str, list[str]] = {}
+    for account_id, connection_id in op.get_bind().execute(sa.select(account.c.id, account.c.connection_id)):
+        read.setdefault(connection_id, []).append(account_id)
+    for connection_id, ids in read.items():
+        standing = consent.c.connection_id == connection_id, consent.c.revoked_at.is_(None)
+        op.get_bind().execute(sa.update(consent).where(*standing).values(accounts=sorted(ids)))
 
 
 def downgrade() -> None:
