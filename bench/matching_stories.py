@@ -79,7 +79,9 @@ class Maker:
         self.made = ClientSet()
         self.counters: dict[str, int] = {}
         self.prices = sorted(self._any_cents(500, 400_000) for _ in range(prices)) if prices else None
-        self.usual_prices = [self._any_cents(500, dice.choice((20_000, 80_000, 400_000))) for _ in range(60)]
+        self.usual_prices = [
+            self._any_cents(500, dice.choice((20_000, 80_000, 400_000))) for _ in range(max(5, parties * 6 // 5))
+        ]
         self.own_numbers = dice.choice(words.own_numbers)
         self.habits = dice.sample(words.references, 2)
         self.cut = dice.choice((*words.cuts, 70))
