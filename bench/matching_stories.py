@@ -319,15 +319,15 @@ class Maker:
         self._card(self._case("card", self._supplier(), cents=self._cents(300, 30_000)))
 
     def _card(self, case: _Case, cents: int | None = None, paid: date | None = None) -> None:
-        self._receipt(case, [self._swipe(case, cents, paid)], due_on=None, iban=None)
+        case = replace(case, paid=paid or case.day + timedelta(days=self.dice.randint(1, 3)))
+        self._receipt(case, [self._swipe(case, cents, case.paid)], due_on=None, iban=None)
 
-    def _swipe(self, case: _Case, cents: int | None = None, paid: date | None = None) -> str:
+    def _swipe(self, case: _Case, cents: int | None, paid: date) -> str:
         town = self.dice.choice(self.words.towns).upper()
         descriptor = self.dice.choice(self.words.descriptors).format(
             name=case.party.bank_name[:22], town=town, code=self._code(6)
         )
-        day = paid or case.day + timedelta(days=self.dice.randint(1, 3))
-        return self._line(case, "", cents=cents, paid=day, counterparty=descriptor, operation_type="card")
+        return self._line(case, "", cents=cents, paid=paid, counterparty=descriptor, operation_type="card")
 
     def tip(self) -> None:
         """The card was charged with a tip on top of the bill."""
@@ -378,7 +378,8 @@ class Maker:
         name, iban, text = self.dice.choice(self.words.processors)
         facts: dict[str, Any] = {"counterparty": name, "iban": iban, "operation_type": "direct_debit"}
         written = text.format(party=case.party.name, code=self._code(10))
-        self._receipt(case, [self._line(case, written, paid=case.day + timedelta(days=self.dice.randint(0, 3)), **facts)])
+        case = replace(case, paid=case.day + timedelta(days=self.dice.randint(0, 3)))
+        self._receipt(case, [self._line(case, written, **facts)])
 
     def trading_name(self) -> None:
         """The invoice carries the shop's name, the account the owner's."""
