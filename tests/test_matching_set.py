@@ -45,7 +45,7 @@ def test_the_splits_share_no_words(name: str) -> None:
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_every_phenomenon_is_there(split: str) -> None:
-    made = [make_client(n, stories=400, split=split) for n in range(3)]
+    made = [make_client(n, stories=1000, split=split) for n in range(3)]
     assert {name for client in made for name in client.phenomena.values()} == PHENOMENA
 
 
