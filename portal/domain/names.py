@@ -192,6 +192,11 @@ def is_in_text(name: Name, words: frozenset[str]) -> bool:
     return sum(map(len, name.words)) >= _CONTAINED_LETTERS and all(word in words for word in name.words)
 
 
+def is_processor(written: str | None) -> bool:
+    """Tell whether money went through somebody who only passes it on (PayPal, Stripe): his name says nothing of the payee's."""
+    return any(word in _PROCESSORS for word in fold(written or "").split())
+
+
 def _without_processor(written: str) -> str:
     """For example "PAYPAL *MUSTERSHOP" → MUSTERSHOP, "AMZN Mktp DE*2K4TT1" → AMZN Mktp DE."""
     before, star, after = written.partition("*")

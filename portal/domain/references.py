@@ -17,6 +17,7 @@ from itertools import pairwise
 from rapidfuzz.distance import OSA
 
 _ATOM = re.compile(r"[^\W\d_]+|\d+")
+_WRITTEN_DATE = re.compile(r"(?:0?[1-9]|[12]\d|3[01])\.(?:0?[1-9]|1[0-2])\.(?:20)?\d\d(?!\d)")
 _SOFT = frozenset("-/._#\\–—")
 
 FREE, SPACE, SOFT, GLUED = "free", "space", "soft", "glued"
@@ -333,6 +334,8 @@ class RemittanceText:
             has_spaces = SPACE in self.joints[first + 1 : after] and self.atoms[after - 1].isdigit()
             return not (has_spaces and following.isdigit())
         gap = self.written[self.spans[after - 1][1] : self.spans[after][0]]
+        if gap == "/" and _WRITTEN_DATE.match(self.written, self.spans[after][0]):  # "Rech.Nr.4711/18.04.2026"
+            return True
         return joint == SOFT and gap in {"/", "."} and not following.isdigit() and len(following) > 1
 
 

@@ -87,7 +87,13 @@ ASSIGNED = {
     "number without its prefix": (receipt(number="RE-20261042"), booked(remittance="20261042")),
     "number written with other separators": (receipt(), booked(remittance="RE 2026/1042")),
     "number in the middle of a text": (receipt(), booked(remittance="Kd 4711, RE-2026-1042 vom 02.11.")),
-    "number, another name": (receipt(), booked(counterparty="PAYPAL EUROPE")),
+    "number, through a payment service": (receipt(), booked(counterparty="PAYPAL EUROPE")),
+    "a customer's number, paid by somebody else": (
+        receipt(direction="income", counterparty="Sonnenhof GmbH"),
+        booked(side="credit", counterparty="Erika Muster"),
+    ),
+    "number and IBAN, another name": (receipt(iban=IBAN), booked(counterparty="WEB Holding", iban=IBAN)),
+    "number with the date behind it": (receipt(), booked(remittance="Rech.Nr.RE-2026-1042/02.11.2026")),
     "linked by the bank": (receipt(linked_transactions=("t1",)), booked(remittance="")),
     "iban and name, no number written": (receipt(iban=IBAN), booked(remittance="Danke", iban=IBAN)),
     "iban in groups and small letters": (
@@ -129,6 +135,9 @@ REVIEWED = {
         receipt(), booked(remittance="", counterparty="Holzbau Weber & Kern"), ReviewReason.COUNTERPARTY_UNCLEAR,
     ),
     "an upload with amount and name only": (receipt(is_from_bank=False), booked(remittance=""), ReviewReason.COUNTERPARTY_UNCLEAR),
+    "a number that another supplier uses too": (
+        receipt(), booked(counterparty="Stadtwerke Suhl"), ReviewReason.COUNTERPARTY_UNCLEAR,
+    ),
     "money goes to another iban": (receipt(iban=IBAN), booked(iban=OTHER_IBAN), ReviewReason.COUNTERPARTY_UNCLEAR),
     "the wrong side": (receipt(), booked(side="credit"), ReviewReason.NO_TRANSACTION_YET),
     "the credit note's wrong side": (receipt(amount_cents=-11900), booked(), ReviewReason.NO_TRANSACTION_YET),

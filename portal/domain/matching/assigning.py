@@ -15,7 +15,7 @@ from portal.domain.matching.features import Amount, Comparison, Evidence, Number
 from portal.domain.matching.optimum import mark_optimum
 from portal.domain.matching.reasons import Allocation, Candidate, Decision, ReviewReason
 from portal.domain.matching.scoring import FIRST_DAYS, LAST_DAYS, allies, explain, is_numbered, pays_to_iban, weigh
-from portal.domain.names import CLEARLY_SAME, SIMILAR
+from portal.domain.names import CLEARLY_SAME, SIMILAR, is_processor
 
 MOST_CANDIDATES = 5
 CLEAR_MARGIN = 3.0
@@ -28,7 +28,9 @@ _ALONE_DAYS = 18
 """A monthly series keeps its months apart if each stands alone for so long."""
 _SILENT = {Number.ABSENT, Number.UNKNOWN, Number.SHORT}
 """The text neither names the invoice nor something that is nearly its number."""
+_NEARLY = {Number.HINTED, Number.MISTYPED}
 _MONTH_APART = 14
+_STRANGE = 0.5
 _LATE_DAYS, _OVERDUE_DAYS = (-3, 75), (-6, 45)
 _SETTLING, _NEXT_MONTH = timedelta(days=8), timedelta(days=35)
 _PAYMENT_DAYS, _DUE_DAYS, _ISSUE_DAYS = (-3, 3), (-6, 6), (-1, 14)
@@ -139,6 +141,7 @@ class _Judge:
             or evidence.other_receipt is not None
             or (evidence.other_number is not None and evidence.number is not Number.FOUND)
             or (evidence.iban is False and pays_to_iban(evidence))
+            or _is_anothers_number(evidence)
             or (twin is not None and (twin[1] or not evidence.is_linked))
         )
 
@@ -163,7 +166,7 @@ class _Judge:
             and is_covered
             and is_from_bank
             and evidence.amount in {Amount.EQUAL, Amount.LOCAL}
-            and (evidence.number in _SILENT or (evidence.number is Number.HINTED and evidence.iban is True))
+            and (evidence.number in _SILENT or (evidence.number in _NEARLY and evidence.iban is True))
             and self._is_alone(evidence)
         )
 
@@ -241,6 +244,14 @@ def _is_another_month(evidence: Evidence, other: Evidence) -> bool:
         and _is_prompt(evidence)
         and other.nearest_days - evidence.nearest_days >= _MONTH_APART
     )
+
+
+def _is_anothers_number(evidence: Evidence) -> bool:
+    """Tell whether money went to somebody of quite another name who merely uses the same number ("25-0015")."""
+    is_strange = evidence.name is not None and evidence.name < _STRANGE and not evidence.is_name_in_text
+    if is_strange and is_processor(evidence.transaction.facts.counterparty):
+        return False
+    return pays_to_iban(evidence) and is_strange and evidence.iban is not True and not evidence.is_linked
 
 
 def _is_at_once(evidence: Evidence) -> bool:

@@ -179,7 +179,7 @@ class Comparison:
         if evidence.is_alias:
             evidence.name = CLEARLY_SAME
         evidence.is_name_in_text = (evidence.name or 0) < _SAME_PARTY and is_in_text(receipt.name, booked.words)
-        if receipt.iban and booked.iban:
+        if receipt.iban and booked.iban and not evidence.is_name_in_text:  # a payment through another goes to the other's account
             evidence.iban = receipt.iban == booked.iban
         self._read_number(evidence)
         _measure_days(evidence)
