@@ -48,9 +48,7 @@ def match_client(ports: Ports, lease: Lease) -> None:
         covered = _covered_until(session, lease.client_id)
         aliases = _aliases(session, lease.client_id)
         caution = measuring.caution(session, lease.client_id, now=ports.clock.now())
-    decisions = match(
-        facts, transactions, declined=declined, covered_until=covered, aliases=aliases, caution=float(caution)
-    )
+    decisions = match(facts, transactions, declined=declined, covered_until=covered, aliases=aliases, caution=float(caution))
     decisions.sort(key=_gives_room, reverse=True)  # a netted credit note makes the room that the invoices beside it need
     counts: dict[str, Any] = {"total": len(decisions), "seen": 0, "new": 0, "updated": 0, "unchanged": 0}
     for start in range(0, len(decisions), CHUNK):
