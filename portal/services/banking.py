@@ -8,14 +8,14 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import insert, select, text
+from sqlalchemy import String, cast, insert, select, text
 from sqlalchemy.orm import Session
 
 from portal.clock import berlin_day
 from portal.db import new_id
-from portal.domain.matching import ReviewReason
+from portal.domain.matching import ReasonCode, ReviewReason
 from portal.errors import QontoError, ScaRequired
-from portal.models import Assignment, BankAccount, Connection, Receipt, Run, Statement, Transaction
+from portal.models import Assignment, BankAccount, Candidate, Connection, Receipt, Run, Statement, Transaction
 from portal.ports import Ports
 from portal.qonto.client import Page, all_pages
 from portal.qonto.errors import Code
@@ -79,10 +79,20 @@ def import_transactions(ports: Ports, lease: Lease) -> None:
         )  # fmt: skip
         confirming.settle(session, lease.connection_id)
         followers = [] if is_differing else running.finish(session, lease, now=now, skipped=progress.skipped, **counts)
+        if not followers and not is_differing and _somebody_waits(session, lease.client_id):
+            followers = running.ask_followers(session, lease, now=now)
     if is_differing:
         raise QontoError("An account's balance is not the sum of its movements.", code=Code.UNRECONCILED)
     for run in followers:
         ports.queue.push(running.ticket(run, now=now))
+
+
+def _somebody_waits(session: Session, client_id: str) -> bool:
+    """Whether a receipt waits for nothing but a further night without a second transaction: then no news is news."""
+    waits = select(Candidate.id).where(
+        Candidate.client_id == client_id, Candidate.rank == 1, cast(Candidate.reasons, String).contains(f'"{ReasonCode.WAITING}"')
+    )
+    return session.scalar(waits.limit(1)) is not None
 
 
 def _read_all(

@@ -56,6 +56,30 @@ def one(made: ReceiptFacts, *lines: TransactionFacts, **values: object) -> Decis
     return decide([made], list(lines), **values)[made.id]
 
 
+# --- waiting -------------------------------------------------------------------------------------------------------
+
+
+def test_without_a_number_it_waits_a_week_and_says_until_when() -> None:
+    made, line = receipt(), booked(remittance="")
+    for days, status in ((0, "review"), (7, "review"), (8, "assigned")):
+        decision = one(made, line, covered_until=line.booked_on + timedelta(days=days))
+        assert decision.status == status
+        told = {reason.code: reason.named for reason in decision.candidates[0].reasons}
+        assert (ReasonCode.WAITING in told) == (status == "review")
+    waiting = one(made, line, covered_until=line.booked_on).candidates[0].reasons[0]
+    assert (waiting.code, waiting.named["assigned_on"]) == (ReasonCode.WAITING, line.booked_on + timedelta(days=9))
+
+
+def test_what_the_machine_would_never_assign_does_not_wait() -> None:
+    for line in (booked(remittance="", counterparty="Fremd AG"), booked(amount_cents=11899, remittance="")):
+        for candidate in one(receipt(), line, covered_until=ISSUED).candidates:
+            assert ReasonCode.WAITING not in {reason.code for reason in candidate.reasons}
+
+
+def test_a_number_does_not_wait() -> None:
+    assert one(receipt(), booked(), covered_until=ISSUED).status == "assigned"
+
+
 # --- what was learned ----------------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ from portal.clock import FixedClock
 from portal.db import Database
 from portal.domain.matching import Allocation
 from portal.errors import Conflict, Fenced, Unavailable
-from portal.models import Assignment, BankAccount, Receipt, Run, Transaction
+from portal.models import Assignment, BankAccount, Candidate, Receipt, Run, Transaction
 from portal.ports import Ports
 from portal.services import assigning, connecting, deciding, matching, running
 from portal.services.assigning import SetAsideReason
@@ -141,6 +141,26 @@ def test_a_new_transaction_decides_a_waiting_receipt_however_its_sync_ends(lived
     assert _asked(lived) == ["matching"]
     lived.work("matching")
     assert lived.receipts()[receipt_id].state == "assigned"
+
+
+def test_a_payment_without_a_number_waits_a_week_and_is_then_assigned_though_nothing_new_comes(lived: Story) -> None:
+    """Its page says until when. A second payment of the same sum in between would have stopped it."""
+    receipt_id = _bill(lived)
+    account = lived.rows(select(BankAccount).where(BankAccount.is_active).order_by(BankAccount.id))[0].qonto_id
+    lived.bank.put_transaction(amount_cents=481234, label="Sägewerk Wittmund GmbH", reference="", bank_account_id=account)
+    lived.sync("documents", hours=1)
+    lived.sync("bank", hours=1)
+    lived.work("matching")
+    (best,) = lived.rows(select(Candidate).where(Candidate.receipt_id == lived.receipts()[receipt_id].id, Candidate.rank == 1))
+    assert best.reasons[0]["code"] == "waiting"
+    for _ in range(9):
+        assert lived.receipts()[receipt_id].state == "in_review"
+        assert lived.sync("bank", days=1).new == 0
+        lived.work("matching")
+    assert lived.receipts()[receipt_id].state == "assigned"
+    lived.sync("bank", days=1)
+    assert _asked(lived) == []  # nobody waits any more
+    lived.check_books()
 
 
 def test_a_changed_receipt_and_a_changed_transaction_are_matched_again(lived: Story) -> None:

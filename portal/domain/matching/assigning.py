@@ -7,13 +7,14 @@ whole token, or by IBAN and name without any rival), clearly ahead on both sides
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 
 from portal.domain.matching.blocking import Index
 from portal.domain.matching.facts import ReceiptFacts, TransactionFacts
 from portal.domain.matching.features import Amount, Comparison, Evidence, Number
 from portal.domain.matching.optimum import mark_optimum
-from portal.domain.matching.reasons import Allocation, Candidate, Decision, ReviewReason
+from portal.domain.matching.reasons import Allocation, Candidate, Decision, Reason, ReasonCode, ReviewReason
 from portal.domain.matching.scoring import FIRST_DAYS, LAST_DAYS, allies, explain, is_numbered, pays_to_iban, weigh
 from portal.domain.names import CLEARLY_SAME, SIMILAR, is_processor
 
@@ -32,7 +33,7 @@ _NEARLY = {Number.HINTED, Number.MISTYPED}
 _MONTH_APART = 14
 _STRANGE = 0.5
 _LATE_DAYS, _OVERDUE_DAYS = (-3, 75), (-6, 45)
-_SETTLING, _NEXT_MONTH = timedelta(days=8), timedelta(days=35)
+_SETTLING, _NEXT_MONTH, _A_NIGHT = timedelta(days=8), timedelta(days=35), timedelta(days=1)
 _PAYMENT_DAYS, _DUE_DAYS, _ISSUE_DAYS = (-3, 3), (-6, 6), (-1, 14)
 
 
@@ -86,6 +87,9 @@ class _Judge:
         if row and self._may_assign_whole(row[0]):
             allocations = shown[0].allocations
             return Decision(receipt.facts.id, "assigned", allocations, tuple(shown), None)
+        if row and shown and (day := self._certain_on(row[0])):
+            waits = Reason(ReasonCode.WAITING, is_for=True, values=(("assigned_on", day),))
+            shown[0] = replace(shown[0], reasons=(waits, *shown[0].reasons))
         return Decision(receipt.facts.id, "review", (), tuple(shown), self._review_reason(place, row))
 
     def _candidates(self, row: list[Evidence]) -> list[Candidate]:
@@ -116,7 +120,7 @@ class _Judge:
             (evidence.is_exact or _is_discounted(evidence))
             and not self._has_veto(evidence)
             and self._is_in_time(evidence)
-            and self._is_identified(evidence)
+            and self._is_certain_by_now(evidence)
             and evidence.weight - self._runner_up(evidence) >= self.margin
         )
 
@@ -152,37 +156,49 @@ class _Judge:
                 return FIRST_DAYS <= days <= LAST_DAYS
         return False
 
-    def _is_identified(self, evidence: Evidence) -> bool:
+    def _certain_on(self, evidence: Evidence) -> date | None:
+        """The day on which the machine will assign the pair unless something else comes; None where it will not."""
+        patient = _Judge(self.comparison, None, self.margin)
+        waits = patient.waits(evidence)
+        if self.covered_until is None or waits is None or not patient._may_assign_whole(evidence):
+            return None
+        return evidence.transaction.facts.booked_on + waits + _A_NIGHT
+
+    def _is_certain_by_now(self, evidence: Evidence) -> bool:
+        """Tell whether the pair is identified, and whether transactions are known for as long as that takes."""
+        waits, until = self.waits(evidence), self.covered_until
+        return waits is not None and (not waits or until is None or evidence.transaction.facts.booked_on + waits <= until)
+
+    def waits(self, evidence: Evidence) -> timedelta | None:
+        """For how long after its booking the line that is really meant may still come; None: nothing identifies the pair.
+
+        Without a number that is a week, if it is a weekly series, and a month for a payment that came late.
+        """
         is_from_bank = evidence.receipt.facts.is_from_bank
         if evidence.number is Number.FOUND or (is_numbered(evidence) and is_from_bank and evidence.amount is not Amount.REST):
-            return True
+            return timedelta()
         if evidence.is_linked:
-            return evidence.amount is not Amount.REST
-        # without a number the line that is meant may only come in the next days: a week, if it is a weekly series
-        until = self.covered_until
-        is_covered = until is None or evidence.transaction.facts.booked_on + _SETTLING <= until
-        return (
+            return timedelta() if evidence.amount is not Amount.REST else None
+        is_party = (
             (evidence.iban is True or (evidence.name or 0) >= CLEARLY_SAME)
-            and is_covered
             and is_from_bank
             and evidence.amount in {Amount.EQUAL, Amount.LOCAL}
             and (evidence.number in _SILENT or (evidence.number in _NEARLY and evidence.iban is True))
-            and self._is_alone(evidence)
         )
+        return self._is_alone_after(evidence) if is_party else None
 
-    def _is_alone(self, evidence: Evidence) -> bool:
-        """Tell whether no other line and no other receipt can be meant: near its day, or, if it was paid late, in half a year."""
+    def _is_alone_after(self, evidence: Evidence) -> timedelta | None:
+        """No other line and no other receipt can be meant: near its day, or, if it was paid late, in half a year."""
         if _is_prompt(evidence) and not self.comparison.has_rival(evidence, within_days=_ALONE_DAYS):
             # in a series a due date may be the next month's: only a payment that follows its invoice at once tells its month
-            return _is_at_once(evidence) or not self.comparison.has_rival(evidence)
+            return _SETTLING if _is_at_once(evidence) or not self.comparison.has_rival(evidence) else None
         if evidence.days_from_payment is not None:  # somebody says when it was paid, and that was another day
-            return False
-        if self.covered_until and evidence.transaction.facts.booked_on + _NEXT_MONTH > self.covered_until:
-            return False  # the first of a series looks alone until the second comes
+            return None
         days, (first, last) = evidence.days_from_issue, _LATE_DAYS
         if evidence.days_from_due is not None:
             days, (first, last) = evidence.days_from_due, _OVERDUE_DAYS
-        return days is not None and first <= days <= last and not self.comparison.has_rival(evidence)
+        is_late = days is not None and first <= days <= last and not self.comparison.has_rival(evidence)
+        return _NEXT_MONTH if is_late else None
 
     def _runner_up(self, evidence: Evidence) -> float:
         """Return the weight of the strongest other pair of this receipt or transaction that is not of the same set."""

@@ -95,6 +95,8 @@ class ReasonCode(StrEnum):
     """Whether the receipt is an expense or income could not be read."""
     NOT_FROM_BANK = "not_from_bank"
     """An upload: to check, unless its number is found."""
+    WAITING = "waiting"
+    """Assigned by machine on assigned_on, unless another transaction comes that may be meant."""
     FEED_INCOMPLETE = "feed_incomplete"
     """Transactions are complete only up to a day before this one: covered_on."""
 
