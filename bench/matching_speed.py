@@ -55,12 +55,9 @@ def speed(split: str, *, is_full: bool) -> Iterator[Row]:
 def blocked_names(client: ClientSet) -> tuple[list[str], list[str]]:
     """Return the counterparties, as written, of the pairs that the matcher compares: receipts' and transactions'."""
     index = Index(client.receipts, client.transactions)
-    ours: list[str] = []
-    theirs: list[str] = []
-    for receipt in index.receipts:
-        for place in index.places_to_compare(receipt):
-            ours.append(receipt.facts.counterparty or "")
-            theirs.append(index.transactions[place].facts.counterparty or "")
+    receipts, lines = index.pairs()
+    ours = [index.receipts[place].facts.counterparty or "" for place in receipts.tolist()]
+    theirs = [index.transactions[place].facts.counterparty or "" for place in lines.tolist()]
     return ours, theirs
 
 

@@ -32,7 +32,7 @@ def as_file(content: bytes, name: str = "rechnung.pdf") -> dict[str, str]:
 
 
 class Bank:
-    """The simulator as a WSGI application. Its story ends today; `move` takes both clocks on."""
+    """The simulator as a WSGI application. Its story ends on the clock's day; `move` takes both clocks on."""
 
     def __init__(self, url: str, clock: FixedClock) -> None:
         self.url, self._clock = url, clock
@@ -42,7 +42,8 @@ class Bank:
     @cached_property
     def app(self) -> Flask:
         """Built when somebody first asks the bank: most pages never do."""
-        return create_simulator(client_redirects=["http://127.0.0.1:5050/connections/qonto/callback"])
+        redirect = "http://127.0.0.1:5050/connections/qonto/callback"
+        return create_simulator(client_redirects=[redirect], start=self._clock.now())
 
     def gateway(self, settings: Settings, database: Database, clock: Clock, keyring: KeyRing) -> tuple[OAuth, Qonto]:
         """The product's own doors to the bank, opened onto this application."""

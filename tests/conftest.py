@@ -199,8 +199,8 @@ def statements() -> Callable[[Database], AbstractContextManager[list[str]]]:
 
 @pytest.fixture
 def clock() -> FixedClock:
-    """A clock that stands at this moment: the simulator's story ends today."""
-    return FixedClock(datetime.now(UTC).replace(microsecond=0))
+    """A clock that stands: the same day and hour in every run, and the simulator's story ends there."""
+    return FixedClock(datetime(2026, 11, 27, 10, tzinfo=UTC))
 
 
 @pytest.fixture
@@ -226,7 +226,7 @@ def settings(tmp_path: Path, database: Database) -> Settings:
 
 @pytest.fixture
 def bank(clock: FixedClock) -> Bank:
-    """The Qonto simulator, in this process, with its story of today."""
+    """The Qonto simulator, in this process, with the story of the clock's day."""
     from tests.bank import Bank
 
     return Bank(SIMULATOR_URL, clock)

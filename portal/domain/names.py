@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rapidfuzz import fuzz
 
@@ -156,6 +157,7 @@ def loosen(word: str) -> str:
     return _SPELLED_UMLAUT.sub("", word)
 
 
+@lru_cache(maxsize=65_536)
 def parse_name(written: str | None) -> Name:
     """Take legal form, card processor, web address and digit runs off a written name.
 
@@ -192,6 +194,7 @@ def is_in_text(name: Name, words: frozenset[str]) -> bool:
     return sum(map(len, name.words)) >= _CONTAINED_LETTERS and all(word in words for word in name.words)
 
 
+@lru_cache(maxsize=65_536)
 def is_processor(written: str | None) -> bool:
     """Tell whether money went through somebody who only passes it on (PayPal, Stripe): his name says nothing of the payee's."""
     return any(word in _PROCESSORS for word in fold(written or "").split())

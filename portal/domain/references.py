@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 from rapidfuzz.distance import OSA
@@ -181,21 +181,11 @@ class RemittanceText:
         spans = [match.span() for match in _ATOM.finditer(written)]
         self.spans = spans
         self.atoms = [written[start:end].upper() for start, end in spans]
-        inner = [self._joint(written[left[1] : right[0]]) for left, right in pairwise(spans)]
+        inner = [_joint(written[left[1] : right[0]]) for left, right in pairwise(spans)]
         self.joints = [FREE, *inner, FREE]
 
-    @staticmethod
-    def _joint(gap: str) -> str:
-        if not gap:
-            return GLUED
-        if all(sign in _SOFT for sign in gap):
-            return SOFT
-        # "RE: 42" reads on after the colon; a comma, plus or bracket starts something new
-        is_space = len(gap) <= _SPACES_INSIDE and all(sign.isspace() or sign in _SOFT or sign == ":" for sign in gap)
-        return SPACE if is_space else FREE
-
-    def windows(self) -> Iterator[tuple[int, int, str]]:
-        """Every run of neighbouring atoms that could be one number: (first, last + 1, squashed)."""
+    def windows(self, longest: int = 10**6) -> Iterator[tuple[int, int, str]]:
+        """Every run of neighbouring atoms that could be one number of at most `longest` signs: (first, last + 1, squashed)."""
         atoms, joints = self.atoms, self.joints
         for first in range(len(atoms)):
             squashed = ""
@@ -203,7 +193,14 @@ class RemittanceText:
                 if after > first + 1 and joints[after - 1] == FREE:
                     break
                 squashed += atoms[after - 1]
+                if len(squashed) > longest:
+                    break
                 yield first, after, squashed
+
+    @cached_property
+    def has_digits(self) -> bool:
+        """Whether any number stands there at all."""
+        return any(map(str.isdigit, self.atoms))
 
     @cached_property
     def lookalikes(self) -> frozenset[str]:
@@ -337,6 +334,18 @@ class RemittanceText:
         if gap == "/" and _WRITTEN_DATE.match(self.written, self.spans[after][0]):  # "Rech.Nr.4711/18.04.2026"
             return True
         return joint == SOFT and gap in {"/", "."} and not following.isdigit() and len(following) > 1
+
+
+@lru_cache(maxsize=4096)
+def _joint(gap: str) -> str:
+    """What stands between two runs: nothing, a soft sign, a space, or an end."""
+    if not gap:
+        return GLUED
+    if all(sign in _SOFT for sign in gap):
+        return SOFT
+    # "RE: 42" reads on after the colon; a comma, plus or bracket starts something new
+    is_space = len(gap) <= _SPACES_INSIDE and all(sign.isspace() or sign in _SOFT or sign == ":" for sign in gap)
+    return SPACE if is_space else FREE
 
 
 def _is_telling(digits: str, *, is_full: bool, is_announced: bool) -> bool:

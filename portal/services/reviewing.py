@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -48,7 +49,7 @@ QUEUE_COLUMNS = (
 )  # fmt: skip
 CANDIDATES = select(Candidate).where(Candidate.receipt_id == bindparam("receipt")).order_by(Candidate.rank)
 TRANSACTIONS = (
-    select(Transaction, BankAccount, Receipt.sequence)
+    select(Transaction, BankAccount, Receipt.sequence, Assignment.amount_cents)
     .join(BankAccount, BankAccount.id == Transaction.bank_account_id)
     .outerjoin(Assignment, and_(Assignment.transaction_id == Transaction.id, Assignment.withdrawn_at.is_(None)))
     .outerjoin(Receipt, Receipt.id == Assignment.receipt_id)
@@ -97,6 +98,7 @@ class Line:
     amount_cents: int
     marks: tuple[tuple[int, int], ...]  #: spans of the remittance text that hold the receipt's number
     used_by: str | None  #: label of another receipt this transaction is assigned to
+    free_cents: int  #: what of the transaction is not assigned by now
 
     @property
     def seen_cents(self) -> int:
@@ -124,8 +126,8 @@ class CandidateCard:
 
     @property
     def is_open(self) -> bool:
-        """Whether it can be assigned: every transaction has something left."""
-        return all(line.amount_cents for line in self.lines)
+        """Whether it can be assigned: every transaction still has what it would take. Others may have been faster."""
+        return all(line.amount_cents and line.amount_cents <= line.free_cents for line in self.lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,29 +303,32 @@ def _queries(sort: str, *, has_reason: bool) -> tuple[Select[*tuple[Any, ...]], 
 
 
 def cards(session: Session, receipt: Receipt) -> list[CandidateCard]:
-    """The receipt's candidates, best first, each with its transactions."""
+    """The receipt's candidates, each with its transactions: what can be assigned by now, best first; then what is used up."""
     candidates = list(session.scalars(CANDIDATES, {"receipt": receipt.id}))
     wanted = {part["transaction"] for candidate in candidates for part in candidate.allocations}
     found: dict[str, tuple[Transaction, BankAccount]] = {}
     users: dict[str, str] = {}
-    for transaction, account, user in session.execute(TRANSACTIONS, {"transactions": list(wanted), "client": receipt.client_id}):
+    used: Counter[str] = Counter()
+    asked = {"transactions": list(wanted), "client": receipt.client_id}
+    for transaction, account, user, cents in session.execute(TRANSACTIONS, asked):
         found[transaction.id] = (transaction, account)
         if user is not None:
             users[transaction.id] = f"R-{user}"
-    return [
-        CandidateCard(
-            candidate,
-            tuple(
-                Line(
-                    *found[part["transaction"]], part["amount_cents"],
-                    _marks(receipt, found[part["transaction"]][0]), users.get(part["transaction"]),
-                )
-                for part in candidate.allocations
-            ),
-        )
+            used[transaction.id] += cents
+
+    def line(part: Mapping[str, Any]) -> Line:
+        transaction, account = found[part["transaction"]]
+        return Line(
+            transaction, account, part["amount_cents"], _marks(receipt, transaction),
+            users.get(transaction.id), transaction.amount_cents - used[transaction.id],
+        )  # fmt: skip
+
+    shown = [
+        CandidateCard(candidate, tuple(line(part) for part in candidate.allocations))
         for candidate in candidates
         if all(part["transaction"] in found for part in candidate.allocations)
-    ]  # fmt: skip
+    ]
+    return sorted(shown, key=lambda card: not card.is_open)
 
 
 def _marks(receipt: Receipt, transaction: Transaction) -> tuple[tuple[int, int], ...]:

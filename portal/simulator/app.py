@@ -7,6 +7,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any
 
 from flask import Flask, Response, g, request
@@ -24,7 +25,12 @@ CLIENT_ID, CLIENT_SECRET = "belegfluss", "simulator-secret"
 
 
 def create_simulator(
-    *, seed: int = 1, client_redirects: Iterable[str] = (), files_base: str | None = None, public_base: str | None = None
+    *,
+    seed: int = 1,
+    client_redirects: Iterable[str] = (),
+    files_base: str | None = None,
+    public_base: str | None = None,
+    start: datetime | None = None,
 ) -> Flask:
     """Build a bank of its own, all in memory.
 
@@ -33,12 +39,13 @@ def create_simulator(
         client_redirects: the addresses the built-in app may be sent back to.
         files_base: origin of file addresses; default: the host asked, `localhost` where that is 127.0.0.1.
         public_base: origin under which a test mounts the app; files then lie there too unless `files_base` is given.
+        start: what time it is at the bank when it opens; default: now. Its story ends on that day.
     """
     app = Flask("portal.simulator", static_url_path="/_static")
     app.config["CSRF_KEY"] = secrets.token_bytes(32)
     app.config["MAX_CONTENT_LENGTH"] = 64 << 20
     built_in = App(CLIENT_ID, CLIENT_SECRET, tuple(client_redirects))
-    app.extensions["simulator"] = World((built_in,), seed=seed, files_base=files_base or public_base)
+    app.extensions["simulator"] = World((built_in,), seed=seed, files_base=files_base or public_base, start=start)
     for blueprint in (api.blueprint, oauth.blueprint, filehouse.blueprint, control.blueprint, people.blueprint):
         app.register_blueprint(blueprint)
     app.before_request(_receive)

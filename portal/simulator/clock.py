@@ -9,8 +9,9 @@ from functools import lru_cache
 class Clock:
     """What time the bank thinks it is. Everything that expires follows it."""
 
-    def __init__(self) -> None:
-        self._offset = timedelta()
+    def __init__(self, start: datetime | None = None) -> None:
+        """It begins at `start`, or now."""
+        self._offset = start - datetime.now(UTC) if start else timedelta()
         self._frozen: datetime | None = None
 
     def now(self) -> datetime:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import threading
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from portal.simulator.bad_tls import BadTls
@@ -93,10 +94,10 @@ class Organization:
 class World:
     """The whole of it. One lock: a request is answered while nobody else changes anything."""
 
-    def __init__(self, apps: tuple[App, ...], *, seed: int, files_base: str | None) -> None:
+    def __init__(self, apps: tuple[App, ...], *, seed: int, files_base: str | None, start: datetime | None = None) -> None:
         self.lock = threading.RLock()
         self.files_base = files_base
-        self._apps = apps
+        self._apps, self._start = apps, start
         self.hooks, self.bad_tls = Hooks(self), BadTls()
         self.reset(seed)
 
@@ -104,7 +105,7 @@ class World:
         """Everything anew. The story of a seed and a day is told once and then copied."""
         from portal.simulator.story import story_of  # noqa: PLC0415 -- the story builds the organisations of this module
 
-        self.seed, self.clock = seed, Clock()
+        self.seed, self.clock = seed, Clock(self._start)
         self.settings = dict(DEFAULT_SETTINGS)
         self.hooks.clear()
         self.bad_tls.close()

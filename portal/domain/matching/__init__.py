@@ -11,7 +11,7 @@ from portal.domain.matching.assigning import CLEAR_MARGIN, MOST_CANDIDATES, matc
 from portal.domain.matching.blocking import paying_side
 from portal.domain.matching.facts import Direction, ReceiptFacts, Side, TransactionFacts
 from portal.domain.matching.reasons import Allocation, Candidate, Decision, Grade, Reason, ReasonCode, ReviewReason, Status, Value
-from portal.domain.matching.scoring import MATCHER_VERSION
+from portal.domain.matching.weights import MATCHER_VERSION
 from portal.domain.references import RemittanceText, parse_reference
 
 __all__ = [

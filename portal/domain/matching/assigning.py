@@ -1,39 +1,49 @@
-"""Which candidates the machine may assign on its own, and one honest reason for every receipt it leaves to a person.
-
-Assigned is only what is equal to the cent, on the right side and in time, identified (by the bank's link, by the number as a
-whole token, or by IBAN and name without any rival), clearly ahead on both sides, and free of every veto.
-"""
+"""Decisions: what may be assigned by machine, what a person has to look at and why."""
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from datetime import date, timedelta
+from functools import cache, cached_property
+from typing import Any
 
-from portal.domain.matching.blocking import Index
+import numpy as np
+
+from portal.domain.matching.blocking import Index, spread
+from portal.domain.matching.explaining import Explainer
 from portal.domain.matching.facts import ReceiptFacts, TransactionFacts
-from portal.domain.matching.features import Amount, Comparison, Evidence, Number
-from portal.domain.matching.optimum import mark_optimum
+from portal.domain.matching.features import NO, NO_DAY, YES, Amount, Column, Comparison, Number
+from portal.domain.matching.optimum import optimum
 from portal.domain.matching.reasons import Allocation, Candidate, Decision, Reason, ReasonCode, ReviewReason
-from portal.domain.matching.scoring import FIRST_DAYS, LAST_DAYS, allies, explain, is_numbered, pays_to_iban, weigh
-from portal.domain.names import CLEARLY_SAME, SIMILAR, is_processor
+from portal.domain.matching.scoring import Scores
+from portal.domain.names import CLEARLY_SAME, SIMILAR
 
 MOST_CANDIDATES = 5
 CLEAR_MARGIN = 3.0
 """Log-odds by which a pair must lead the runner-up of its receipt and of its transaction: twenty to one."""
+FIRST_DAYS, LAST_DAYS = -31, 135
+"""Outside of these days from the invoice date nothing is assigned by machine."""
+RECURRENCE_DAYS = 200
 _LEAST_SCORE_SHOWN = 0.005
 """Below it a pair is no proposal, only noise that a person would have to read."""
 _PLAUSIBLE = 0.15
 _OPTIMUM_LEAD = 0.1
+_MOST_RIVALS = 24
 _ALONE_DAYS = 18
 """A monthly series keeps its months apart if each stands alone for so long."""
-_SILENT = {Number.ABSENT, Number.UNKNOWN, Number.SHORT}
-"""The text neither names the invoice nor something that is nearly its number."""
-_NEARLY = {Number.HINTED, Number.MISTYPED}
 _MONTH_APART = 14
 _STRANGE = 0.5
 _LATE_DAYS, _OVERDUE_DAYS = (-3, 75), (-6, 45)
-_SETTLING, _NEXT_MONTH, _A_NIGHT = timedelta(days=8), timedelta(days=35), timedelta(days=1)
+_SETTLING, _NEXT_MONTH, _A_NIGHT = 8, 35, timedelta(days=1)
+# as plain integers: a member of an enumeration costs more to look up than the comparison
+_REST, _SUM = int(Amount.REST), int(Amount.SUM)
+_WHOLE = frozenset({int(Amount.EQUAL), int(Amount.LOCAL)})
+_FOUND, _SHORT = int(Number.FOUND), int(Number.SHORT)
+_UNSAID = frozenset({int(Number.ABSENT), int(Number.UNKNOWN)})
+_SILENT = _UNSAID | {_SHORT}
+"""The text neither names the invoice nor something that is nearly its number."""
+_NEARLY = frozenset({int(Number.HINTED), int(Number.MISTYPED)})
 _PAYMENT_DAYS, _DUE_DAYS, _ISSUE_DAYS = (-3, 3), (-6, 6), (-1, 14)
 
 
@@ -52,246 +62,330 @@ def match(
     never assigned again by machine. `covered_until`: the last day up to which transactions are known to be complete, None if
     unknown; without number or bank link nothing later is assigned. `aliases`: (name on receipts, name at the bank) that people
     have confirmed to be the same party. `caution`: log-odds (0 or more) by which the machine has to lead further than usual.
-    The same facts give the same decisions in whatever order they come. Errors: ValueError when an id occurs twice.
+    The same facts give the same decisions in whatever order they come, and with what was assigned taken out, the same again: what
+    an assignment makes clear for others is decided in the same call. Errors: ValueError when an id occurs twice.
     """
-    index = Index(receipts, transactions)
-    comparison = Comparison(index, declined, aliases)
-    weigh(comparison)
-    mark_optimum(comparison)
-    judge = _Judge(comparison, covered_until, CLEAR_MARGIN + max(0.0, caution))
-    decisions = {receipt.facts.id: judge.decide(receipt.place) for receipt in index.receipts}
-    return [decisions[facts.id] for facts in receipts]
+    index, decisions = Index(receipts, transactions), dict[str, Decision]()
+    while True:
+        comparison = Comparison(index, declined, aliases)
+        judge = _Judge(comparison, Scores(comparison), covered_until, CLEAR_MARGIN + max(0.0, caution))
+        found = judge.decide()
+        decisions |= {decision.receipt: decision for decision in found}
+        if len(decisions) == len(receipts):
+            return [decisions[facts.id] for facts in receipts]
+        used: Counter[str] = Counter()
+        for decision in found:
+            for part in decision.allocations:
+                used[part.transaction] += part.amount_cents
+        index = index.without(decisions, used)
 
 
 class _Judge:
     """Decides receipt by receipt; what one receipt gets never depends on who was decided before."""
 
-    def __init__(self, comparison: Comparison, covered_until: date | None, margin: float) -> None:
-        self.comparison = comparison
-        self.covered_until = covered_until
-        self.margin = margin
+    def __init__(self, comparison: Comparison, scores: Scores, covered_until: date | None, margin: float) -> None:
+        self.comparison, self.scores = comparison, scores
+        self.index, self.pairs, self.sides = comparison.index, comparison.pairs, comparison.sides
+        self.covered_until, self.margin = covered_until, margin
+        self.is_optimal = optimum(comparison, scores.weight)
+        self.is_prompt = _is_prompt(self.pairs)
+        self.may: list[bool] = self._may_be_assigned().tolist()
+        self.lists: dict[str, list[Any]] = {name: column.tolist() for name, column in vars(self.pairs).items()}
+        self.weights: list[float] = scores.weight.tolist()
+        self.waits = cache(self._waits)
 
-    def decide(self, place: int) -> Decision:
-        receipt = self.comparison.index.receipts[place]
-        # the optimum of the whole client breaks near ties: which of twelve equal months
-        row = sorted(
-            (pair for pair in self.comparison.rows[place] if pair.score >= _LEAST_SCORE_SHOWN or pair.is_declined),
-            key=lambda evidence: (
-                evidence.is_declined,
-                -evidence.score - (_OPTIMUM_LEAD if evidence.is_optimal else 0),
-                evidence.nearest_days,
-                evidence.transaction.place,
-            ),
-        )
-        shown = self._candidates(row)
-        if row and self._may_assign_whole(row[0]):
-            allocations = shown[0].allocations
-            return Decision(receipt.facts.id, "assigned", allocations, tuple(shown), None)
-        if row and shown and (day := self._certain_on(row[0])):
-            waits = Reason(ReasonCode.WAITING, is_for=True, values=(("assigned_on", day),))
-            shown[0] = replace(shown[0], reasons=(waits, *shown[0].reasons))
-        return Decision(receipt.facts.id, "review", (), tuple(shown), self._review_reason(place, row))
+    def decide(self) -> list[Decision]:
+        """The receipts that can be assigned; where there is none, every receipt with its reason."""
+        rows = self._ranked()
+        certain = [self._certain_on(row[0]) if row else None for row in rows]
+        is_assigned = [day is not None and not self._is_waiting(row[0]) for row, day in zip(rows, certain, strict=True)]
+        places = [place for place, is_now in enumerate(is_assigned) if is_now] or range(len(rows))
+        shown = {place: self._shown(rows[place]) for place in places}
+        chosen = np.unique(np.array([n for cards in shown.values() for n in cards], dtype=np.int64))
+        explainer = Explainer(self.comparison, self.scores, chosen, self.covered_until)
+        scores, ids = self.scores.score.tolist(), [booked.facts.id for booked in self.index.transactions]
+        lines, allocate = self.lists["line"], self.lists["allocate"]
+        decisions = []
+        for place, cards in shown.items():
+            candidates = [
+                Candidate(
+                    tuple([Allocation(ids[lines[part]], allocate[part]) for part in self._parts(n)]),
+                    scores[n],
+                    explainer.reasons(n),
+                )
+                for n in cards
+            ]
+            receipt, day = self.index.receipts[place].facts.id, certain[place]
+            if is_assigned[place]:
+                decisions.append(Decision(receipt, "assigned", candidates[0].allocations, tuple(candidates), None))
+                continue
+            if day is not None:
+                waits = Reason(ReasonCode.WAITING, is_for=True, values=(("assigned_on", day + _A_NIGHT),))
+                candidates[0] = candidates[0]._replace(reasons=(waits, *candidates[0].reasons))
+            decisions.append(Decision(receipt, "review", (), tuple(candidates), self._review_reason(place, rows[place])))
+        return decisions
 
-    def _candidates(self, row: list[Evidence]) -> list[Candidate]:
-        shown: list[Candidate] = []
+    def _ranked(self) -> list[list[int]]:
+        """For each receipt its pairs, best first; the optimum of the whole client breaks near ties: which of twelve months."""
+        pairs, score = self.pairs, self.scores.score
+        kept = np.flatnonzero((score >= _LEAST_SCORE_SHOWN) | pairs.is_declined)
+        rank = -score[kept] - np.where(self.is_optimal[kept], _OPTIMUM_LEAD, 0.0)
+        order = kept[np.lexsort((pairs.line[kept], pairs.nearest[kept], rank, pairs.is_declined[kept], pairs.receipt[kept]))]
+        ends = np.searchsorted(pairs.receipt[order], np.arange(len(self.index.receipts)), "right").tolist()
+        ordered = order.tolist()
+        return [ordered[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+    def _shown(self, row: list[int]) -> list[int]:
+        """The best few; of the lines of a bundle only the first, which stands for all."""
+        shown: list[int] = []
         bundled: set[int] = set()
-        for evidence in row:
+        for n in row:
             if len(shown) == MOST_CANDIDATES:
                 break
-            if evidence.transaction.place in bundled:
+            if n in bundled:
                 continue
-            lines = [evidence]
-            if evidence.group and not evidence.is_collective:
-                lines = sorted([evidence, *allies(self.comparison, evidence)], key=lambda part: part.transaction.place)
-                bundled.update(part.transaction.place for part in lines)
-            allocations = tuple(Allocation(part.transaction.facts.id, part.allocate) for part in lines)
-            shown.append(Candidate(allocations, evidence.score, explain(self.comparison, evidence, self.covered_until)))
+            if self._is_bundle(n):
+                bundled.update(self.comparison.set_of[n])
+            shown.append(n)
         return shown
 
-    def _may_assign_whole(self, evidence: Evidence) -> bool:
-        """A set is assigned with all its parts or not at all."""
-        if not evidence.group:
-            return evidence.is_optimal and self._may_assign(evidence)
-        parts = allies(self.comparison, evidence)
-        return len(parts) == len(evidence.group) and all(map(self._may_assign, (evidence, *parts)))
+    def _is_bundle(self, n: int) -> bool:
+        return self.lists["is_bundle"][n] and n in self.comparison.set_of
 
-    def _may_assign(self, evidence: Evidence) -> bool:
-        return (
-            (evidence.is_exact or _is_discounted(evidence))
-            and not self._has_veto(evidence)
-            and self._is_in_time(evidence)
-            and self._is_certain_by_now(evidence)
-            and evidence.weight - self._runner_up(evidence) >= self.margin
+    def _parts(self, n: int) -> list[int]:
+        """The pairs that are assigned together for one receipt: itself, or all lines of its bundle."""
+        return sorted((n, *self.comparison.set_of[n])) if self._is_bundle(n) else [n]
+
+    # ---- may it be assigned?
+
+    def _may_be_assigned(self) -> Column:
+        """Everything that does not depend on who the party is: amount, vetoes, days, lead."""
+        pairs = self.pairs
+        is_discounted = (pairs.amount == Amount.DISCOUNT) & (pairs.number == Number.FOUND)
+        may: Column = (pairs.is_exact | is_discounted) & (self.is_optimal | pairs.is_set) & ~self._has_veto() & self._is_in_time()
+        may[may] = self._leads(np.flatnonzero(may))
+        return may
+
+    def _has_veto(self) -> Column:
+        pairs, sides, scores = self.pairs, self.sides, self.scores
+        numbered, twin = self._twins()
+        is_strange = ~np.isnan(pairs.name) & (pairs.name < _STRANGE) & ~pairs.is_in_text & ~sides.is_processor[pairs.line]
+        # money went to somebody of quite another name who merely uses the same number ("25-0015")
+        is_anothers = is_strange & scores.pays_to_iban() & ~pairs.has_iban & ~pairs.is_linked
+        is_linked_elsewhere = sides.links[pairs.receipt] - pairs.is_linked > 0
+        is_linked_to_other = self.comparison.linkers_of_line[pairs.line] - pairs.is_linked > 0
+        for n, others in self.comparison.set_of.items():
+            if pairs.is_collective[n]:
+                is_linked_to_other[n] = bool(self.comparison.other_linkers(n))
+            else:
+                own = {int(pairs.line[part]) for part in (n, *others)}
+                is_linked_elsewhere[n] = bool(set(self.index.links[int(pairs.receipt[n])]) - own)
+        veto: Column = (
+            (sides.side[pairs.receipt] < 0)
+            | (sides.cents[pairs.receipt] <= 0)
+            | (pairs.allocate == 0)
+            | pairs.is_used
+            | pairs.is_declined
+            | is_linked_to_other
+            | is_linked_elsewhere
+            | (pairs.other_receipt >= 0)
+            | (pairs.is_other_number & (pairs.number != Number.FOUND))
+            | ((pairs.iban == NO) & scores.pays_to_iban())
+            | is_anothers
+            | (twin[pairs.receipt] & (numbered[pairs.receipt] | ~pairs.is_linked))
         )
+        return veto
 
-    def _has_veto(self, evidence: Evidence) -> bool:
-        receipt = evidence.receipt
-        twin = self.comparison.twins.get(receipt.place)
-        linkers = self.comparison.linked_by(evidence.transaction) - {receipt.place}
-        if evidence.is_collective:
-            linkers -= set(evidence.group)
-        links = self.comparison.index.linked_places(receipt)
-        is_linked_elsewhere = bool(
-            set(links) - {evidence.transaction.place} - (set() if evidence.is_collective else set(evidence.group))
+    def _twins(self) -> tuple[Column, Column]:
+        """By place of the receipt: whether it exists twice by its number, and whether at all."""
+        twin = np.zeros(len(self.index.receipts), np.bool_)
+        numbered = twin.copy()
+        for place, (_, has_number) in self.comparison.twins.items():
+            twin[place], numbered[place] = True, has_number
+        return numbered, twin
+
+    def _is_in_time(self) -> Column:
+        pairs = self.pairs
+        known = (pairs.from_issue, pairs.from_due, pairs.from_payment)
+        days = np.select([column != NO_DAY for column in known], known, NO_DAY)
+        in_time: Column = (days >= FIRST_DAYS) & (days <= LAST_DAYS)
+        return in_time
+
+    def _leads(self, asked: Column) -> Column:
+        """Tell which pairs lead the strongest other pair of their receipt and of their transaction by the margin.
+
+        Parts of one set do not compete, nor does another month of a series.
+        """
+        pairs, weight = self.pairs, self.scores.weight
+        strongest = np.full(len(asked), -np.inf)
+        by_line = np.argsort(pairs.line, kind="stable")
+        for column, order in ((pairs.receipt, np.arange(len(pairs))), (pairs.line, by_line)):
+            keys = column[order]
+            low, high = np.searchsorted(keys, column[asked], "left"), np.searchsorted(keys, column[asked], "right")
+            counts = high - low
+            own, others = np.repeat(asked, counts), order[spread(low, counts)]
+            rivals = np.where((own == others) | self._is_another_month(own, others), -np.inf, weight[others])
+            for at in np.flatnonzero(pairs.is_set[own]).tolist():
+                if int(others[at]) in self.comparison.set_of[int(own[at])]:
+                    rivals[at] = -np.inf
+            if len(asked):
+                strongest = np.maximum(strongest, np.maximum.reduceat(rivals, np.cumsum(counts) - counts))
+        leads: Column = weight[asked] - strongest >= self.margin
+        return leads
+
+    def _is_another_month(self, own: Column, others: Column) -> Column:
+        """Tell whether the other pair says the same of the same party, only of a day much further from what was expected."""
+        pairs = self.pairs
+        found: Column = (
+            (pairs.amount[others] == pairs.amount[own])
+            & (pairs.number[others] == pairs.number[own])
+            & pairs.is_named(CLEARLY_SAME)[others]
+            & ~pairs.is_linked[others]
+            & self.is_prompt[own]
+            & (pairs.nearest[others] - pairs.nearest[own] >= _MONTH_APART)
         )
-        return (
-            receipt.side is None
-            or not receipt.cents
-            or evidence.allocate == 0
-            or evidence.is_used
-            or evidence.is_declined
-            or bool(linkers)
-            or is_linked_elsewhere
-            or evidence.other_receipt is not None
-            or (evidence.other_number is not None and evidence.number is not Number.FOUND)
-            or (evidence.iban is False and pays_to_iban(evidence))
-            or _is_anothers_number(evidence)
-            or (twin is not None and (twin[1] or not evidence.is_linked))
-        )
+        return found
 
-    @staticmethod
-    def _is_in_time(evidence: Evidence) -> bool:
-        for days in (evidence.days_from_issue, evidence.days_from_due, evidence.days_from_payment):
-            if days is not None:
-                return FIRST_DAYS <= days <= LAST_DAYS
-        return False
-
-    def _certain_on(self, evidence: Evidence) -> date | None:
-        """The day on which the machine will assign the pair unless something else comes; None where it will not."""
-        patient = _Judge(self.comparison, None, self.margin)
-        waits = patient.waits(evidence)
-        if self.covered_until is None or waits is None or not patient._may_assign_whole(evidence):
+    def _certain_on(self, n: int) -> date | None:
+        """The day from which on the pair is certain if nothing else comes; None where it never is."""
+        parts = (n, *self.comparison.set_of.get(n, ()))
+        if len(parts) < self.comparison.set_size.get(n, 1) or not all(self.may[part] for part in parts):
             return None
-        return evidence.transaction.facts.booked_on + waits + _A_NIGHT
+        days = [self.waits(part) for part in parts]
+        known = [day for day in days if day is not None]
+        return max(known) if len(known) == len(days) else None
 
-    def _is_certain_by_now(self, evidence: Evidence) -> bool:
-        """Tell whether the pair is identified, and whether transactions are known for as long as that takes."""
-        waits, until = self.waits(evidence), self.covered_until
-        return waits is not None and (not waits or until is None or evidence.transaction.facts.booked_on + waits <= until)
+    def _is_waiting(self, n: int) -> bool:
+        """Whether transactions are known for as long as certainty takes; with a number or link it takes no time."""
+        until = self.covered_until
+        return until is not None and any(
+            (day := self.waits(part)) is not None and day > self._booked_on(part) and day > until
+            for part in (n, *self.comparison.set_of.get(n, ()))
+        )
 
-    def waits(self, evidence: Evidence) -> timedelta | None:
-        """For how long after its booking the line that is really meant may still come; None: nothing identifies the pair.
+    def _booked_on(self, n: int) -> date:
+        line: int = self.lists["line"][n]
+        return self.index.transactions[line].facts.booked_on
+
+    def _waits(self, n: int) -> date | None:
+        """Until when the line that is really meant may still come; None: nothing identifies the pair.
 
         Without a number that is a week, if it is a weekly series, and a month for a payment that came late.
         """
-        is_from_bank = evidence.receipt.facts.is_from_bank
-        if evidence.number is Number.FOUND or (is_numbered(evidence) and is_from_bank and evidence.amount is not Amount.REST):
-            return timedelta()
-        if evidence.is_linked:
-            return timedelta() if evidence.amount is not Amount.REST else None
+        lists, booked_on = self.lists, self._booked_on(n)
+        amount, number = lists["amount"][n], lists["number"][n]
+        is_from_bank = self.index.receipts[lists["receipt"][n]].facts.is_from_bank
+        has_iban, is_named = lists["iban"][n] == YES, lists["name"][n] >= CLEARLY_SAME
+        is_short = number == _SHORT and (has_iban or is_named)
+        if number == _FOUND or (is_short and is_from_bank and amount != _REST):
+            return booked_on
+        if lists["is_linked"][n]:
+            return booked_on if amount != _REST else None
         is_party = (
-            (evidence.iban is True or (evidence.name or 0) >= CLEARLY_SAME)
+            (has_iban or is_named)
             and is_from_bank
-            and evidence.amount in {Amount.EQUAL, Amount.LOCAL}
-            and (evidence.number in _SILENT or (evidence.number in _NEARLY and evidence.iban is True))
+            and amount in _WHOLE
+            and (number in _SILENT or (number in _NEARLY and has_iban))
         )
-        return self._is_alone_after(evidence) if is_party else None
+        days = self._alone_after(n) if is_party else None
+        return None if days is None else booked_on + timedelta(days=days)
 
-    def _is_alone_after(self, evidence: Evidence) -> timedelta | None:
+    def _alone_after(self, n: int) -> int | None:
         """No other line and no other receipt can be meant: near its day, or, if it was paid late, in half a year."""
-        if _is_prompt(evidence) and not self.comparison.has_rival(evidence, within_days=_ALONE_DAYS):
+        lists = self.lists
+        if self.is_prompt[n] and not self._has_rival(n, _ALONE_DAYS):
             # in a series a due date may be the next month's: only a payment that follows its invoice at once tells its month
-            return _SETTLING if _is_at_once(evidence) or not self.comparison.has_rival(evidence) else None
-        if evidence.days_from_payment is not None:  # somebody says when it was paid, and that was another day
+            return _SETTLING if self._is_at_once(n) or not self._has_rival(n, RECURRENCE_DAYS) else None
+        if lists["from_payment"][n] != NO_DAY:  # somebody says when it was paid, and that was another day
             return None
-        days, (first, last) = evidence.days_from_issue, _LATE_DAYS
-        if evidence.days_from_due is not None:
-            days, (first, last) = evidence.days_from_due, _OVERDUE_DAYS
-        is_late = days is not None and first <= days <= last and not self.comparison.has_rival(evidence)
-        return _NEXT_MONTH if is_late else None
+        days, (first, last) = lists["from_issue"][n], _LATE_DAYS
+        if lists["from_due"][n] != NO_DAY:
+            days, (first, last) = lists["from_due"][n], _OVERDUE_DAYS
+        return _NEXT_MONTH if first <= days <= last and not self._has_rival(n, RECURRENCE_DAYS) else None
 
-    def _runner_up(self, evidence: Evidence) -> float:
-        """Return the weight of the strongest other pair of this receipt or transaction that is not of the same set."""
-        own = {id(evidence), *(id(ally) for ally in (allies(self.comparison, evidence) if evidence.group else ()))}
-        others = (*self.comparison.rows[evidence.receipt.place], *self.comparison.columns[evidence.transaction.place])
-        return max(
-            (other.weight for other in others if id(other) not in own and not _is_another_month(evidence, other)),
-            default=float("-inf"),
+    def _is_at_once(self, n: int) -> bool:
+        """Tell whether it was paid on the day that somebody said, or within two weeks of the invoice."""
+        paid, issued = self.lists["from_payment"][n], self.lists["from_issue"][n]
+        days, (first, last) = (paid, _PAYMENT_DAYS) if paid != NO_DAY else (issued, _ISSUE_DAYS)
+        return bool(first <= days <= last)
+
+    def _has_rival(self, n: int, within_days: int) -> bool:
+        """Tell whether the same party moved or billed this amount more than once around these days: a series, or twins.
+
+        Other lines are looked for around the receipt's own day, other receipts around the line's; so with few days a monthly
+        series is none as long as each month stands alone.
+        """
+        index = self.index
+        receipt, booked = index.receipts[self.lists["receipt"][n]], index.transactions[self.lists["line"][n]]
+        if receipt.cents is None or receipt.currency is None or receipt.side is None:
+            return True
+        days = (booked.day, receipt.centre)
+        window = (min(days) - within_days, max(days) + within_days)
+        paid = index.amounts[booked.facts.side, booked.currency, booked.facts.amount_cents]
+        billed = index.amounts[receipt.side, receipt.currency, receipt.cents]
+        lines, receipts = index.lines_by_amount.between(paid, *window), index.receipts_by_amount.between(billed, *window)
+        if max(len(lines), len(receipts)) > _MOST_RIVALS:
+            return True
+        same = self.comparison.is_same_party
+        return any(line != booked.place and same(receipt, index.transactions[line]) for line in lines) or any(
+            place != receipt.place and same(index.receipts[place], booked) for place in receipts
         )
 
-    def _review_reason(self, place: int, row: list[Evidence]) -> ReviewReason:
-        receipt = self.comparison.index.receipts[place]
-        twin = self.comparison.twins.get(place)
+    # ---- why not?
+
+    def _review_reason(self, place: int, row: list[int]) -> ReviewReason:
+        receipt, twin = self.index.receipts[place], self.comparison.twins.get(place)
         if receipt.cents is None:
             return ReviewReason.AMOUNT_MISSING
         if twin and twin[1]:
             return ReviewReason.DUPLICATE_SUSPECTED
-        possible = [evidence for evidence in row if not evidence.is_declined]
+        possible = [n for n in row if not self.lists["is_declined"][n]]
         if not possible or not receipt.cents:
             return ReviewReason.NO_TRANSACTION_YET if receipt.has_date else ReviewReason.DATE_MISSING
         best = possible[0]
-        free = [evidence for evidence in possible if evidence.is_exact and not evidence.is_used]
+        free = [n for n in possible if self._is_exact(n) and not self.lists["is_used"][n]]
         if twin and len(free) <= 1:
             return ReviewReason.DUPLICATE_SUSPECTED
-        if best.is_used and not free:
-            return ReviewReason.ALREADY_LINKED if _has_sign(best) else ReviewReason.NO_TRANSACTION_YET
-        if not best.is_exact:
-            return ReviewReason.AMOUNT_DIFFERS if _has_sign(best) else ReviewReason.NO_TRANSACTION_YET
+        if self.lists["is_used"][best] and not free:
+            return ReviewReason.ALREADY_LINKED if self._has_sign(best) else ReviewReason.NO_TRANSACTION_YET
+        if not self._is_exact(best):
+            return ReviewReason.AMOUNT_DIFFERS if self._has_sign(best) else ReviewReason.NO_TRANSACTION_YET
         return self._reason_of_exact(best, free)
 
-    def _reason_of_exact(self, best: Evidence, free: list[Evidence]) -> ReviewReason:
-        if best.is_used:
+    def _reason_of_exact(self, best: int, free: list[int]) -> ReviewReason:
+        if self.lists["is_used"][best]:
             return ReviewReason.ALREADY_LINKED
-        rivals = [other for other in self.comparison.columns[best.transaction.place] if other.is_exact]
-        ties = [other for other in (*free, *rivals) if other is not best and other not in allies(self.comparison, best)]
-        if any(best.weight - other.weight < CLEAR_MARGIN for other in ties):
+        place, line = self.lists["receipt"][best], self.lists["line"][best]
+        own = {best, *self.comparison.set_of.get(best, ())}
+        rivals = [n for n in self._by_line.get(line, ()) if self._is_exact(n)]
+        if any(self.weights[best] - self.weights[n] < CLEAR_MARGIN for n in (*free, *rivals) if n not in own):
             return ReviewReason.SEVERAL_EQUAL
-        if not best.receipt.has_date:
+        if not self.index.receipts[place].has_date:
             return ReviewReason.DATE_MISSING
-        if best.score < _PLAUSIBLE and not _has_sign(best):
+        if self.scores.score[best] < _PLAUSIBLE and not self._has_sign(best):
             return ReviewReason.NO_TRANSACTION_YET
-        if len(self.comparison.index.linked_places(best.receipt)) > 1:
-            return ReviewReason.AMOUNT_DIFFERS
-        return ReviewReason.COUNTERPARTY_UNCLEAR
+        return ReviewReason.AMOUNT_DIFFERS if len(self.index.links[place]) > 1 else ReviewReason.COUNTERPARTY_UNCLEAR
+
+    @cached_property
+    def _by_line(self) -> dict[int, list[int]]:
+        found: defaultdict[int, list[int]] = defaultdict(list)
+        for n, line in enumerate(self.lists["line"]):
+            found[line].append(n)
+        return found
+
+    def _is_exact(self, n: int) -> bool:
+        return bool(self.lists["amount"][n] <= _SUM)
+
+    def _has_sign(self, n: int) -> bool:
+        """Tell whether anything but amount and day points from the receipt to the transaction."""
+        lists = self.lists
+        has_party = lists["iban"][n] == YES or lists["is_in_text"][n] or lists["name"][n] >= SIMILAR
+        return has_party or lists["is_linked"][n] or lists["number"][n] not in _UNSAID
 
 
-def _is_discounted(evidence: Evidence) -> bool:
-    """Tell whether exactly a usual discount was kept back from an invoice that the text names."""
-    return evidence.amount is Amount.DISCOUNT and evidence.number is Number.FOUND
-
-
-def _is_another_month(evidence: Evidence, other: Evidence) -> bool:
-    """Tell whether the other pair says the same of the same party, only of a day that is much further from what was expected."""
-    return (
-        other.amount is evidence.amount
-        and other.number is evidence.number
-        and (other.name or 0) >= CLEARLY_SAME
-        and not other.is_linked
-        and _is_prompt(evidence)
-        and other.nearest_days - evidence.nearest_days >= _MONTH_APART
-    )
-
-
-def _is_anothers_number(evidence: Evidence) -> bool:
-    """Tell whether money went to somebody of quite another name who merely uses the same number ("25-0015")."""
-    is_strange = evidence.name is not None and evidence.name < _STRANGE and not evidence.is_name_in_text
-    if is_strange and is_processor(evidence.transaction.facts.counterparty):
-        return False
-    return pays_to_iban(evidence) and is_strange and evidence.iban is not True and not evidence.is_linked
-
-
-def _is_at_once(evidence: Evidence) -> bool:
-    """Tell whether it was paid on the day that somebody said, or within two weeks of the invoice."""
-    if evidence.days_from_payment is not None:
-        return _PAYMENT_DAYS[0] <= evidence.days_from_payment <= _PAYMENT_DAYS[1]
-    days = evidence.days_from_issue
-    return days is not None and _ISSUE_DAYS[0] <= days <= _ISSUE_DAYS[1]
-
-
-def _is_prompt(evidence: Evidence) -> bool:
+def _is_prompt(pairs: Any) -> Column:
     """Tell whether it was paid so close to the expected day that no neighbour of a monthly series can be meant."""
-    known = (
-        (evidence.days_from_payment, _PAYMENT_DAYS),
-        (evidence.days_from_due, _DUE_DAYS),
-        (evidence.days_from_issue, _ISSUE_DAYS),
-    )
-    for days, (first, last) in known:
-        if days is not None:
-            return first <= days <= last
-    return False
-
-
-def _has_sign(evidence: Evidence) -> bool:
-    """Tell whether anything but amount and day points from the receipt to the transaction."""
-    has_party = evidence.iban is True or evidence.is_name_in_text or (evidence.name or 0) >= SIMILAR
-    return has_party or evidence.is_linked or evidence.number not in {Number.ABSENT, Number.UNKNOWN}
+    known = ((pairs.from_payment, _PAYMENT_DAYS), (pairs.from_due, _DUE_DAYS), (pairs.from_issue, _ISSUE_DAYS))
+    is_near = [(days >= first) & (days <= last) for days, (first, last) in known]
+    found: Column = np.select([days != NO_DAY for days, _ in known], is_near, False)
+    return found

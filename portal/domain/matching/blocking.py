@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
+from copy import copy
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from portal.domain.matching.facts import ReceiptFacts, Side, TransactionFacts
 from portal.domain.names import fold, loosen, parse_name
@@ -18,14 +24,20 @@ DAYS_BEFORE, DAYS_AFTER = 45, 135
 """A transaction is compared from 45 days before a receipt's first date to 135 days after its last (98.6 % of true pairs)."""
 MOST_BY_AMOUNT = MOST_BY_NUMBER = 24
 MOST_BY_NAME = 8
+MOST_CENTS = 10**14
+"""Above a trillion of any currency a figure was misread; below it, a hundred times it fits into 64 bits."""
 DISCOUNTS = (2, 3)
 """Skonto as German invoices grant it, percent."""
 VAT_RATES = (19, 7)
+_RELATED = (*(100 - discount for discount in DISCOUNTS), *(100 + rate for rate in VAT_RATES))
 _SHORTEST_WORD = 4
 _USUAL_LAG = 7
-_FOREVER = (0, 10**7)
+_FOREVER = (0, 4_000_000)
+_SPAN = 1 << 22
+"""More days than the calendar has (`date.max` is day 3,652,059): key and day share one integer."""
 
 AmountKey = tuple[Side, str, int]
+Places = npt.NDArray[np.int64]
 
 
 class OpenReceipt:
@@ -37,7 +49,8 @@ class OpenReceipt:
         """Derive the comparable form of `facts`."""
         self.place = place
         self.facts = facts
-        self.cents = None if facts.amount_cents is None else abs(facts.amount_cents)
+        cents = None if facts.amount_cents is None else abs(facts.amount_cents)
+        self.cents = cents if cents is None or cents <= MOST_CENTS else None
         self.currency = facts.currency.strip().upper() if facts.currency else None
         self.name = parse_name(facts.counterparty)
         self.reference = parse_reference(facts.number)
@@ -65,7 +78,7 @@ class BookedTransaction:
         """Derive the comparable form of `facts`."""
         self.place = place
         self.facts = facts
-        self.free = max(0, facts.open_cents)
+        self.free = min(max(0, facts.open_cents), MOST_CENTS)
         self.currency = facts.currency.strip().upper()
         self.local_currency = facts.local_currency.strip().upper() if facts.local_currency else None
         self.name = parse_name(facts.counterparty)
@@ -83,41 +96,68 @@ class BookedTransaction:
         return self._words
 
 
-class Bucket:
-    """Places sorted by day."""
+class Calendar:
+    """Places sorted by key and day; answers many ranges of days at once."""
 
-    __slots__ = ("days", "places")
+    def __init__(self, entries: Sequence[tuple[int, int, int]]) -> None:
+        """Sort (key, day, place) entries, each once."""
+        known = np.array(sorted(set(entries)), dtype=np.int64).reshape(-1, 3)
+        self._at: Places = known[:, 0] * _SPAN + known[:, 1]
+        self._days: Places = known[:, 1]
+        self.places: Places = known[:, 2]
 
-    def __init__(self, entries: Iterable[tuple[int, int]]) -> None:
-        """Sort (day, place) pairs."""
-        ordered = sorted(set(entries))
-        self.days = [day for day, _ in ordered]
-        self.places = [place for _, place in ordered]
+    @cached_property
+    def _lists(self) -> tuple[list[int], list[int]]:
+        return self._at.tolist(), self.places.tolist()
 
-    def count(self, first_day: int, last_day: int) -> int:
+    def between(self, key: int, first_day: int, last_day: int) -> list[int]:
+        """Return the places of one key in the days, both included."""
+        at, places = self._lists
+        return places[bisect_left(at, key * _SPAN + max(0, first_day)) : bisect_right(at, key * _SPAN + max(0, last_day))]
+
+    def count(self, key: int, first_day: int, last_day: int) -> int:
         """Count what lies in the days, both included."""
-        return bisect_right(self.days, last_day) - bisect_left(self.days, first_day)
+        at, _ = self._lists
+        return bisect_right(at, key * _SPAN + max(0, last_day)) - bisect_left(at, key * _SPAN + max(0, first_day))
 
-    def between(self, first_day: int, last_day: int) -> Sequence[int]:
-        """Return the places in the days, both included."""
-        return self.places[bisect_left(self.days, first_day) : bisect_right(self.days, last_day)]
+    def nearest(self, asked: Sequence[tuple[int, int, int]], windows: npt.NDArray[np.int64]) -> tuple[Places, Places]:
+        """Answer (key, receipt, most) questions: the receipts and, beside each, a place.
 
-    def nearest(self, centre: int, first_day: int, last_day: int, most: int) -> Sequence[int]:
-        """Return at most `most` places in the days, those nearest to `centre` first kept."""
-        low, high = bisect_left(self.days, first_day), bisect_right(self.days, last_day)
-        if high - low <= most:
-            return self.places[low:high]
-        left = right = min(max(bisect_left(self.days, centre), low), high)
-        while right - left < most:
-            takes_left = right >= high or (left > low and centre - self.days[left - 1] <= self.days[right] - centre)
-            if takes_left:
-                left -= 1
-            else:
-                right += 1
-        return self.places[left:right]
+        `windows`: for each receipt the first and last day and the centre; of more than `most`, those nearest to it are kept.
+        """
+        if not asked:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        keys, receipts, most = np.array(asked, dtype=np.int64).T
+        first, last, centre = windows[receipts].T
+        low = np.searchsorted(self._at, keys * _SPAN + first, "left")
+        high = np.searchsorted(self._at, keys * _SPAN + last, "right")
+        for limit in np.unique(most):
+            full = np.flatnonzero((high - low > limit) & (most == limit))
+            if len(full):
+                at = np.searchsorted(self._at, keys[full] * _SPAN + centre[full], "left")
+                low[full] = self._window(low[full], high[full], np.clip(at, low[full], high[full]), centre[full], int(limit))
+                high[full] = low[full] + limit
+        counts = high - low
+        return np.repeat(receipts, counts), self.places[spread(low, counts)]
+
+    def _window(self, low: Places, high: Places, at: Places, centre: Places, most: int) -> Places:
+        """Where the `most` entries begin that are nearest to the centre; of two equally near the earlier one."""
+        steps = np.arange(most)
+        left, right = at[:, None] - 1 - steps, at[:, None] + steps
+        last = len(self._days) - 1
+        far = 2 * _SPAN
+        lefts = np.where(left >= low[:, None], 2 * (centre[:, None] - self._days[np.clip(left, 0, last)]), far)
+        rights = np.where(right < high[:, None], 2 * (self._days[np.clip(right, 0, last)] - centre[:, None]) + 1, far)
+        order = np.argsort(np.concatenate((lefts, rights), axis=1), axis=1, kind="stable")[:, :most]
+        begins: Places = at - (order < most).sum(axis=1)
+        return begins
 
 
-_EMPTY = Bucket(())
+def spread(starts: Places, counts: Places) -> Places:
+    """Return the indices start, start + 1, … of each run, one run after the other."""
+    ends = np.cumsum(counts)
+    indices: Places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - counts), counts)
+    return indices
 
 
 class Index:
@@ -125,47 +165,111 @@ class Index:
 
     def __init__(self, receipts: Sequence[ReceiptFacts], transactions: Sequence[TransactionFacts]) -> None:
         """Sort by id, derive, and index."""
-        self.receipts = [OpenReceipt(n, facts) for n, facts in enumerate(sorted(receipts, key=lambda facts: facts.id))]
-        countable = sorted((facts for facts in transactions if facts.amount_cents > 0), key=lambda facts: facts.id)
-        self.transactions = [BookedTransaction(n, facts) for n, facts in enumerate(countable)]
-        self.place_of = {booked.facts.id: booked.place for booked in self.transactions}
-        if len(self.place_of) < len(self.transactions) or len({receipt.facts.id for receipt in self.receipts}) < len(
-            self.receipts
-        ):
+        rows = [OpenReceipt(n, facts) for n, facts in enumerate(sorted(receipts, key=lambda facts: facts.id))]
+        countable = sorted((facts for facts in transactions if 0 < facts.amount_cents <= MOST_CENTS), key=lambda facts: facts.id)
+        lines = [BookedTransaction(n, facts) for n, facts in enumerate(countable)]
+        if len({facts.id for facts in countable}) < len(lines) or len({facts.id for facts in receipts}) < len(rows):
             message = "a receipt's or transaction's id occurs twice"
             raise ValueError(message)
-        self.currencies = sorted({booked.currency for booked in self.transactions})
-        self.by_amount = self._transactions_by_amount()
+        self.transactions = lines
+        self.place_of = {booked.facts.id: booked.place for booked in lines}
+        self.currencies = sorted({booked.currency for booked in lines})
+        self.memo: dict[Hashable, Any] = {}
+        """What was found out about texts and names: it stays true when receipts leave."""
+        self._fill(rows, self._find_numbers(rows))
+
+    def without(self, decided: Container[str], used: Mapping[str, int]) -> Index:
+        """Return the index of what is left once receipts (ids) have been decided and cents of transactions (by id) were used.
+
+        This one is not to be used any more: its rows move on.
+        """
+        rest = copy(self)  # what it knows of the transactions alone, too
+        rows = [receipt for receipt in self.receipts if receipt.facts.id not in decided]
+        for place, receipt in enumerate(rows):
+            receipt.place = place
+        for booked in self.transactions:
+            booked.free = min(max(0, booked.free - used.get(booked.facts.id, 0)), MOST_CENTS)
+        hits = [{one: places for one, places in found.items() if one.facts.id not in decided} for found in self._hits]
+        rest._fill(rows, self._find_numbers(rows) if self._is_crowded else hits)  # noqa: SLF001 -- its own class
+        return rest
+
+    def _fill(self, receipts: list[OpenReceipt], hits: list[dict[OpenReceipt, list[Found]]]) -> None:
+        self.receipts, self._hits = receipts, hits
+        self.amounts: dict[AmountKey, int] = {}
+        self.lines_by_amount = self._lines_by_amount()
         self.receipts_by_amount = self._receipts_by_amount()
-        self._by_word = self._transactions_by(lambda booked: [word for word in booked.name.words if len(word) >= _SHORTEST_WORD])
-        self._by_iban = self._transactions_by(lambda booked: [booked.iban] if booked.iban else [])
-        self.named: list[dict[int, list[Found]]] = [{} for _ in self.transactions]
+        self.links = [self._links(receipt) for receipt in self.receipts]
+        """For each receipt the known transactions the bank linked to it; an upload has none."""
+        self.named: list[dict[int, list[Found]]] = [{one.place: places for one, places in found.items()} for found in hits]
         """For each transaction the receipts whose number its text holds, with the places."""
         self.named_whole: list[dict[int, list[Found]]] = [{} for _ in self.transactions]
         """The same, only where the number identifies the receipt."""
         self._naming: list[list[int]] = [[] for _ in self.receipts]
-        self._find_numbers()
-
-    def linked_places(self, receipt: OpenReceipt) -> list[int]:
-        """Return the known transactions the bank linked to a receipt; an upload has none."""
-        if not receipt.facts.is_from_bank:
-            return []
-        return sorted({self.place_of[known] for known in receipt.facts.linked_transactions if known in self.place_of})
+        for booked, named in zip(self.transactions, self.named, strict=True):
+            if len(named) > 1 or any(len(found) > 1 for found in named.values()):
+                _drop_shorter(booked.text.written, named)
+            for place, found in named.items():
+                self._naming[place].append(booked.place)
+                if whole := [hit for hit in found if hit.is_whole]:
+                    self.named_whole[booked.place][place] = whole
 
     def naming(self, receipt: OpenReceipt) -> list[int]:
         """Return the transactions whose text identifies a receipt by its number."""
         return [n for n in self._naming[receipt.place] if receipt.place in self.named_whole[n]]
 
-    def places_to_compare(self, receipt: OpenReceipt) -> list[int]:
-        """Return the transactions worth comparing with a receipt, sorted, on the right side only."""
-        found = {n for n in self._named_nearest(receipt) if self._is_on_side(receipt, n)}
-        found.update(n for n in self.linked_places(receipt) if self._is_on_side(receipt, n))
-        is_known = bool(found)
-        for side in (receipt.side,) if receipt.side else ("debit", "credit"):
-            found.update(self._with_amount(receipt, side))
-        if not is_known:
-            found.update(n for n in self._of_party(receipt) if self._is_on_side(receipt, n))
-        return sorted(found)
+    def pairs(self, more: Iterable[tuple[int, int]] = ()) -> tuple[Places, Places]:
+        """Return the places of the receipts and transactions worth comparing, on the right side only, sorted.
+
+        `more`: pairs that are compared in any case.
+        """
+        by_amount, by_party, named = self._questions()
+        windows = np.array([(r.first_day, r.last_day, r.centre) for r in self.receipts], dtype=np.int64).reshape(-1, 3)
+        np.clip(windows, 0, _SPAN - 1, out=windows)
+        found = [self.lines_by_amount.nearest(by_amount, windows)]
+        if by_party:
+            words, calendar = self._lines_by_party
+            asked = [(words[key], place, MOST_BY_NAME) for place, keys in by_party for key in keys if key in words]
+            receipts, lines = calendar.nearest(asked, windows)
+            sides = np.array([_SIDES[receipt.side] for receipt in self.receipts], dtype=np.int64)[receipts]
+            is_fit = (sides < 0) | (sides == np.array([_SIDES[b.facts.side] for b in self.transactions], dtype=np.int64)[lines])
+            found.append((receipts[is_fit], lines[is_fit]))
+        single = np.array([*named, *more], dtype=np.int64).reshape(-1, 2)
+        found.append((single[:, 0], single[:, 1]))
+        width = max(1, len(self.transactions))
+        joined = np.unique(np.concatenate([receipts * width + lines for receipts, lines in found]))
+        return joined // width, joined % width
+
+    def _questions(
+        self,
+    ) -> tuple[list[tuple[int, int, int]], list[tuple[int, list[tuple[str, str]]]], list[tuple[int, int]]]:
+        """What to look up for each receipt: amounts, the words of its party, and the lines that name it or are linked to it."""
+        by_amount: list[tuple[int, int, int]] = []
+        by_party: list[tuple[int, list[tuple[str, str]]]] = []
+        named: list[tuple[int, int]] = []
+        known = self.amounts.get
+        for receipt in self.receipts:
+            place, cents = receipt.place, receipt.cents
+            sides: tuple[Side, ...] = (receipt.side,) if receipt.side else ("debit", "credit")
+            if cents:
+                related = [(cents, MOST_BY_AMOUNT)]
+                for percent in _RELATED:
+                    down, rest = divmod(cents * percent, 100)
+                    related.append((down, MOST_BY_NAME))
+                    if rest:
+                        related.append((down + 1, MOST_BY_NAME))
+                for currency in (receipt.currency,) if receipt.currency else self.currencies:
+                    for side in sides:
+                        by_amount += [
+                            (key, place, most) for amount, most in related if (key := known((side, currency, amount))) is not None
+                        ]
+            own = [(place, n) for n in self._named_nearest(receipt) if self._is_on_side(receipt, n)]
+            own += [(place, n) for n in self.links[place] if self._is_on_side(receipt, n)]
+            if own:
+                named += own
+            elif receipt.iban or receipt.name:
+                keys = [("word", word) for word in receipt.name.words if len(word) >= _SHORTEST_WORD]
+                by_party.append((place, self._rarest([("iban", receipt.iban), *keys] if receipt.iban else keys)))
+        return by_amount, by_party, named
 
     def _is_on_side(self, receipt: OpenReceipt, place: int) -> bool:
         return receipt.side is None or self.transactions[place].facts.side == receipt.side
@@ -178,80 +282,86 @@ class Index:
         places = self._naming[receipt.place]
         return places if len(places) <= MOST_BY_NUMBER else sorted(places, key=distance)[:MOST_BY_NUMBER]
 
-    def _with_amount(self, receipt: OpenReceipt, side: Side) -> list[int]:
-        cents = receipt.cents
-        if not cents:
+    def _links(self, receipt: OpenReceipt) -> list[int]:
+        if not receipt.facts.is_from_bank or not receipt.facts.linked_transactions:
             return []
-        found: list[int] = []
-        window = (receipt.centre, receipt.first_day, receipt.last_day)
-        for currency in [receipt.currency] if receipt.currency else self.currencies:
-            found += self.by_amount.get((side, currency, cents), _EMPTY).nearest(*window, MOST_BY_AMOUNT)
-            for percent in (*(100 - discount for discount in DISCOUNTS), *(100 + rate for rate in VAT_RATES)):
-                down, rest = divmod(cents * percent, 100)
-                for related in (down, down + 1) if rest else (down,):
-                    bucket = self.by_amount.get((side, currency, related))
-                    if bucket is not None:
-                        found += bucket.nearest(*window, MOST_BY_NAME)
-        return found
+        return sorted({self.place_of[known] for known in receipt.facts.linked_transactions if known in self.place_of})
 
-    def _of_party(self, receipt: OpenReceipt) -> list[int]:
-        buckets = [bucket for word in receipt.name.words if (bucket := self._by_word.get(word))]
-        buckets.sort(key=lambda bucket: (len(bucket.days), bucket.places))
-        if receipt.iban and (same_iban := self._by_iban.get(receipt.iban)):
-            buckets.insert(0, same_iban)
-        found: list[int] = []
-        for bucket in buckets[:2]:
-            found += bucket.nearest(receipt.centre, receipt.first_day, receipt.last_day, MOST_BY_NAME)
-        return found
-
-    def _transactions_by_amount(self) -> dict[AmountKey, Bucket]:
-        entries: defaultdict[AmountKey, list[tuple[int, int]]] = defaultdict(list)
+    def _lines_by_amount(self) -> Calendar:
+        keys, entries = self.amounts, []
         for booked in self.transactions:
-            facts, entry = booked.facts, (booked.day, booked.place)
-            entries[facts.side, booked.currency, facts.amount_cents].append(entry)
-            if booked.free:
-                entries[facts.side, booked.currency, booked.free].append(entry)
+            facts, day, place = booked.facts, booked.day, booked.place
+            entries.append((keys.setdefault((facts.side, booked.currency, facts.amount_cents), len(keys)), day, place))
+            if booked.free not in {0, facts.amount_cents}:
+                entries.append((keys.setdefault((facts.side, booked.currency, booked.free), len(keys)), day, place))
             if booked.local_currency and facts.local_amount_cents:
-                entries[facts.side, booked.local_currency, abs(facts.local_amount_cents)].append(entry)
-        return {key: Bucket(found) for key, found in entries.items()}
+                local = (facts.side, booked.local_currency, abs(facts.local_amount_cents))
+                entries.append((keys.setdefault(local, len(keys)), day, place))
+        return Calendar(entries)
 
-    def _receipts_by_amount(self) -> dict[AmountKey, Bucket]:
-        entries: defaultdict[AmountKey, list[tuple[int, int]]] = defaultdict(list)
-        for receipt in self.receipts:
-            if receipt.side and receipt.currency and receipt.cents:
-                entries[receipt.side, receipt.currency, receipt.cents].append((receipt.centre, receipt.place))
-        return {key: Bucket(found) for key, found in entries.items()}
+    def _receipts_by_amount(self) -> Calendar:
+        return Calendar(
+            [
+                (key, receipt.centre, receipt.place)
+                for receipt in self.receipts
+                if receipt.side
+                and receipt.currency
+                and receipt.cents
+                and (key := self.amounts.get((receipt.side, receipt.currency, receipt.cents))) is not None
+            ]
+        )
 
-    def _transactions_by(self, keys_of: Callable[[BookedTransaction], list[str]]) -> dict[str, Bucket]:
-        entries: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+    @cached_property
+    def _party_counts(self) -> dict[tuple[str, str], int]:
+        counts: defaultdict[tuple[str, str], int] = defaultdict(int)
         for booked in self.transactions:
-            for key in keys_of(booked):
-                entries[key].append((booked.day, booked.place))
-        return {key: Bucket(found) for key, found in entries.items()}
+            for key in _party_keys(booked):
+                counts[key] += 1
+        return counts
 
-    def _find_numbers(self) -> None:
-        by_key: defaultdict[str, list[int]] = defaultdict(list)
-        for receipt in self.receipts:
+    def _rarest(self, keys: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """The two keys that say most: the IBAN, then the words that the fewest lines have."""
+        counts = self._party_counts
+        known = {key for key in keys if key in counts}
+        return sorted(known, key=lambda key: (key[0] != "iban", counts[key], key))[:2]
+
+    @cached_property
+    def _lines_by_party(self) -> tuple[dict[tuple[str, str], int], Calendar]:
+        words: dict[tuple[str, str], int] = {}
+        entries = [
+            (words.setdefault(key, len(words)), booked.day, booked.place)
+            for booked in self.transactions
+            for key in _party_keys(booked)
+        ]
+        return words, Calendar(entries)
+
+    def _find_numbers(self, receipts: list[OpenReceipt]) -> list[dict[OpenReceipt, list[Found]]]:
+        """For each transaction the receipts whose number its text may hold, wherever it does."""
+        by_key: defaultdict[str, list[OpenReceipt]] = defaultdict(list)
+        for receipt in receipts:
             for key in receipt.reference.keys if receipt.reference else ():
-                by_key[key].append(receipt.place)
+                by_key[key].append(receipt)
+        # a "number" that many receipts carry (a customer's number, a 1) names none of them
+        keys = {key: sharing for key, sharing in by_key.items() if len(sharing) <= MOST_BY_NUMBER}
+        self._is_crowded = len(keys) < len(by_key)
+        longest = max(map(len, keys), default=0)
+        found: list[dict[OpenReceipt, list[Found]]] = []
         for booked in self.transactions:
-            named = self.named[booked.place]
-            for first, after, squashed in booked.text.windows():
-                sharing = by_key.get(squashed)
-                # a "number" that many receipts carry (a customer's number, a 1) names none of them
-                if sharing is None or len(sharing) > MOST_BY_NUMBER:
-                    continue
-                for place in sharing:
-                    reference = self.receipts[place].reference
-                    hit = booked.text.hit(reference, first, after) if reference else None
-                    if hit:
-                        named.setdefault(place, []).append(hit)
-            if named:
-                _drop_shorter(booked.text.written, named)
-            for place, hits in named.items():
-                self._naming[place].append(booked.place)
-                if whole := [hit for hit in hits if hit.is_whole]:
-                    self.named_whole[booked.place][place] = whole
+            named: dict[OpenReceipt, list[Found]] = {}
+            for first, after, squashed in booked.text.windows(longest):
+                for receipt in keys.get(squashed, ()):
+                    if receipt.reference and (hit := booked.text.hit(receipt.reference, first, after)):
+                        named.setdefault(receipt, []).append(hit)
+            found.append(named)
+        return found
+
+
+_SIDES: dict[Side | None, int] = {"debit": 0, "credit": 1, None: -1}
+
+
+def _party_keys(booked: BookedTransaction) -> list[tuple[str, str]]:
+    keys = [("word", word) for word in booked.name.words if len(word) >= _SHORTEST_WORD]
+    return [("iban", booked.iban), *keys] if booked.iban else keys
 
 
 def _drop_shorter(text: str, named: dict[int, list[Found]]) -> None:
@@ -285,4 +395,4 @@ def paying_side(facts: ReceiptFacts) -> Side | None:
 
 def compact_iban(written: str | None) -> str:
     """Drop spaces and case; "" when there is none."""
-    return "".join((written or "").split()).upper()
+    return "".join(written.split()).upper() if written else ""

@@ -1,19 +1,28 @@
-"""What a pair of receipt and transaction has to say: each sign read once, without judging it."""
+"""What each pair of receipt and transaction has to say, in columns: every sign read once, without judging it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date
 from enum import IntEnum, auto
+from typing import Any
 
-from portal.domain.matching.blocking import DISCOUNTS, VAT_RATES, BookedTransaction, Index, OpenReceipt
-from portal.domain.matching.groups import Groups, find_groups, find_twins
-from portal.domain.names import CLEARLY_SAME, is_in_text, parse_name, similarity
+import numpy as np
+import numpy.typing as npt
+
+from portal.domain.matching.blocking import DISCOUNTS, MOST_CENTS, VAT_RATES, BookedTransaction, Index, OpenReceipt
+from portal.domain.matching.groups import find_groups, find_twins
+from portal.domain.names import CLEARLY_SAME, Name, is_in_text, is_processor, parse_name, similarity
 from portal.domain.references import Strength
 
-RECURRENCE_DAYS = 200
-_MOST_RIVALS = 24
-_SAME_PARTY = 0.6
+SAME_PARTY = 0.6
+"""From this similarity on two names may be one party."""
+NO_DAY = 10**7
+"""In place of a number of days where one of the two dates is not known."""
+UNKNOWN, NO, YES = -1, 0, 1
+
+Column = npt.NDArray[Any]
 
 
 class Amount(IntEnum):
@@ -46,235 +55,360 @@ class Number(IntEnum):
 _NUMBERS = {Strength.WHOLE: Number.FOUND, Strength.SHORT: Number.SHORT, Strength.PART: Number.HINTED}
 
 
-@dataclass(slots=True, eq=False)
-class Evidence:
-    """One compared pair. `allocate`: cents of the transaction it would take; `percent`: of discount or VAT; days are signed."""
+class Pairs:
+    """All compared pairs of one client in columns of one length, sorted by receipt and transaction.
 
-    receipt: OpenReceipt
-    transaction: BookedTransaction
-    amount: Amount
-    allocate: int
-    percent: int = 0
-    group: tuple[int, ...] = ()
-    """Places of the other receipts of a collective payment (`is_collective`) or the other lines of a bundle."""
-    is_collective: bool = False
-    number: Number = Number.UNKNOWN
-    written: str = ""
-    other_receipt: OpenReceipt | None = None
-    other_number: str | None = None
-    name: float | None = None
-    is_name_in_text: bool = False
-    is_alias: bool = False
-    """People have confirmed that the two names are one party."""
-    iban: bool | None = None
-    days_from_issue: int | None = None
-    days_from_due: int | None = None
-    days_from_payment: int | None = None
-    is_linked: bool = False
-    is_declined: bool = False
-    is_used: bool = False
-    weight: float = 0.0
-    score: float = 0.0
-    is_optimal: bool = False
+    `receipt`, `line`: places in the index. `amount`: Amount. `allocate`: cents of the transaction it would take; `percent`: of
+    discount or VAT. `number`: Number. `name`: similarity 0–1, NaN where a name is missing; `is_alias`: people have confirmed that
+    the two names are one party; `is_in_text`: the name stands in the remittance information. `iban`: YES, NO or UNKNOWN.
+    `from_issue`, `from_due`, `from_payment`: signed days or NO_DAY; `nearest`: distance to the date that says most (marked as
+    paid, else due, else issued). `other_receipt`: place of another receipt that the text names, -1 if none. `is_other_number`: it
+    names an invoice we do not have. `is_collective`, `is_bundle`: part of a set (`Comparison.set_of`).
+    """
+
+    receipt: Column
+    line: Column
+    amount: Column
+    allocate: Column
+    percent: Column
+    is_used: Column
+    number: Column
+    name: Column
+    is_alias: Column
+    is_in_text: Column
+    iban: Column
+    from_issue: Column
+    from_due: Column
+    from_payment: Column
+    nearest: Column
+    is_linked: Column
+    is_declined: Column
+    other_receipt: Column
+    is_other_number: Column
+    is_collective: Column
+    is_bundle: Column
+
+    def __init__(self, receipt: Column, line: Column) -> None:
+        """Begin with the places alone."""
+        self.receipt, self.line = receipt, line
+
+    def __len__(self) -> int:
+        return len(self.receipt)
+
+    def keep(self, mask: Column) -> None:
+        """Drop the pairs outside of `mask` from every column."""
+        for name, column in vars(self).items():
+            setattr(self, name, column[mask])
 
     @property
-    def is_exact(self) -> bool:
-        """Tell whether the amounts are equal to the cent in one way or another."""
+    def is_exact(self) -> Column:
+        """Whether the amounts are equal to the cent in one way or another."""
         return self.amount <= Amount.SUM
 
     @property
-    def nearest_days(self) -> int:
-        """The distance to the date that says most: marked as paid, else due, else issued. Without any: a thousand."""
-        for days in (self.days_from_payment, self.days_from_due, self.days_from_issue):
-            if days is not None:
-                return abs(days)
-        return 1000
+    def is_set(self) -> Column:
+        """Whether the pair is part of a collective payment or of instalments."""
+        return self.is_collective | self.is_bundle
+
+    @property
+    def has_iban(self) -> Column:
+        """Whether both IBANs are known and equal."""
+        found: Column = self.iban == YES
+        return found
+
+    def is_named(self, likeness: float) -> Column:
+        """Whether the names are known and at least so similar."""
+        return np.nan_to_num(self.name, nan=-1.0) >= likeness
 
 
 class Comparison:
-    """All compared pairs of one client, by receipt and by transaction, with the sets and twins among them."""
+    """All compared pairs of one client, with the sets and twins among them."""
 
     def __init__(self, index: Index, declined: Collection[tuple[str, str]], aliases: Collection[tuple[str, str]] = ()) -> None:
         """Compare what blocking lets through."""
-        self._aliases = frozenset((parse_name(one).ordered, parse_name(other).ordered) for one, other in aliases)
         self.index = index
-        self.groups: Groups = find_groups(index)
         self.twins = find_twins(index)
-        self._declined = frozenset(declined)
-        self._names: dict[tuple[str, str], float] = {}
-        self._lines_of: dict[int, set[int]] = {}
-        for line, members in self.groups.collective.items():
-            for member in members:
-                self._lines_of.setdefault(member, set()).add(line)
-        self._linked_by: dict[int, set[int]] = {}
-        self.rows: list[list[Evidence]] = []
-        self.columns: list[list[Evidence]] = [[] for _ in index.transactions]
-        for receipt in index.receipts:
-            linked = set(index.linked_places(receipt))
-            for line in linked:
-                self._linked_by.setdefault(line, set()).add(receipt.place)
-            lines = {
-                *index.places_to_compare(receipt),
-                *self._lines_of.get(receipt.place, ()),
-                *self.groups.bundles.get(receipt.place, ()),
-            }
-            row = [self._compare(receipt, index.transactions[line], is_linked=line in linked) for line in sorted(lines)]
-            self.rows.append([evidence for evidence in row if is_worth_showing(evidence)])
-            for evidence in self.rows[-1]:
-                self.columns[evidence.transaction.place].append(evidence)
+        groups = find_groups(index)
+        self.sides = _Sides(index)
+        members = [(place, line) for line, places in groups.collective.items() for place in places]
+        members += [(place, line) for place, lines in groups.bundles.items() for line in lines]
+        self.pairs = pairs = Pairs(*index.pairs(members))
+        self._width = max(1, len(index.transactions))
+        self._compare_amounts()
+        self._note_sets(groups.collective, groups.bundles)
+        self._mark("is_linked", [(n, line) for n, lines in enumerate(index.links) for line in lines])
+        self._compare_names(aliases)
+        self._compare_ibans()
+        self._note_numbers()
+        pairs.keep(self._is_worth_showing())
+        self._mark("is_declined", self._places_of(declined))
+        self._measure_days()
+        self._read_other_numbers()
+        self.set_of: dict[int, tuple[int, ...]] = {}
+        """Pair of a set → the other pairs of it; shorter than `set_size` where one was not compared."""
+        self.set_size: dict[int, int] = {}
+        self._find_sets(groups.collective, groups.bundles)
+        self._linkers: defaultdict[int, list[int]] = defaultdict(list)
+        for place, lines in enumerate(index.links):
+            for line in lines:
+                self._linkers[line].append(place)
+        self.linkers_of_line = np.array([len(self._linkers.get(line, ())) for line in range(self._width)])
+        """By place of the transaction: how many receipts the bank linked to it."""
 
-    def linked_by(self, transaction: BookedTransaction) -> set[int]:
-        """Return the places of the receipts that the bank linked to a transaction."""
-        return self._linked_by.get(transaction.place, set())
+    def at(self, places: Iterable[tuple[int, int]]) -> tuple[Column, Column]:
+        """Find pairs by (receipt, transaction): which of the asked ones are compared, and at which index."""
+        asked = np.array(list(places), dtype=np.int64).reshape(-1, 2)
+        keys, wanted = self.pairs.receipt * self._width + self.pairs.line, asked[:, 0] * self._width + asked[:, 1]
+        found = np.searchsorted(keys, wanted)
+        is_there = found < len(keys)
+        is_there[is_there] = keys[found[is_there]] == wanted[is_there]
+        return is_there, found[is_there]
 
-    def name_likeness(self, receipt: OpenReceipt, transaction: BookedTransaction) -> float | None:
-        """Compare the counterparties, each pair of spellings once; None when one is missing."""
-        if not receipt.name or not transaction.name:
+    def other_linkers(self, n: int) -> list[int]:
+        """Return the places of the receipts outside of a pair and its set that the bank linked to its transaction, sorted."""
+        pairs = self.pairs
+        linkers = self._linkers.get(int(pairs.line[n]))
+        if not linkers:
+            return []
+        others = self.set_of.get(n, ()) if pairs.is_collective[n] else ()
+        own = {int(pairs.receipt[part]) for part in (n, *others)}
+        return [place for place in linkers if place not in own]
+
+    def likeness(self, one: Name, other: Name) -> float | None:
+        """Compare two names, each pair of spellings once; None when one is missing."""
+        if not one or not other:
             return None
-        spellings = (receipt.name.ordered, transaction.name.ordered)
-        if spellings not in self._names:
-            self._names[spellings] = similarity(receipt.name, transaction.name)
-        return self._names[spellings]
+        memo, key = self.index.memo, (one, other)
+        if key not in memo:
+            memo[key] = similarity(one, other)
+        return float(memo[key])
 
-    def has_rival(self, evidence: Evidence, *, within_days: int = RECURRENCE_DAYS) -> bool:
-        """Tell whether the same party moved or billed this amount more than once around these days: a series, or twins.
-
-        Other lines are looked for around the receipt's own day, other receipts around the line's; so with few days a monthly
-        series is none as long as each month stands alone.
-        """
-        receipt, booked = evidence.receipt, evidence.transaction
-        if receipt.cents is None or receipt.currency is None:
-            return True
-        key = (booked.facts.side, booked.currency, booked.facts.amount_cents)
-        lines = self.index.by_amount.get(key)
-        receipts = self.index.receipts_by_amount.get((booked.facts.side, receipt.currency, receipt.cents))
-        if lines is None or receipts is None:
-            return True
-        days = [booked.day, receipt.centre]
-        window = (min(days) - within_days, max(days) + within_days)
-        if max(lines.count(*window), receipts.count(*window)) > _MOST_RIVALS:
-            return True
-        for place in lines.between(*window):
-            other_line = self.index.transactions[place]
-            if other_line is not booked and self._is_same_party(receipt, other_line):
-                return True
-        return any(
-            other is not receipt and self._is_same_party(other, booked)
-            for other in (self.index.receipts[place] for place in receipts.between(*window))
-        )
-
-    def _is_same_party(self, receipt: OpenReceipt, booked: BookedTransaction) -> bool:
+    def is_same_party(self, receipt: OpenReceipt, booked: BookedTransaction) -> bool:
+        """Tell whether the two may be of one party: nothing known counts as that."""
         if receipt.iban and receipt.iban == booked.iban:
             return True
-        likeness = self.name_likeness(receipt, booked)
-        return likeness is None or likeness >= _SAME_PARTY
+        likeness = self.likeness(receipt.name, booked.name)
+        return likeness is None or likeness >= SAME_PARTY
 
-    def _compare(self, receipt: OpenReceipt, booked: BookedTransaction, *, is_linked: bool) -> Evidence:
-        evidence = compare_amounts(receipt, booked)
-        evidence.is_linked = is_linked
-        evidence.is_declined = (receipt.facts.id, booked.facts.id) in self._declined
-        self._note_group(evidence)
-        evidence.name = self.name_likeness(receipt, booked)
-        evidence.is_alias = (receipt.name.ordered, booked.name.ordered) in self._aliases and (evidence.name or 0) < CLEARLY_SAME
-        if evidence.is_alias:
-            evidence.name = CLEARLY_SAME
-        evidence.is_name_in_text = (evidence.name or 0) < _SAME_PARTY and is_in_text(receipt.name, booked.words)
-        if receipt.iban and booked.iban and not evidence.is_name_in_text:  # a payment through another goes to the other's account
-            evidence.iban = receipt.iban == booked.iban
-        self._read_number(evidence)
-        _measure_days(evidence)
-        return evidence
+    def _mark(self, name: str, places: Sequence[tuple[int, int]]) -> None:
+        column = np.zeros(len(self.pairs), np.bool_)
+        if places:
+            column[self.at(places)[1]] = True
+        setattr(self.pairs, name, column)
 
-    def _note_group(self, evidence: Evidence) -> None:
-        receipt, booked = evidence.receipt, evidence.transaction
-        members = self.groups.collective.get(booked.place, ())
-        lines = self.groups.bundles.get(receipt.place, ())
-        if receipt.place in members:
-            is_netted = receipt.side != booked.facts.side
-            evidence.amount, evidence.is_collective, evidence.is_used = Amount.SUM, True, False
-            evidence.group = tuple(place for place in members if place != receipt.place)
-            evidence.allocate = -(receipt.cents or 0) if is_netted else receipt.cents or 0
-        elif booked.place in lines:
-            evidence.amount, evidence.allocate = Amount.SUM, booked.free
-            evidence.group = tuple(place for place in lines if place != booked.place)
+    def _places_of(self, ids: Collection[tuple[str, str]]) -> list[tuple[int, int]]:
+        if not ids:
+            return []
+        receipts, lines = {receipt.facts.id: receipt.place for receipt in self.index.receipts}, self.index.place_of
+        return [(receipts[one], lines[other]) for one, other in ids if one in receipts and other in lines]
 
-    def _read_number(self, evidence: Evidence) -> None:
-        receipt, booked = evidence.receipt, evidence.transaction
-        named = self.index.named[booked.place]
-        own = named.get(receipt.place, [])
-        evidence.other_receipt = self._other_receipt(evidence)
-        if receipt.reference is None or not booked.text.atoms:
-            return
-        if own:
-            best = max(own, key=lambda hit: (hit.strength, -hit.start))
-            evidence.number = _NUMBERS[best.strength]
-            evidence.written = booked.facts.remittance[best.start : best.end]
-        else:
-            evidence.number = Number.ABSENT
-        if evidence.number is not Number.FOUND and (evidence.is_exact or evidence.is_linked):
-            if not own and booked.text.has_typo_of(receipt.reference):
-                evidence.number = Number.MISTYPED
-            else:
-                evidence.other_number = booked.text.other_number(receipt.reference, own)
+    def _compare_amounts(self) -> None:
+        """Classify how a receipt's amount relates to a transaction, to the cent, and what of the transaction it would take."""
+        pairs, sides = self.pairs, self.sides
+        cents, currency = sides.cents[pairs.receipt], sides.currency[pairs.receipt]
+        paid, free = sides.paid[pairs.line], sides.free[pairs.line]
+        is_same = currency == sides.line_currency[pairs.line]
+        is_local = ~is_same & (currency >= 0) & (currency == sides.local_currency[pairs.line]) & (sides.local[pairs.line] >= 0)
+        related = [
+            (kind, abs(percent), is_same & (abs(100 * paid - cents * (100 + percent)) < 100))
+            for kind, percents in ((Amount.DISCOUNT, [-part for part in DISCOUNTS]), (Amount.NET, VAT_RATES))
+            for percent in percents
+        ]
+        classes = [
+            (Amount.MISSING, cents < 0),
+            (Amount.LOCAL, is_local & (sides.local[pairs.line] == cents)),
+            (Amount.DIFFERS, is_local),
+            (Amount.CURRENCY, ~is_same),
+            (Amount.EQUAL, paid == cents),
+            (Amount.REST, free == cents),
+            *((kind, mask) for kind, _, mask in related),
+        ]
+        pairs.amount = np.select([mask for _, mask in classes], [int(kind) for kind, _ in classes], int(Amount.DIFFERS))
+        is_percent = (pairs.amount == Amount.DISCOUNT) | (pairs.amount == Amount.NET)
+        pairs.percent = np.select([mask & is_percent for _, _, mask in related], [part for _, part, _ in related], 0)
+        is_foreign = (cents < 0) | ~is_same
+        most = np.where(is_foreign, free, np.where(is_percent, paid, cents))
+        pairs.allocate = np.minimum(most, free)
+        pairs.is_used = np.select(
+            [pairs.amount == Amount.EQUAL, pairs.amount == Amount.LOCAL, pairs.amount == Amount.REST],
+            [free < cents, free < paid, False],
+            free == 0,
+        ).astype(np.bool_)
 
-    def _other_receipt(self, evidence: Evidence) -> OpenReceipt | None:
-        """Find an open receipt that the text names in another place than this one or the members of its set."""
-        whole = self.index.named_whole[evidence.transaction.place]
-        receipt = evidence.receipt.place
-        if not whole or (len(whole) == 1 and receipt in whole):
-            return None
-        ours = (receipt, *evidence.group) if evidence.is_collective else (receipt,)
-        own = [hit for place in ours for hit in self.index.named[evidence.transaction.place].get(place, ())]
+    def _note_sets(self, collective: dict[int, tuple[int, ...]], bundles: dict[int, tuple[int, ...]]) -> None:
+        pairs, index = self.pairs, self.index
+        self._mark("is_collective", [(place, line) for line, places in collective.items() for place in places])
+        self._mark("is_bundle", [(place, line) for place, lines in bundles.items() for line in lines])
+        pairs.is_bundle &= ~pairs.is_collective
+        pairs.amount[pairs.is_set] = Amount.SUM
+        pairs.is_used[pairs.is_collective] = False
+        pairs.allocate[pairs.is_bundle] = self.sides.free[pairs.line[pairs.is_bundle]]
+        for n in np.flatnonzero(pairs.is_collective).tolist():
+            receipt, booked = index.receipts[pairs.receipt[n]], index.transactions[pairs.line[n]]
+            cents = receipt.cents or 0
+            pairs.allocate[n] = cents if receipt.side == booked.facts.side else -cents
+
+    def _find_sets(self, collective: dict[int, tuple[int, ...]], bundles: dict[int, tuple[int, ...]]) -> None:
+        sets = [[(place, line) for place in places] for line, places in collective.items()]
+        sets += [[(place, line) for line in lines] for place, lines in bundles.items()]
+        for places in sets:
+            found = self.at(places)[1].tolist()
+            for n in found:
+                self.set_of[n] = tuple(other for other in found if other != n)
+                self.set_size[n] = len(places)
+
+    def _compare_names(self, aliases: Collection[tuple[str, str]]) -> None:
+        pairs, index = self.pairs, self.index
+        ours, theirs = self.sides.names, self.sides.line_names
+        combined = self.sides.name[pairs.receipt] * max(1, len(theirs)) + self.sides.line_name[pairs.line]
+        unique, inverse = np.unique(combined, return_inverse=True)
+        couples = [(ours[key // len(theirs)], theirs[key % len(theirs)]) for key in unique.tolist()]
+        known = {(parse_name(one).ordered, parse_name(other).ordered) for one, other in aliases}
+        likeness = np.array([np.nan if (found := self.likeness(*couple)) is None else found for couple in couples], dtype=float)
+        is_alias = np.array([(one.ordered, other.ordered) in known for one, other in couples], dtype=np.bool_)
+        is_alias &= np.nan_to_num(likeness) < CLEARLY_SAME
+        likeness[is_alias] = CLEARLY_SAME
+        pairs.name, pairs.is_alias = likeness[inverse], is_alias[inverse]
+        pairs.is_in_text = np.zeros(len(pairs), np.bool_)
+        to_look_up = np.flatnonzero(
+            ~pairs.is_named(SAME_PARTY) & self.sides.has_text[pairs.line] & self.sides.has_name[pairs.receipt]
+        )
+        places = zip(to_look_up.tolist(), pairs.receipt[to_look_up].tolist(), pairs.line[to_look_up].tolist(), strict=True)
+        hits = [n for n, r, t in places if is_in_text(index.receipts[r].name, index.transactions[t].words)]
+        pairs.is_in_text[hits] = True
+
+    def _compare_ibans(self) -> None:
+        pairs, sides = self.pairs, self.sides
+        ours, theirs = sides.iban[pairs.receipt], sides.line_iban[pairs.line]
+        # a payment through another goes to the other's account
+        is_known = (ours >= 0) & (theirs >= 0) & ~pairs.is_in_text
+        pairs.iban = np.where(is_known, ours == theirs, UNKNOWN)
+
+    def _note_numbers(self) -> None:
+        pairs, sides, index = self.pairs, self.sides, self.index
+        is_known = sides.has_number[pairs.receipt] & sides.has_text[pairs.line]
+        pairs.number = np.where(is_known, int(Number.ABSENT), int(Number.UNKNOWN))
+        hits = [
+            (place, line, int(_NUMBERS[max(hit.strength for hit in found)]))
+            for line, named in enumerate(index.named)
+            for place, found in named.items()
+        ]
+        if hits:
+            is_there, at = self.at([hit[:2] for hit in hits])
+            pairs.number[at] = np.array([hit[2] for hit in hits])[is_there]
+        only = sides.only_named[pairs.line]
+        is_plain = (only >= 0) & (pairs.number > Number.HINTED) & ~pairs.is_collective
+        pairs.other_receipt = np.where(is_plain, only, -1)
+        is_contested = sides.is_naming[pairs.line] & ~is_plain & (only != pairs.receipt)
+        for n in np.flatnonzero(is_contested).tolist():
+            pairs.other_receipt[n] = self._other_receipt(n)
+
+    def _other_receipt(self, n: int) -> int:
+        """Find an open receipt that the text names in another place than this one or the members of its set; -1 if none."""
+        line, receipt = int(self.pairs.line[n]), int(self.pairs.receipt[n])
+        whole = self.index.named_whole[line]
+        ours = {receipt}
+        if self.pairs.is_collective[n]:
+            ours.update(self.pairs.receipt[(self.pairs.line == line) & self.pairs.is_collective].tolist())
+        own = [hit for place in ours for hit in self.index.named[line].get(place, ())]
         for place in sorted(whole):
             if place not in ours and not all(any(hit.overlaps(mine) for mine in own) for hit in whole[place]):
-                return self.index.receipts[place]
-        return None
+                return place
+        return -1
 
+    def _read_other_numbers(self) -> None:
+        """Typing errors, and numbers of invoices we do not have: looked for only where the amount or the bank's link fits."""
+        pairs, index = self.pairs, self.index
+        self.other_numbers: dict[int, str] = {}
+        pairs.is_other_number = np.zeros(len(pairs), np.bool_)
+        is_open = (pairs.number != Number.FOUND) & (pairs.number != Number.UNKNOWN) & (pairs.is_exact | pairs.is_linked)
+        asked = np.flatnonzero(is_open & ~pairs.is_used & self.sides.has_digits[pairs.line])
+        memo, named = index.memo, index.named
+        for n, r, t in zip(asked.tolist(), pairs.receipt[asked].tolist(), pairs.line[asked].tolist(), strict=True):
+            receipt, text = index.receipts[r], index.transactions[t].text
+            own = named[t].get(r, [])
+            key = (receipt.facts.id, t, len(own))
+            if key not in memo:
+                is_typo = receipt.reference is not None and not own and text.has_typo_of(receipt.reference)
+                memo[key] = is_typo or (receipt.reference and text.other_number(receipt.reference, own))
+            if memo[key] is True:
+                pairs.number[n] = Number.MISTYPED
+            elif memo[key]:
+                self.other_numbers[n] = memo[key]
+        pairs.is_other_number[list(self.other_numbers)] = True
 
-def compare_amounts(receipt: OpenReceipt, booked: BookedTransaction) -> Evidence:
-    """Classify how a receipt's amount relates to a transaction, to the cent, and what of the transaction it would take."""
-    amount, free, cents = booked.facts.amount_cents, booked.free, receipt.cents
-    is_used = free == 0
-    if cents is None:
-        return Evidence(receipt, booked, Amount.MISSING, free, is_used=is_used)
-    if receipt.currency != booked.currency:
-        if receipt.currency and receipt.currency == booked.local_currency and booked.facts.local_amount_cents is not None:
-            is_equal = abs(booked.facts.local_amount_cents) == cents
-            kind = Amount.LOCAL if is_equal else Amount.DIFFERS
-            return Evidence(receipt, booked, kind, free, is_used=free < amount if is_equal else is_used)
-        return Evidence(receipt, booked, Amount.CURRENCY, free, is_used=is_used)
-    if amount == cents:
-        return Evidence(receipt, booked, Amount.EQUAL, min(cents, free), is_used=free < cents)
-    if free == cents:
-        return Evidence(receipt, booked, Amount.REST, cents)
-    for kind, percents in ((Amount.DISCOUNT, [-part for part in DISCOUNTS]), (Amount.NET, VAT_RATES)):
-        for percent in percents:
-            if abs(100 * amount - cents * (100 + percent)) < 100:
-                return Evidence(receipt, booked, kind, min(amount, free), percent=abs(percent), is_used=is_used)
-    return Evidence(receipt, booked, Amount.DIFFERS, min(cents, free), is_used=is_used)
-
-
-def is_worth_showing(evidence: Evidence) -> bool:
-    """Tell whether a pair is more than noise: an amount that is not equal needs a number, bank link, IBAN or similar name."""
-    if evidence.is_exact or evidence.is_linked or evidence.number in {Number.FOUND, Number.SHORT, Number.HINTED}:
-        return True
-    has_party = bool(evidence.iban) or evidence.is_name_in_text or (evidence.name or 0) >= _SAME_PARTY
-    if evidence.amount is Amount.DIFFERS and has_party:
-        cents = evidence.receipt.cents or 0
-        return 4 * evidence.transaction.facts.amount_cents >= cents and 4 * evidence.transaction.facts.amount_cents <= 5 * cents
-    is_bare = evidence.amount is Amount.CURRENCY and evidence.receipt.cents == evidence.transaction.facts.amount_cents
-    return has_party or (is_bare and evidence.receipt.currency is None)
-
-
-def _measure_days(evidence: Evidence) -> None:
-    facts, booked = evidence.receipt.facts, evidence.transaction
-    for name, known in (
-        ("days_from_issue", facts.issued_on),
-        ("days_from_due", facts.due_on),
-        ("days_from_payment", facts.paid_on),
-    ):
-        if known is not None:
-            day = known.toordinal()
+    def _measure_days(self) -> None:
+        pairs, sides = self.pairs, self.sides
+        booked, emitted = sides.day[pairs.line], sides.emitted[pairs.line]
+        pairs.nearest = np.full(len(pairs), 1000)
+        for name, known in (("from_issue", sides.issued), ("from_due", sides.due), ("from_payment", sides.paid_on)):
+            day = known[pairs.receipt]
             # a card is charged days after the purchase: the day that is nearer to the receipt counts
-            days = min(booked.emitted_day - day, booked.day - day, key=abs)
-            setattr(evidence, name, days)
+            days = np.where(abs(booked - day) < abs(emitted - day), booked - day, emitted - day)
+            days = np.where(day == NO_DAY, NO_DAY, days)
+            setattr(pairs, name, days)
+            pairs.nearest = np.where(day == NO_DAY, pairs.nearest, abs(days))
+
+    def _is_worth_showing(self) -> Column:
+        """Tell whether a pair is more than noise: an amount that is not equal needs a number, bank link, IBAN or similar name."""
+        pairs, sides = self.pairs, self.sides
+        has_party = pairs.has_iban | pairs.is_in_text | pairs.is_named(SAME_PARTY)
+        cents, paid = np.maximum(0, sides.cents[pairs.receipt]), sides.paid[pairs.line]
+        is_near = (4 * paid >= cents) & (4 * paid <= 5 * cents)
+        is_bare = (pairs.amount == Amount.CURRENCY) & (cents == paid) & (sides.currency[pairs.receipt] < 0)
+        is_fit = np.where(pairs.amount == Amount.DIFFERS, has_party & is_near, has_party | is_bare)
+        keep: Column = pairs.is_exact | pairs.is_linked | (pairs.number <= Number.HINTED) | is_fit
+        return keep
+
+
+class _Sides:
+    """What receipts and transactions say each for itself, in columns by place. Amounts -1, dates NO_DAY: not known."""
+
+    def __init__(self, index: Index) -> None:
+        receipts, lines = index.receipts, index.transactions
+        codes: dict[str, int] = {}
+        self.cents = _numbers(-1 if r.cents is None else r.cents for r in receipts)
+        self.currency = _numbers(codes.setdefault(r.currency, len(codes)) if r.currency else -1 for r in receipts)
+        self.side = _numbers(-1 if r.side is None else int(r.side == "credit") for r in receipts)
+        self.is_expense = _flags(r.facts.direction == "expense" for r in receipts)
+        self.is_from_bank = _flags(r.facts.is_from_bank for r in receipts)
+        self.has_number = _flags(r.reference is not None for r in receipts)
+        self.has_name = _flags(bool(r.name) for r in receipts)
+        self.has_date = _flags(r.has_date for r in receipts)
+        self.links = _numbers(len(found) for found in index.links)
+        self.issued, self.due = _days(r.facts.issued_on for r in receipts), _days(r.facts.due_on for r in receipts)
+        self.paid_on = _days(r.facts.paid_on for r in receipts)
+        self.paid = _numbers(b.facts.amount_cents for b in lines)
+        self.free = _numbers(b.free for b in lines)
+        self.line_currency = _numbers(codes.setdefault(b.currency, len(codes)) for b in lines)
+        self.local_currency = _numbers(codes.setdefault(b.local_currency, len(codes)) if b.local_currency else -2 for b in lines)
+        self.local = _numbers(
+            -1 if b.facts.local_amount_cents is None else min(abs(b.facts.local_amount_cents), MOST_CENTS) for b in lines
+        )
+        self.line_side = _numbers(int(b.facts.side == "credit") for b in lines)
+        self.day, self.emitted = _numbers(b.day for b in lines), _numbers(b.emitted_day for b in lines)
+        self.has_text = _flags(bool(b.text.atoms) for b in lines)
+        self.has_digits = _flags(b.text.has_digits for b in lines)
+        self.is_naming = _flags(map(bool, index.named_whole))
+        self.only_named = _numbers(next(iter(named)) if len(named) == 1 else -1 for named in index.named_whole)
+        self.is_processor = _flags(is_processor(b.facts.counterparty) for b in lines)
+        ibans: dict[str, int] = {}
+        self.iban = _numbers(ibans.setdefault(r.iban, len(ibans)) if r.iban else -1 for r in receipts)
+        self.line_iban = _numbers(ibans.setdefault(b.iban, len(ibans)) if b.iban else -1 for b in lines)
+        names: dict[Name, int] = {}
+        self.name = _numbers(names.setdefault(r.name, len(names)) for r in receipts)
+        line_names: dict[Name, int] = {}
+        self.line_name = _numbers(line_names.setdefault(b.name, len(line_names)) for b in lines)
+        self.names, self.line_names = list(names), list(line_names)
+
+
+def _numbers(values: Iterable[int]) -> Column:
+    return np.fromiter(values, dtype=np.int64)
+
+
+def _days(values: Iterable[date | None]) -> Column:
+    return _numbers(NO_DAY if day is None else day.toordinal() for day in values)
+
+
+def _flags(values: Iterable[bool]) -> Column:
+    return np.fromiter(values, dtype=np.bool_)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from itertools import combinations, pairwise
+from itertools import accumulate, combinations, pairwise
 
 from portal.domain.matching.blocking import BookedTransaction, Index, OpenReceipt
 from portal.domain.names import SIMILAR, similarity
@@ -118,14 +118,23 @@ def _only_sum(items: list[OpenReceipt], cents: int) -> tuple[int, ...]:
     """The places of the only two to six items that add up; () where none or several do, or where one alone is enough."""
     if any(item.cents == cents for item in items):
         return ()
-    found: tuple[int, ...] = ()
-    for size in range(_FEWEST, min(_MOST_IN_SUM, len(items)) + 1):
-        for part in combinations(items, size):
-            if sum(item.cents or 0 for item in part) == cents:
-                if found:
-                    return ()
-                found = tuple(item.place for item in part)
-    return found
+    items = sorted(items, key=lambda item: -(item.cents or 0))
+    sizes = [item.cents or 0 for item in items]
+    rests = [*reversed([*accumulate(reversed(sizes))]), 0]
+    found: list[list[int]] = []
+
+    def search(start: int, missing: int, part: list[int]) -> None:
+        for n in range(start, len(sizes)):
+            # the rest together is too little, or there is more than one way already
+            if rests[n] < missing or len(found) > 1:
+                return
+            if sizes[n] == missing and part:
+                found.append([*part, n])
+            elif sizes[n] < missing and len(part) < _MOST_IN_SUM - 1:
+                search(n + 1, missing - sizes[n], [*part, n])
+
+    search(0, cents, [])
+    return tuple(sorted(items[n].place for n in found[0])) if len(found) == 1 else ()
 
 
 def _collective(index: Index, booked: BookedTransaction) -> tuple[int, ...]:
@@ -170,7 +179,7 @@ def _share(receipt: OpenReceipt, booked: BookedTransaction) -> int | None:
 
 
 def _bundle(index: Index, receipt: OpenReceipt) -> tuple[int, ...]:
-    linked = index.linked_places(receipt)
+    linked = index.links[receipt.place]
     if len(linked) > 1:
         return tuple(linked) if _adds_up(index, receipt, linked) else ()
     lines = index.naming(receipt)
