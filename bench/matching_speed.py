@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import math
+import multiprocessing
 import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 from rapidfuzz import fuzz, process
@@ -47,6 +49,7 @@ def speed(split: str, *, is_full: bool) -> Iterator[Row]:
         "names_alone_seconds": round(bare, 3),
         "times_names_alone": round(cpu / bare, 1),
     }
+    yield {"name": f"speed: {len(clients)} clients, two processes", "receipts_per_s": round(receipts / _in_two(clients))}
     yield from _growth("more clients", split, _CLIENT_STEPS[is_full], _several)
     yield from _growth("one client", split, _ONE_STEPS[is_full], _one)
     yield {"name": "memory", "receipts": receipts, "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
@@ -144,6 +147,27 @@ def _timed(clients: Sequence[ClientSet]) -> tuple[float, float]:
     seconds, cpu = time.perf_counter() - started, time.process_time() - started_cpu
     gc.unfreeze()
     return seconds, cpu
+
+
+def _in_two(clients: Sequence[ClientSet]) -> float:
+    """Seconds by the clock in which two processes, which have the facts in memory, decide on all clients."""
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork"), initializer=_hold, initargs=(clients,)) as pool:
+        list(pool.map(_count, [0, 1]))  # both are there
+        started = time.perf_counter()
+        list(pool.map(_count, range(len(clients))))
+        return time.perf_counter() - started
+
+
+_held: list[ClientSet] = []
+
+
+def _hold(clients: Sequence[ClientSet]) -> None:
+    _held.extend(clients)
+    gc.freeze()
+
+
+def _count(place: int) -> int:
+    return len(match(_held[place].receipts, _held[place].transactions))
 
 
 def _row(clients: Sequence[ClientSet], seconds: float, cpu: float) -> Row:

@@ -128,6 +128,7 @@ _MANY_DIGITS = re.compile(r"\d.*\d.*\d")
 _SHORTEST_CUT = 10
 _SHORTEST_WORD_CUT = 4
 _CONTAINED_LETTERS = 6
+_LONGEST_CODE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,12 +202,19 @@ def is_processor(written: str | None) -> bool:
 
 
 def _without_processor(written: str) -> str:
-    """For example "PAYPAL *MUSTERSHOP" → MUSTERSHOP, "AMZN Mktp DE*2K4TT1" → AMZN Mktp DE."""
+    """For example "PAYPAL *MUSTERSHOP" and "XY *MUSTERSHOP" → MUSTERSHOP, "AMZN Mktp DE*2K4TT1" → AMZN Mktp DE."""
     before, star, after = written.partition("*")
     if not star:
         return written
     first = fold(before).split()
     if not first or (first[0] in _PROCESSORS and after.strip(" *")):
+        return after
+    # no shop is called by two or three letters: a processor that we do not know yet
+    if (
+        len(first) == 1
+        and len(first[0]) <= _LONGEST_CODE
+        and any(part.isalpha() and len(part) > _LONGEST_CODE for part in fold(after).split())
+    ):
         return after
     return before
 

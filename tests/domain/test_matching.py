@@ -135,6 +135,19 @@ ASSIGNED = {
     "a supplier's credit note comes back": (receipt(amount_cents=-11900), booked(side="credit")),
     "2 % discount and the number": (receipt(), booked(amount_cents=11662)),
     "amount and name, and nothing else can be meant": (receipt(), booked(remittance="")),
+    "through a payment service that names the supplier": (
+        receipt(),
+        booked(counterparty="PayPal Europe", remittance="PP.1234.PP Ihr Einkauf bei Holzhandel Weber GmbH"),
+    ),
+    "a name that is only similar, an amount that nothing else has": (
+        receipt(),
+        booked(remittance="", counterparty="HOLZHAND. WEBER"),
+    ),
+    "paid in advance": (receipt(due_on=None), booked(remittance="", booked_on=ISSUED - timedelta(days=12))),
+    "paid at once, due next month": (
+        receipt(due_on=ISSUED + timedelta(days=30)),
+        booked(remittance="", booked_on=ISSUED + timedelta(days=1)),
+    ),
     "the original currency is equal": (
         receipt(currency="USD"),
         booked(amount_cents=10950, local_amount_cents=11900, local_currency="USD"),
@@ -320,6 +333,31 @@ def test_the_rest_of_a_used_transaction() -> None:
     assert decision.allocations[0].amount_cents == 11900
 
 
+def test_numbers_in_a_row_whose_sum_is_right() -> None:
+    receipts = [receipt(f"r{n}", number=f"20250711{n}", amount_cents=1000 * n) for n in (5, 6, 7)]
+    line = booked(amount_cents=18000, remittance="202507115/202507116/202507117")
+    assert {d.status for d in decide(receipts, [line]).values()} == {"assigned"}
+    stranger = booked(amount_cents=18000, remittance="202507115/202507116/202507117", counterparty="Stadtwerke Suhl")
+    assert {d.status for d in decide(receipts, [stranger]).values()} == {"review"}
+
+
+def test_an_uploaded_copy_does_not_stop_the_banks_own_invoice() -> None:
+    decisions = decide([receipt("r1"), receipt("r2", is_from_bank=False)], [booked()])
+    assert (decisions["r1"].status, decisions["r2"].reason) == ("assigned", ReviewReason.ALREADY_LINKED)
+
+
+def test_what_was_assigned_makes_others_clear_in_the_same_run() -> None:
+    """Two equal lines of one supplier: one names its invoice, so the other is the other's."""
+    receipts = [receipt("r1"), receipt("r2", number=None, issued_on=ISSUED + timedelta(days=1), due_on=None)]
+    lines = [booked("t1"), booked("t2", remittance="", booked_on=ISSUED + timedelta(days=3))]
+    whole = decide(receipts, lines)
+    assert whole["r1"].allocations[0].transaction == "t1"
+    left = [made for made in receipts if whole[made.id].status == "review"]
+    used = {part.transaction: part.amount_cents for d in whole.values() for part in d.allocations}
+    rest = [replace(line, open_cents=line.open_cents - used.get(line.id, 0)) for line in lines]
+    assert decide(left, rest) == {made.id: whole[made.id] for made in left}
+
+
 # --- reasons -------------------------------------------------------------------------------------------------------
 
 
@@ -405,6 +443,9 @@ def test_conservation_and_determinism(books: tuple[list[ReceiptFacts], list[Tran
             used[part.transaction] += part.amount_cents
     room = {line.id: line.open_cents for line in lines}
     assert all(cents <= room[line] for line, cents in used.items()), (used, room)
+    left = [made for made, decision in zip(receipts, decisions, strict=True) if decision.status == "review"]
+    rest = [replace(line, open_cents=line.open_cents - used[line.id]) for line in lines]
+    assert match(left, rest) == [decision for decision in decisions if decision.status == "review"]  # again: nothing new
     shuffled = [*receipts]
     dice.shuffle(shuffled)
     others = [*lines]

@@ -18,6 +18,7 @@ from portal.domain.names import CLEARLY_SAME, SIMILAR, fold, is_in_text, loosen,
         ("Größle Sanitär e.K.", "Groessle Sanitaer"),
         ("Weber Holzhandel", "Holzhandel Weber"),
         ("Musterversand AG", "PAYPAL *MUSTERVERSAND"),
+        ("Musterversand AG", "QX *MUSTERVERSAND 0711"),
         ("Amazon EU S.à r.l.", "AMZN Mktp DE*2K4TT1"),
     ],
 )

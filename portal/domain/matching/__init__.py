@@ -2,7 +2,7 @@
 
 Pure and deterministic: no clock, no chance, no database; the order of the input does not matter, and only what is passed can
 be assigned, so that nothing crosses clients. Way through: `blocking` (which pairs) → `groups` (sets, twins) → `features`
-(signs of a pair) → `scoring` (probability, reasons) → `optimum` → `assigning` (decisions).
+(signs of each pair, in columns) → `scoring` by `weights` → `optimum` → `assigning` (decisions) → `explaining` (reasons).
 """
 
 from __future__ import annotations

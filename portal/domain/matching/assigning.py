@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, timedelta
 from functools import cache, cached_property
 from typing import Any
@@ -13,7 +15,7 @@ import numpy as np
 from portal.domain.matching.blocking import Index, spread
 from portal.domain.matching.explaining import Explainer
 from portal.domain.matching.facts import ReceiptFacts, TransactionFacts
-from portal.domain.matching.features import NO, NO_DAY, YES, Amount, Column, Comparison, Number
+from portal.domain.matching.features import NO, NO_DAY, YES, Amount, Column, Comparison, Number, Pairs
 from portal.domain.matching.optimum import optimum
 from portal.domain.matching.reasons import Allocation, Candidate, Decision, Reason, ReasonCode, ReviewReason
 from portal.domain.matching.scoring import Scores
@@ -34,7 +36,7 @@ _ALONE_DAYS = 18
 """A monthly series keeps its months apart if each stands alone for so long."""
 _MONTH_APART = 14
 _STRANGE = 0.5
-_LATE_DAYS, _OVERDUE_DAYS = (-3, 75), (-6, 45)
+_LATE_DAYS, _OVERDUE_DAYS = (-20, 75), (-60, 60)
 _SETTLING, _NEXT_MONTH, _A_NIGHT = 8, 35, timedelta(days=1)
 # as plain integers: a member of an enumeration costs more to look up than the comparison
 _REST, _SUM = int(Amount.REST), int(Amount.SUM)
@@ -43,7 +45,8 @@ _FOUND, _SHORT = int(Number.FOUND), int(Number.SHORT)
 _UNSAID = frozenset({int(Number.ABSENT), int(Number.UNKNOWN)})
 _SILENT = _UNSAID | {_SHORT}
 """The text neither names the invoice nor something that is nearly its number."""
-_NEARLY = frozenset({int(Number.HINTED), int(Number.MISTYPED)})
+_HINTED = int(Number.HINTED)
+_NEARLY = frozenset({_HINTED, int(Number.MISTYPED)})
 _PAYMENT_DAYS, _DUE_DAYS, _ISSUE_DAYS = (-3, 3), (-6, 6), (-1, 14)
 
 
@@ -65,10 +68,30 @@ def match(
     The same facts give the same decisions in whatever order they come, and with what was assigned taken out, the same again: what
     an assignment makes clear for others is decided in the same call. Errors: ValueError when an id occurs twice.
     """
+    with _collector_resting():
+        return _decisions(receipts, transactions, declined, covered_until, aliases, CLEAR_MARGIN + max(0.0, caution))
+
+
+@contextmanager
+def _collector_resting() -> Iterator[None]:
+    """Nothing here refers to itself in a circle, and looking for circles in a large client's rows takes longer than deciding."""
+    is_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if is_on:
+            gc.enable()
+
+
+def _decisions(
+    receipts: Sequence[ReceiptFacts], transactions: Sequence[TransactionFacts], declined: Collection[tuple[str, str]],
+    covered_until: date | None, aliases: Collection[tuple[str, str]], margin: float,
+) -> list[Decision]:  # fmt: skip
     index, decisions = Index(receipts, transactions), dict[str, Decision]()
     while True:
         comparison = Comparison(index, declined, aliases)
-        judge = _Judge(comparison, Scores(comparison), covered_until, CLEAR_MARGIN + max(0.0, caution))
+        judge = _Judge(comparison, Scores(comparison), covered_until, margin)
         found = judge.decide()
         decisions |= {decision.receipt: decision for decision in found}
         if len(decisions) == len(receipts):
@@ -218,13 +241,19 @@ class _Judge:
         """
         pairs, weight = self.pairs, self.scores.weight
         strongest = np.full(len(asked), -np.inf)
+        original = np.full(len(self.index.receipts), -1)  # a copy filed beside the bank's own invoice does not compete with it
+        for place, (other, _) in self.comparison.twins.items():
+            if other not in self.comparison.twins:
+                original[place] = other
         by_line = np.argsort(pairs.line, kind="stable")
         for column, order in ((pairs.receipt, np.arange(len(pairs))), (pairs.line, by_line)):
             keys = column[order]
             low, high = np.searchsorted(keys, column[asked], "left"), np.searchsorted(keys, column[asked], "right")
             counts = high - low
             own, others = np.repeat(asked, counts), order[spread(low, counts)]
-            rivals = np.where((own == others) | self._is_another_month(own, others), -np.inf, weight[others])
+            is_none = (own == others) | self._is_another_month(own, others) | self._is_another_party(own, others)
+            is_none |= original[pairs.receipt[others]] == pairs.receipt[own]
+            rivals = np.where(is_none, -np.inf, weight[others])
             for at in np.flatnonzero(pairs.is_set[own]).tolist():
                 if int(others[at]) in self.comparison.set_of[int(own[at])]:
                     rivals[at] = -np.inf
@@ -244,6 +273,15 @@ class _Judge:
             & self.is_prompt[own]
             & (pairs.nearest[others] - pairs.nearest[own] >= _MONTH_APART)
         )
+        return found
+
+    def _is_another_party(self, own: Column, others: Column) -> Column:
+        """Tell whether the party of a pair is clear and the other pair has nothing but its amount and day."""
+        pairs = self.pairs
+        is_clear = (pairs.has_iban | pairs.is_named(CLEARLY_SAME))[own]
+        is_strange = ~np.isnan(pairs.name) & (pairs.name < _STRANGE) & ~pairs.is_in_text & ~pairs.has_iban
+        is_bare = is_strange & ~pairs.is_linked & (pairs.number >= Number.ABSENT) & ~pairs.is_set
+        found: Column = is_clear & is_bare[others]
         return found
 
     def _certain_on(self, n: int) -> date | None:
@@ -281,13 +319,17 @@ class _Judge:
             return booked_on
         if lists["is_linked"][n]:
             return booked_on if amount != _REST else None
+        if n in self.comparison.set_of and number == _HINTED and (has_iban or is_named):
+            return booked_on  # one of several numbers in a row ("…117/…118/…119") whose sum is right
+        is_passed_on = lists["is_in_text"][n] and self.sides.is_processor[lists["line"][n]]
         is_party = (
-            (has_iban or is_named)
+            (has_iban or is_named or is_passed_on)
             and is_from_bank
             and amount in _WHOLE
             and (number in _SILENT or (number in _NEARLY and has_iban))
         )
-        days = self._alone_after(n) if is_party else None
+        is_like = is_from_bank and lists["name"][n] >= SIMILAR and amount in _WHOLE and number in _SILENT
+        days = self._alone_after(n) if is_party or (is_like and self._is_only_amount(n)) else None
         return None if days is None else booked_on + timedelta(days=days)
 
     def _alone_after(self, n: int) -> int | None:
@@ -303,6 +345,18 @@ class _Judge:
             days, (first, last) = lists["from_due"][n], _OVERDUE_DAYS
         return _NEXT_MONTH if first <= days <= last and not self._has_rival(n, RECURRENCE_DAYS) else None
 
+    def _is_only_amount(self, n: int) -> bool:
+        """Tell whether in a year nothing else has this amount, whoever's it is: then a name that is only similar is enough."""
+        index = self.index
+        receipt, booked = index.receipts[self.lists["receipt"][n]], index.transactions[self.lists["line"][n]]
+        if receipt.cents is None or receipt.currency is None or receipt.side is None:
+            return False
+        days = (booked.day, receipt.centre)
+        window = (min(days) - RECURRENCE_DAYS, max(days) + RECURRENCE_DAYS)
+        paid = index.amounts[booked.facts.side, booked.currency, booked.facts.amount_cents]
+        billed = index.amounts[receipt.side, receipt.currency, receipt.cents]
+        return index.lines_by_amount.count(paid, *window) == 1 and index.receipts_by_amount.count(billed, *window) == 1
+
     def _is_at_once(self, n: int) -> bool:
         """Tell whether it was paid on the day that somebody said, or within two weeks of the invoice."""
         paid, issued = self.lists["from_payment"][n], self.lists["from_issue"][n]
@@ -313,7 +367,7 @@ class _Judge:
         """Tell whether the same party moved or billed this amount more than once around these days: a series, or twins.
 
         Other lines are looked for around the receipt's own day, other receipts around the line's; so with few days a monthly
-        series is none as long as each month stands alone.
+        series is none as long as each month stands alone. What another receipt has used up still shows that there is one.
         """
         index = self.index
         receipt, booked = index.receipts[self.lists["receipt"][n]], index.transactions[self.lists["line"][n]]
@@ -383,9 +437,15 @@ class _Judge:
         return has_party or lists["is_linked"][n] or lists["number"][n] not in _UNSAID
 
 
-def _is_prompt(pairs: Any) -> Column:
+def _is_prompt(pairs: Pairs) -> Column:
     """Tell whether it was paid so close to the expected day that no neighbour of a monthly series can be meant."""
-    known = ((pairs.from_payment, _PAYMENT_DAYS), (pairs.from_due, _DUE_DAYS), (pairs.from_issue, _ISSUE_DAYS))
-    is_near = [(days >= first) & (days <= last) for days, (first, last) in known]
-    found: Column = np.select([days != NO_DAY for days, _ in known], is_near, False)
+    by_payment, by_due, by_issue = (
+        (days >= first) & (days <= last)
+        for days, (first, last) in (
+            (pairs.from_payment, _PAYMENT_DAYS),
+            (pairs.from_due, _DUE_DAYS),
+            (pairs.from_issue, _ISSUE_DAYS),
+        )
+    )
+    found: Column = np.where(pairs.from_payment != NO_DAY, by_payment, by_due | by_issue)
     return found

@@ -176,7 +176,8 @@ class Index:
         self.currencies = sorted({booked.currency for booked in lines})
         self.memo: dict[Hashable, Any] = {}
         """What was found out about texts and names: it stays true when receipts leave."""
-        self._fill(rows, self._find_numbers(rows))
+        self._crowded, keys = _by_key(rows)
+        self._fill(rows, self._find_numbers(keys))
 
     def without(self, decided: Container[str], used: Mapping[str, int]) -> Index:
         """Return the index of what is left once receipts (ids) have been decided and cents of transactions (by id) were used.
@@ -189,8 +190,12 @@ class Index:
             receipt.place = place
         for booked in self.transactions:
             booked.free = min(max(0, booked.free - used.get(booked.facts.id, 0)), MOST_CENTS)
-        hits = [{one: places for one, places in found.items() if one.facts.id not in decided} for found in self._hits]
-        rest._fill(rows, self._find_numbers(rows) if self._is_crowded else hits)  # noqa: SLF001 -- its own class
+        rest._crowded, keys = _by_key(rows)  # noqa: SLF001 -- its own class, here and below
+        if rest._crowded == self._crowded:  # noqa: SLF001
+            hits = [{one: places for one, places in found.items() if one.facts.id not in decided} for found in self._hits]
+        else:  # what so many carried that it named none of them may name one now
+            hits = self._find_numbers(keys)
+        rest._fill(rows, hits)  # noqa: SLF001
         return rest
 
     def _fill(self, receipts: list[OpenReceipt], hits: list[dict[OpenReceipt, list[Found]]]) -> None:
@@ -335,15 +340,8 @@ class Index:
         ]
         return words, Calendar(entries)
 
-    def _find_numbers(self, receipts: list[OpenReceipt]) -> list[dict[OpenReceipt, list[Found]]]:
+    def _find_numbers(self, keys: Mapping[str, list[OpenReceipt]]) -> list[dict[OpenReceipt, list[Found]]]:
         """For each transaction the receipts whose number its text may hold, wherever it does."""
-        by_key: defaultdict[str, list[OpenReceipt]] = defaultdict(list)
-        for receipt in receipts:
-            for key in receipt.reference.keys if receipt.reference else ():
-                by_key[key].append(receipt)
-        # a "number" that many receipts carry (a customer's number, a 1) names none of them
-        keys = {key: sharing for key, sharing in by_key.items() if len(sharing) <= MOST_BY_NUMBER}
-        self._is_crowded = len(keys) < len(by_key)
         longest = max(map(len, keys), default=0)
         found: list[dict[OpenReceipt, list[Found]]] = []
         for booked in self.transactions:
@@ -354,6 +352,16 @@ class Index:
                         named.setdefault(receipt, []).append(hit)
             found.append(named)
         return found
+
+
+def _by_key(receipts: list[OpenReceipt]) -> tuple[set[str], dict[str, list[OpenReceipt]]]:
+    """Return the keys that too many receipts carry to name one of them (a customer's number, a 1), and the others."""
+    by_key: defaultdict[str, list[OpenReceipt]] = defaultdict(list)
+    for receipt in receipts:
+        for key in receipt.reference.keys if receipt.reference else ():
+            by_key[key].append(receipt)
+    crowded = {key for key, sharing in by_key.items() if len(sharing) > MOST_BY_NUMBER}
+    return crowded, {key: sharing for key, sharing in by_key.items() if key not in crowded}
 
 
 _SIDES: dict[Side | None, int] = {"debit": 0, "credit": 1, None: -1}

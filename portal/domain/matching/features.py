@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from enum import IntEnum, auto
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -61,9 +62,9 @@ class Pairs:
     `receipt`, `line`: places in the index. `amount`: Amount. `allocate`: cents of the transaction it would take; `percent`: of
     discount or VAT. `number`: Number. `name`: similarity 0–1, NaN where a name is missing; `is_alias`: people have confirmed that
     the two names are one party; `is_in_text`: the name stands in the remittance information. `iban`: YES, NO or UNKNOWN.
-    `from_issue`, `from_due`, `from_payment`: signed days or NO_DAY; `nearest`: distance to the date that says most (marked as
-    paid, else due, else issued). `other_receipt`: place of another receipt that the text names, -1 if none. `is_other_number`: it
-    names an invoice we do not have. `is_collective`, `is_bundle`: part of a set (`Comparison.set_of`).
+    `from_issue`, `from_due`, `from_payment`: signed days or NO_DAY; `nearest`: distance to the day on which it was marked as
+    paid, else to the nearer of the other two. `other_receipt`: place of another receipt that the text names, -1 if none.
+    `is_other_number`: it names an invoice we do not have. `is_collective`, `is_bundle`: part of a set (`Comparison.set_of`).
     """
 
     receipt: Column
@@ -129,6 +130,7 @@ class Comparison:
         self.index = index
         self.twins = find_twins(index)
         groups = find_groups(index)
+        self._collective = groups.collective
         self.sides = _Sides(index)
         members = [(place, line) for line, places in groups.collective.items() for place in places]
         members += [(place, line) for place, lines in groups.bundles.items() for line in lines]
@@ -188,7 +190,7 @@ class Comparison:
         if receipt.iban and receipt.iban == booked.iban:
             return True
         likeness = self.likeness(receipt.name, booked.name)
-        return likeness is None or likeness >= SAME_PARTY
+        return likeness is None or likeness >= SAME_PARTY or is_in_text(receipt.name, booked.words)
 
     def _mark(self, name: str, places: Sequence[tuple[int, int]]) -> None:
         column = np.zeros(len(self.pairs), np.bool_)
@@ -251,8 +253,12 @@ class Comparison:
     def _find_sets(self, collective: dict[int, tuple[int, ...]], bundles: dict[int, tuple[int, ...]]) -> None:
         sets = [[(place, line) for place in places] for line, places in collective.items()]
         sets += [[(place, line) for line in lines] for place, lines in bundles.items()]
+        is_there, at = self.at([pair for places in sets for pair in places])
+        indices = np.full(len(is_there), -1)
+        indices[is_there] = at
+        rest = iter(indices.tolist())
         for places in sets:
-            found = self.at(places)[1].tolist()
+            found = [n for n in islice(rest, len(places)) if n >= 0]
             for n in found:
                 self.set_of[n] = tuple(other for other in found if other != n)
                 self.set_size[n] = len(places)
@@ -307,9 +313,7 @@ class Comparison:
         """Find an open receipt that the text names in another place than this one or the members of its set; -1 if none."""
         line, receipt = int(self.pairs.line[n]), int(self.pairs.receipt[n])
         whole = self.index.named_whole[line]
-        ours = {receipt}
-        if self.pairs.is_collective[n]:
-            ours.update(self.pairs.receipt[(self.pairs.line == line) & self.pairs.is_collective].tolist())
+        ours = {receipt, *(self._collective[line] if self.pairs.is_collective[n] else ())}
         own = [hit for place in ours for hit in self.index.named[line].get(place, ())]
         for place in sorted(whole):
             if place not in ours and not all(any(hit.overlaps(mine) for mine in own) for hit in whole[place]):
@@ -340,14 +344,14 @@ class Comparison:
     def _measure_days(self) -> None:
         pairs, sides = self.pairs, self.sides
         booked, emitted = sides.day[pairs.line], sides.emitted[pairs.line]
-        pairs.nearest = np.full(len(pairs), 1000)
         for name, known in (("from_issue", sides.issued), ("from_due", sides.due), ("from_payment", sides.paid_on)):
             day = known[pairs.receipt]
             # a card is charged days after the purchase: the day that is nearer to the receipt counts
             days = np.where(abs(booked - day) < abs(emitted - day), booked - day, emitted - day)
             days = np.where(day == NO_DAY, NO_DAY, days)
             setattr(pairs, name, days)
-            pairs.nearest = np.where(day == NO_DAY, pairs.nearest, abs(days))
+        pairs.nearest = np.minimum(1000, np.minimum(abs(pairs.from_issue), abs(pairs.from_due)))
+        pairs.nearest = np.where(pairs.from_payment == NO_DAY, pairs.nearest, abs(pairs.from_payment))
 
     def _is_worth_showing(self) -> Column:
         """Tell whether a pair is more than noise: an amount that is not equal needs a number, bank link, IBAN or similar name."""
@@ -355,6 +359,8 @@ class Comparison:
         has_party = pairs.has_iban | pairs.is_in_text | pairs.is_named(SAME_PARTY)
         cents, paid = np.maximum(0, sides.cents[pairs.receipt]), sides.paid[pairs.line]
         is_near = (4 * paid >= cents) & (4 * paid <= 5 * cents)
+        # what a party paid together with other invoices
+        is_near |= (paid > cents) & ~pairs.is_used & (pairs.has_iban | pairs.is_named(CLEARLY_SAME))
         is_bare = (pairs.amount == Amount.CURRENCY) & (cents == paid) & (sides.currency[pairs.receipt] < 0)
         is_fit = np.where(pairs.amount == Amount.DIFFERS, has_party & is_near, has_party | is_bare)
         keep: Column = pairs.is_exact | pairs.is_linked | (pairs.number <= Number.HINTED) | is_fit
