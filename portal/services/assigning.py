@@ -30,12 +30,26 @@ class SetAsideReason(StrEnum):
     NOT_BUSINESS = "not_business"
 
 
+class Difference(StrEnum):
+    """Why a person assigns transactions whose sum is not the receipt's amount."""
+
+    DISCOUNT = "discount"
+    PART_PAYMENT = "part_payment"
+    FEE = "fee"
+    TIP = "tip"
+    EXCHANGE = "exchange"
+    OTHER = "other"
+
+
 def assign(
     session: Session, *, receipt: Receipt, allocations: Sequence[Allocation], seen_version: int, now: datetime,
     is_automatic: bool = False, is_to_check: bool = False, score: float | None = None, reasons: Sequence[object] = (),
     matcher: str | None = None, rank: int | None = None,
+    difference: Difference | None = None, difference_cents: int | None = None,
 ) -> list[Assignment]:  # fmt: skip
     """Link the receipt to (parts of) transactions. `rank`: of the candidate that a person took.
+
+    `difference`, `difference_cents`: what the amounts differ by (transactions less receipt), and what it is.
 
     Errors: Stale when the receipt changed since the page was made; AlreadyAssigned when a transaction has not enough left;
     Rejected without allocations.
@@ -66,6 +80,8 @@ def assign(
                 is_automatic=is_automatic,
                 is_to_check=is_to_check,
                 rank=rank,
+                difference=difference,
+                difference_cents=difference_cents,
                 score=score,
                 reasons=list(reasons),
                 matcher=matcher,
@@ -83,7 +99,7 @@ def assign(
     record(
         session, Tag.ASSIGNMENT_MADE, subject=f"assignment:{decision_id}", at=now, client_id=receipt.client_id,
         receipt=receipt.id, transactions=[[a.transaction_id, a.amount_cents] for a in made], is_automatic=is_automatic,
-        score=score, matcher=matcher,
+        score=score, matcher=matcher, difference=[difference.value, difference_cents] if difference else None,
     )  # fmt: skip
     return made
 

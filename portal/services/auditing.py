@@ -78,7 +78,7 @@ class Tag(Enum):
     STATEMENT_UNDONE = ("statement.undone", set[str]())
     MESSAGE_WRITTEN = ("message.written", {"topic"})
     ACCESS_CHANGED = ("client.accountant_access", {"state"})
-    ASSIGNMENT_MADE = ("assignment.made", {"receipt", "transactions", "is_automatic", "score", "matcher"})
+    ASSIGNMENT_MADE = ("assignment.made", {"receipt", "transactions", "is_automatic", "score", "matcher", "difference"})
     ASSIGNMENT_CHECKED = ("assignment.checked", {"receipt"})
     ASSIGNMENT_WITHDRAWN = ("assignment.withdrawn", {"receipt", "transactions", "reason"})
 

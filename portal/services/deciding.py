@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, select
@@ -11,7 +12,8 @@ from portal.domain.matching import Allocation
 from portal.errors import AlreadyAssigned, Stale
 from portal.models import Candidate, Receipt, Run
 from portal.ports import Ports
-from portal.services import assigning, running
+from portal.services import assigning, running, searching
+from portal.services.assigning import Difference
 
 
 def assign_candidate(session: Session, receipt: Receipt, *, candidate_id: str, seen_version: int, now: datetime) -> None:
@@ -29,6 +31,23 @@ def assign_candidate(session: Session, receipt: Receipt, *, candidate_id: str, s
         session, receipt=receipt, allocations=[Allocation(p["transaction"], p["amount_cents"]) for p in candidate.allocations],
         seen_version=seen_version, now=now, score=candidate.score, reasons=candidate.reasons, matcher=candidate.matcher,
         rank=candidate.rank,
+    )  # fmt: skip
+    session.execute(delete(Candidate).where(Candidate.receipt_id == receipt.id))
+
+
+def assign_lines(
+    session: Session, receipt: Receipt, *, lines: Sequence[str], difference: Difference | None, seen_version: int, now: datetime
+) -> None:
+    """Assign transactions that a person found. Errors: Rejected, AlreadyAssigned, Stale."""
+    if receipt.state != "in_review":
+        raise AlreadyAssigned("This receipt is already assigned or set aside.")
+    found = searching.chosen_lines(session, receipt, lines)
+    if not found or len(found) < len(set(lines)):
+        raise AlreadyAssigned("One of these transactions is not to be had any more. Please choose again.")
+    told = searching.sum_of(receipt, found)
+    assigning.assign(
+        session, receipt=receipt, allocations=searching.allocations(receipt, found, difference), seen_version=seen_version,
+        now=now, difference=difference, difference_cents=told.difference_cents if told and difference else None,
     )  # fmt: skip
     session.execute(delete(Candidate).where(Candidate.receipt_id == receipt.id))
 

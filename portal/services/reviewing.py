@@ -26,7 +26,7 @@ from portal.models import (
     Role,
     Transaction,
 )
-from portal.services import e_invoicing, finding, highlighting, naming
+from portal.services import e_invoicing, finding, highlighting, naming, searching
 from portal.services.auditing import Tag
 from portal.services.finding import Actor
 from portal.services.highlighting import Highlight
@@ -87,6 +87,8 @@ class Filters:
     reason: str = ""
     sort: str = "ready"  #: ready (what can be decided, the surest first), oldest, newest, amount
     receipt_id: str = ""
+    search: str | None = None  #: what transactions are looked for by hand; None: the candidates are shown
+    lines: tuple[str, ...] = ()  #: transactions that are chosen for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,7 @@ class Desk:
     cards: Sequence[CandidateCard]
     last_done: Done | None  #: the newest decision of the actor that still stands
     to_check: int  #: clients' own assignments that wait for a look
+    search: searching.Search | None
 
     @property
     def onward(self) -> QueueRow | None:
@@ -258,6 +261,8 @@ def desk(session: Session, actor: Actor, filters: Filters, *, now: datetime) -> 
         cards=cards(session, receipt) if receipt and receipt.state == "in_review" else [],
         last_done=_last_done(session, actor, since=now - UNDO_LIFE),
         to_check=len(to_check(session, actor)),
+        search=searching.search(session, receipt, filters.search, filters.lines)
+        if receipt and receipt.state == "in_review" and filters.search is not None else None,
     )  # fmt: skip
 
 

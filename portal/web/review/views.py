@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -13,7 +14,7 @@ from portal.services import assigning, deciding, finding, measuring, reviewing
 from portal.services.reviewing import Filters
 from portal.web.access import actor, ports, staff
 from portal.web.htmx import is_fragment_request, notice
-from portal.web.review.forms import SET_ASIDE_WORDS, AssignForm, SetAsideForm, WithdrawForm
+from portal.web.review.forms import SET_ASIDE_WORDS, AssignForm, LinesForm, SetAsideForm, WithdrawForm
 
 blueprint = Blueprint("review", __name__)
 
@@ -22,7 +23,8 @@ blueprint = Blueprint("review", __name__)
 @staff
 def desk() -> ResponseReturnValue:
     """The whole desk, or only its inside for an htmx navigation."""
-    return _desk(_filters(request.args))
+    filters = _filters(request.args)
+    return _desk(replace(filters, search=request.args.get("q"), lines=tuple(request.args.getlist("line"))))
 
 
 @blueprint.get("/review/done")
@@ -68,6 +70,24 @@ def assign(receipt_id: str) -> ResponseReturnValue:
         deciding.assign_candidate(
             session, receipt, candidate_id=form.candidate.data, seen_version=form.seen_version.data, now=ports().clock.now()
         )
+        notice(_("%(receipt)s assigned.", receipt=receipt.label))
+    return _next()
+
+
+@blueprint.post("/receipts/<id:receipt_id>/assignment/transactions")
+@staff
+def assign_lines(receipt_id: str) -> ResponseReturnValue:
+    """Assign the transactions that a person found and chose."""
+    form = LinesForm()
+    if not form.validate_on_submit():
+        raise Rejected("Choose the transaction that this receipt belongs to.")
+    with ports().database.write() as session:
+        receipt = finding.receipt(session, actor(), receipt_id)
+        deciding.assign_lines(
+            session, receipt, lines=request.form.getlist("line"),
+            difference=assigning.Difference(form.difference.data) if form.difference.data else None,
+            seen_version=form.seen_version.data, now=ports().clock.now(),
+        )  # fmt: skip
         notice(_("%(receipt)s assigned.", receipt=receipt.label))
     return _next()
 
