@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.domain.matching import Allocation
@@ -32,7 +32,6 @@ def assign_candidate(session: Session, receipt: Receipt, *, candidate_id: str, s
         seen_version=seen_version, now=now, score=candidate.score, reasons=candidate.reasons, matcher=candidate.matcher,
         rank=candidate.rank,
     )  # fmt: skip
-    session.execute(delete(Candidate).where(Candidate.receipt_id == receipt.id))
 
 
 def assign_lines(
@@ -49,7 +48,6 @@ def assign_lines(
         session, receipt=receipt, allocations=searching.allocations(receipt, found, difference), seen_version=seen_version,
         now=now, difference=difference, difference_cents=told.difference_cents if told and difference else None,
     )  # fmt: skip
-    session.execute(delete(Candidate).where(Candidate.receipt_id == receipt.id))
 
 
 def withdraw(session: Session, receipt: Receipt, *, seen_version: int, now: datetime) -> Run:

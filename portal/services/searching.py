@@ -85,7 +85,7 @@ def search(session: Session, receipt: Receipt, query: str, chosen: Sequence[str]
     if query:
         others = others.where(or_(*_meant(query)))
     rows = session.execute(others.order_by(*nearest).limit(MOST_FOUND + 1)).all()
-    found = [FoundLine(*row.tuple(), is_chosen=False) for row in rows[:MOST_FOUND]]
+    found = [FoundLine(line, account, cents, is_chosen=False) for line, account, cents in rows[:MOST_FOUND]]
     return Search(query, [*lines, *found], len(rows) > MOST_FOUND, sum_of(receipt, lines))
 
 
@@ -96,7 +96,7 @@ def chosen_lines(session: Session, receipt: Receipt, chosen: Sequence[str]) -> l
         return []
     query = _to_be_had(receipt).where(Transaction.id.in_(ids))
     rows = session.execute(query.order_by(Transaction.booked_on, Transaction.id))
-    return [FoundLine(*row.tuple(), is_chosen=True) for row in rows]
+    return [FoundLine(line, account, cents, is_chosen=True) for line, account, cents in rows]
 
 
 def _to_be_had(receipt: Receipt) -> Select[Transaction, BankAccount, int]:

@@ -1,4 +1,4 @@
-"""What the amounts of a receipt and of the transactions chosen by hand differ by, and what it is."""
+"""What a person's decision leaves behind: what the amounts differ by, and how the receipt stood in review before."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ def upgrade() -> None:
     """None so far: what was assigned was equal, or a discount that the reasons name."""
     op.add_column("assignment", sa.Column("difference", sa.String(), nullable=True))
     op.add_column("assignment", sa.Column("difference_cents", sa.BigInteger(), nullable=True))
+    op.add_column("receipt", sa.Column("review_before", sa.JSON(), nullable=True))
 
 
 def downgrade() -> None:
     """Back."""
+    op.drop_column("receipt", "review_before")
     op.drop_column("assignment", "difference_cents")
     op.drop_column("assignment", "difference")
