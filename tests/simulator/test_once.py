@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -88,11 +89,28 @@ def test_a_lost_answer_waits_for_something_that_was_made(payer: Payer) -> None:
     assert _payments(payer) == [("RE 4711", 1, 0)]
 
 
+def test_a_gateway_s_error_page_may_hide_a_transfer(payer: Payer) -> None:
+    body, key = payer.order("65.65", payer.trusted()), _key()
+    payer.bank.fault("drop_after_create", times=1, status=502)
+    answer = payer.send(TRANSFERS, body, key=key)
+    assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (502, "text/html")
+    assert payer.send(TRANSFERS, body, key=key).status_code == 200
+    assert _payments(payer) == [("RE 4711", 1, 0)]
+
+
 def test_the_amount_that_loses_its_answer(payer: Payer) -> None:
     body, key = payer.order("5040.01", payer.trusted()), _key()
     with pytest.raises(ConnectionError):
         payer.send(TRANSFERS, body, key=key)
     assert payer.send(TRANSFERS, body, key=key).json()["transfer"]["id"] == payer.transfers[0]["id"]
+    assert _payments(payer) == [("RE 4711", 1, 0)]
+
+
+def test_two_at_once_with_one_key_are_one(payer: Payer) -> None:
+    body, key = payer.order("66.66", payer.trusted()), _key()
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: payer.send(TRANSFERS, body, key=key).json()["transfer"]["id"], range(8)))
+    assert len(set(answers)) == 1
     assert _payments(payer) == [("RE 4711", 1, 0)]
 
 
