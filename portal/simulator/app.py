@@ -13,9 +13,9 @@ from typing import Any
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
-from portal.simulator import api, control, filehouse, oauth, people
+from portal.simulator import api, api_payments, control, filehouse, oauth, people, uploads
 from portal.simulator.calls import Call
-from portal.simulator.context import DROP, bearer, call, reply, world
+from portal.simulator.context import DROP, bearer, call, drop, reply, world
 from portal.simulator.errors import ApiError, DoorError, GatewayNotFound
 from portal.simulator.faults_wire import HTML, Dropped, bend, changed_ids, exchanged, hang_seconds, instead
 from portal.simulator.grants import App
@@ -46,8 +46,8 @@ def create_simulator(
     app.config["MAX_CONTENT_LENGTH"] = 64 << 20
     built_in = App(CLIENT_ID, CLIENT_SECRET, tuple(client_redirects))
     app.extensions["simulator"] = World((built_in,), seed=seed, files_base=files_base or public_base, start=start)
-    for blueprint in (api.blueprint, oauth.blueprint, filehouse.blueprint, control.blueprint, people.blueprint):
-        app.register_blueprint(blueprint)
+    for part in (api, api_payments, uploads, oauth, filehouse, control, people):
+        app.register_blueprint(part.blueprint)
     app.before_request(_receive)
     app.after_request(_send)
     app.teardown_request(_let_go)
@@ -91,9 +91,10 @@ def _is_call() -> bool:
 def _receive() -> Response | None:
     """Before the view: who calls, which faults strike, is there anything in the way. Waiting happens without the lock."""
     here = world()
-    refusal, wait = None, 0.0
+    refusal, wait, diary = None, 0.0, here.diary
     if _is_call():
         with here.lock:
+            diary = here.diary
             g.call = _call(here)
             refusal = _gate(here) or _limited(here)
             if refusal is None:
@@ -105,6 +106,11 @@ def _receive() -> Response | None:
         time.sleep(wait)
     here.lock.acquire()
     g.has_lock = True
+    if "call" in g and here.diary is not diary:  # the world it called was reset while it waited: nobody answers, nobody notes it
+        g.pop("call", None)
+        drop()
+        return Response(status=503)
+    here.catch_up()
     return refusal or (instead(g.call) if "call" in g else None)
 
 
