@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import BigInteger, ColumnElement, Select, cast, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, cast, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal.domain.matching import Allocation, Side
 from portal.domain.money import parse_cents
@@ -155,25 +156,40 @@ def sum_of(receipt: Receipt, lines: Sequence[FoundLine]) -> Sum | None:
     return Sum(len(lines), total, currency, difference, choices if difference else ())
 
 
+def contains(word: str, *columns: InstrumentedAttribute[str] | InstrumentedAttribute[str | None]) -> ColumnElement[bool]:
+    """Whether one of the columns holds this part of a text, in whatever case."""
+    return or_(*(column.ilike(pattern, escape="\\") for column in columns for pattern in _patterns(word)))
+
+
+def _patterns(word: str) -> set[str]:
+    """ILIKE patterns for a part of a text. SQLite, and PostgreSQL without a locale, know the two cases of A-Z only."""
+    written = {word} if word.isascii() else {word, word.lower(), word.upper(), word.capitalize()}
+    return {"%" + one.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%" for one in written}
+
+
+def receipts_meant(query: str) -> list[ColumnElement[bool]]:
+    """What a search among receipts may mean: each of its words in a name or number, the receipt's own number, or its amount."""
+    meant = and_(*(contains(word, Receipt.counterparty, Receipt.number) for word in query.split()[:5]))
+    own = query.strip().upper().removeprefix("R-")
+    if own.isascii() and own.isdecimal() and len(own) < 10:  # noqa: PLR2004
+        meant = or_(meant, Receipt.sequence == int(own))
+    with suppress(ValueError):
+        meant = or_(meant, func.abs(Receipt.amount_cents) == abs(parse_cents(query)))
+    return [meant]
+
+
 def _meant(query: str) -> list[ColumnElement[bool]]:
     """What a search may mean."""
     compact = "".join(query.split())
     meant: list[ColumnElement[bool]] = [
-        Transaction.counterparty.icontains(query, autoescape=True),
-        Transaction.remittance.icontains(query, autoescape=True),
-        Transaction.counterparty_iban.icontains(compact, autoescape=True),
+        contains(query, Transaction.counterparty, Transaction.remittance),
+        contains(compact, Transaction.counterparty_iban),
     ]
-    try:
-        cents = abs(parse_cents(query.strip("€ ")))
-    except ValueError:
-        pass
-    else:
-        meant.append(Transaction.amount_cents == cents)
+    with suppress(ValueError):
+        meant.append(Transaction.amount_cents == abs(parse_cents(query)))
     for parse in (date.fromisoformat, _german_day):
-        try:
+        with suppress(ValueError):
             meant.append(Transaction.booked_on == parse(query))
-        except ValueError:
-            continue
     return meant
 
 

@@ -203,6 +203,8 @@ def faces(site: Site, known: People) -> Iterator[State]:
     yield State("staff", f"{looked_for}nothing-has-this-name")
     yield State("staff", f"{looked_for}&line={line.id}&line={other.id}")
     yield State("staff", "/review?reason=duplicate_suspected")
+    yield State("staff", "/review?find=nothing-has-this-name&age=7")
+    yield State("staff", "/review/together", does=unfold("main details"))
     yield State("staff", f"/profile/connections?client={ours.client.id}")
     yield State("client", "/receipts?q=nothing-has-this-name")
     yield State("client", f"/finances/statements/{ours.statement.id}", does=unfold("main details"))

@@ -33,6 +33,7 @@ IDS = {
     "receipt",
     "transaction",
     "line",
+    "pair",
     "account",
     "state",
     "code",
@@ -42,7 +43,7 @@ PLAIN = {
     "password", "name", "theme", "has_shortcuts", "old", "new", "csrf_token", "tax_year", "returns",
     "booked", "debit", "credit", "currency", "counterparty_iban", "remittance", "id", "status", "account_iban", "anyway",
     "label", "holder", "use", "ledger_number", "start_on", "is_chosen", "iban", "title", "plan", "keeps_books", "since",
-    "text", "topic", "entry", "is_helpful", "file", "amount", "issued_on", "number", "counterparty", "difference",
+    "text", "topic", "entry", "is_helpful", "file", "amount", "issued_on", "number", "counterparty", "difference", "find", "age",
 }  # fmt: skip
 READ = re.compile(r"(?:(?:args|form|values|given)\.|(?<![\w.]))get(?:list)?\(\s*\"(\w+)\"")
 
@@ -151,6 +152,7 @@ def queries(theirs: Books, ours: Books, *, is_staff: bool) -> Iterator[tuple[str
     yield "/receipts/upload?transaction={}", theirs.transactions[0].id
     if is_staff:
         yield "/review?client={}", theirs.client.id
+        yield "/review/together?client={}", theirs.client.id
         for receipt in theirs.receipts.values():
             yield "/review?item={}", receipt.id
         yield "/review?sort=amount&item={}", theirs.receipts["open"].id

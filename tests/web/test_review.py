@@ -122,7 +122,9 @@ def test_it_goes_on_with_the_next_receipt_of_the_same_queue(world: World, visit:
 def test_a_double_click_assigns_once(world: World, visit: Visit, ports: Ports) -> None:
     visitor, receipt = visit(world.staff), world.ours.receipts["open"]
     page = visitor.page(DESK)
-    assert [visitor.send(page, path_of(receipt, "assignment")).status_code for _ in range(3)] == [303, 409, 409]
+    answers = [visitor.send(page, path_of(receipt, "assignment")) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [303, 409, 409]
+    assert "Assigned · Mara Klein · 27 Nov 2026, 11:00" in Page(answers[-1].text).words  # who was faster, and when
     assert len(standing(ports, receipt)) == 1
 
 
@@ -176,6 +178,78 @@ def test_a_transaction_that_somebody_else_just_used(world: World, visit: Visit, 
     assert "This transaction is already assigned to another receipt." in Page(answer.text).words
     shown = visitor.page(f"{DESK}?item={ours.receipts['open'].id}")
     assert f"already assigned to {other.label}" in shown.words
+
+
+def test_the_queue_is_searched(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, ours = visit(world.staff), world.ours
+    with ports.database.write() as session:
+        session.get_one(Receipt, ours.receipts["open"].id).counterparty = "Bäckerei Öztürk"
+    for query, found in {
+        "ÖZTÜRK": {"open"}, "bäckerei 1001": {"open"}, ours.receipts["changed"].label: {"changed"}, "42,00": {"no_transaction"},
+        "2.380,00 €": {"income"}, "AR-77": {"income"}, "%": set(), "x" * 5000: set(), "y' OR 1=1 --": set(),
+    }.items():  # fmt: skip
+        html = visitor.client.get(DESK, query_string={"find": query, "sort": "oldest"}).text
+        assert {name for name, receipt in ours.receipts.items() if f'id="queue-{receipt.id}"' in html} == found, query
+        assert f"{len(found)} open" in Page(html).words
+    page = visitor.page(f"{DESK}?find=AR-77")
+    assert page.form(path_of(ours.receipts["income"], "assignment")).fields["find"] == "AR-77"  # and one comes back to it
+    assert "Clear the filter" in visitor.page(f"{DESK}?find=nothing").words
+
+
+def test_the_queue_is_asked_by_age(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, ours = visit(world.staff), world.ours
+    with ports.database.write() as session:
+        session.execute(update(Receipt).values(in_review_since=ports.clock.now()))
+        session.get_one(Receipt, ours.receipts["changed"].id).in_review_since = ports.clock.now() - timedelta(days=8)
+    for age, count in {"3": 1, "7": 1, "30": 0, "": 8, "x": 8, "-1": 8}.items():
+        assert f"{count} open" in visitor.page(f"{DESK}?age={age}").words
+
+
+# --- several at once
+
+
+def test_the_surest_are_assigned_together(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, receipt = visit(world.staff), world.ours.receipts["income"]
+    page = visitor.page("/review/together")
+    assert "Möbelhaus Ost" in page.words
+    assert "RE-2026-1001" not in page.words  # two candidates of the same amount
+    assert "1 pair is shown and ticked." in page.words
+    page = visitor.follow(visitor.send(page, "/review/together"))
+    assert "1 receipt assigned." in page.words
+    assert "Nothing is sure enough to be assigned together" in page.words
+    assert [(one.transaction_id, one.rank) for one in standing(ports, receipt)] == [(world.ours.transactions[3].id, 1)]
+    visitor.follow(visitor.send(visitor.page("/review/done"), path_of(receipt, "assignment/withdrawal")))
+    assert "Möbelhaus Ost" in visitor.page(f"/review/together?client={world.ours.client.id}").words
+
+
+def test_what_changed_meanwhile_is_told_and_the_rest_assigned(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, ours = visit(world.staff), world.ours
+    with ports.database.write() as session:
+        own = session.get_one(Receipt, ours.receipts["no_transaction"].id)
+        factories.candidate(session, own, (ours.transactions[1], 4200), score=0.96)
+    page = visitor.page("/review/together")
+    assert "2 pairs are shown and ticked." in page.words
+    visitor.post(path_of(ours.receipts["income"], "set-aside"), {"reason": "duplicate", "seen_version": 1})
+    told = visitor.follow(visitor.send(page, "/review/together")).words
+    assert "1 receipt assigned." in told
+    assert f"Changed in the meantime, please look at them one by one: {ours.receipts['income'].label}." in told
+    assert stored(ports, ours.receipts["no_transaction"]).state == "assigned"
+    assert stored(ports, ours.receipts["income"]).state == "set_aside"
+
+
+def test_nobody_elses_receipts_are_assigned_together(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, ours, theirs = visit(world.staff), world.ours, world.theirs
+    mine = f"{ours.receipts['income'].id} {ours.sure.id} 1"
+    before = fingerprint(ports.database)
+    visitor.page("/review/together")
+    for pairs, status in (
+        ([mine, f"{theirs.receipts['income'].id} {theirs.sure.id} 1"], 404),
+        ([f"{ours.receipts['open'].id} {theirs.candidate.id} 1"], 303),
+        ([f"{ours.receipts['open'].id} no-id 1"], 303),
+        ([mine, "no-id"], 422), ([mine + " 1"], 422), ([""], 422), ([], 422), (["a b c"], 422), (["a b 1"], 404),
+    ):  # fmt: skip
+        assert visitor.post("/review/together", {"pair": pairs}).status_code == status, pairs
+    assert fingerprint(ports.database) == before
 
 
 # --- transactions found by hand
