@@ -60,9 +60,10 @@ TRANSACTIONS = (
     )
 )
 BULK_SIZE = 50  #: pairs that one page can assign together
+TICKED_FROM = 0.9  #: score from which a pair is ticked before a person looked
 SUREST = (
     select(Receipt, Candidate)
-    .join(Candidate, and_(Candidate.receipt_id == Receipt.id, Candidate.rank == 1, Candidate.grade == "sure"))
+    .join(Candidate, and_(Candidate.receipt_id == Receipt.id, Candidate.rank == 1, Candidate.grade.in_(("sure", "likely"))))
     .where(
         OF_CLIENTS, Receipt.state == "in_review", Receipt.document_state == "complete", Receipt.duplicate_of.is_(None),
         Receipt.review_reason.not_in(("several_equal", "source_changed", "manual_unlink", "duplicate_suspected")),
@@ -148,6 +149,11 @@ class CandidateCard:
         """What the transactions are worth together."""
         return sum(line.seen_cents for line in self.lines)
 
+    def is_worth(self, receipt: Receipt) -> bool:
+        """Whether the amounts are equal to the cent."""
+        is_same_currency = {line.transaction.currency for line in self.lines} == {receipt.currency}
+        return is_same_currency and abs(self.seen_cents) == abs(receipt.amount_cents or 0)
+
     @property
     def is_open(self) -> bool:
         """Whether it can be assigned: every transaction still has what it would take. Others may have been faster."""
@@ -161,6 +167,11 @@ class Pair:
     receipt: Receipt
     client: Client
     card: CandidateCard
+
+    @property
+    def is_ticked(self) -> bool:
+        """Whether it is sure enough to be ticked before a person looked."""
+        return self.card.candidate.score >= TICKED_FROM
 
     @property
     def value(self) -> str:
@@ -397,9 +408,10 @@ def _cards(session: Session, found: Sequence[tuple[Candidate, Receipt]], clients
 
 
 def surest(session: Session, actor: Actor, client_id: str = "") -> list[Pair]:
-    """Receipts whose first candidate is sure and can still be assigned, client by client; those equal in amount stay away.
+    """Receipts whose first candidate is at least likely, worth the same, and can still be assigned; client by client.
 
-    At most BULK_SIZE; a transaction stands in one pair only.
+    Those with several equal candidates, or about which something else is to be said, want a look of their own. At most BULK_SIZE;
+    a transaction stands in one pair only.
     """
     clients = {client.id: client for client in finding.clients(session, actor) if client_id in {"", client.id}}
     found = session.execute(SUREST, {"clients": list(clients)}).all()
@@ -408,9 +420,9 @@ def surest(session: Session, actor: Actor, client_id: str = "") -> list[Pair]:
     pairs, taken = [], set[str]()
     for card in shown:
         lines = {line.transaction.id for line in card.lines}
-        if card.is_open and not lines & taken:
+        receipt = receipts[card.candidate.receipt_id]
+        if card.is_open and card.is_worth(receipt) and not lines & taken:
             taken |= lines
-            receipt = receipts[card.candidate.receipt_id]
             pairs.append(Pair(receipt, clients[receipt.client_id], card))
     return sorted(pairs, key=lambda pair: (pair.client.name, pair.client.id))
 

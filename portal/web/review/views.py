@@ -112,7 +112,7 @@ def before_assigning_together() -> ResponseReturnValue:
         if client_id:
             finding.client(session, actor(), client_id)
         pairs = reviewing.surest(session, actor(), client_id)
-    return render_template("review/together.html", pairs=pairs, client_id=client_id)
+    return render_template("review/together.html", pairs=pairs, client_id=client_id, ticked_from=reviewing.TICKED_FROM)
 
 
 @blueprint.post("/review/together")
