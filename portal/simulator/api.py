@@ -1,9 +1,8 @@
-"""The reading half of the API: `/v2`. What moves money is known by its address and scope, and says that it is not simulated."""
+"""The reading half of the API: `/v2`. What moves money is in `api_payments`, what takes files in `uploads`."""
 
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 from flask import Blueprint, Response, request
 
@@ -15,7 +14,7 @@ from portal.simulator.faults_wire import changed_ids
 from portal.simulator.files import Attachment
 from portal.simulator.lists import ListKind
 from portal.simulator.names import Row
-from portal.simulator.sca import ALLOW, DENY, Session, not_enrolled
+from portal.simulator.sca import ALLOW, DENY, WAITING, not_enrolled, over
 
 blueprint = Blueprint("api", __name__, url_prefix="/v2")
 _EMPLOYEE_FIELDS = ("id", "name", "status", "main", "organization_id")
@@ -29,24 +28,27 @@ def files_base() -> str:
     return f"{request.scheme}://{'localhost' + host[9:] if host.startswith('127.0.0.1') else host}"
 
 
-def _list(kind: ListKind, rows: list[Row]) -> Row:
+def page_of(kind: ListKind, rows: list[Row]) -> Row:
+    """The page of a list that the query asks for."""
     return lists.listing(kind, rows, request.args, call(), world().settings)
 
 
-def _single(name: str, row: Row | None) -> Response:
+def single(name: str, row: Row | None) -> Response:
+    """One row, or 404."""
     return reply({name: before_filters([known(row)], call())[0]})
 
 
 # --- organisation and accounts -------------------------------------------------------------------------------------
 
 
-def _member() -> Row:
+def member() -> Row:
+    """The user whose token this is."""
     return next(member for member in organization().memberships if member["id"] == connection().membership_id)
 
 
 def _account(account: Row) -> Row:
     """An employee sees hardly more than the name."""
-    if _member()["role"] == "employee":
+    if member()["role"] == "employee":
         return {name: account[name] for name in _EMPLOYEE_FIELDS}
     return account
 
@@ -64,11 +66,11 @@ def _gone_account() -> str | None:
     return (call().fault("404_account") or {}).get("bank_account_id")
 
 
-def _old_id(account_id: str) -> str:
-    """The id we know the account by; with `ids_changed` only the new one is answered to."""
-    if call().fault("ids_changed") is None:
-        return account_id
-    return {new: old for old, new in changed_ids(list(organization().accounts)).items()}.get(account_id, "")
+def account_of(account_id: str) -> Row | None:
+    """The account of this id; with `ids_changed` only the new one is answered to."""
+    if call().fault("ids_changed") is not None:
+        account_id = {new: old for old, new in changed_ids(list(organization().accounts)).items()}.get(account_id, "")
+    return None if account_id == _gone_account() else organization().accounts.get(account_id)
 
 
 @blueprint.get("/organization")
@@ -83,24 +85,21 @@ def show_organization() -> Response:
 @needs("organization.read")
 def list_bank_accounts() -> Response:
     """Accounts at this bank."""
-    return reply(_list(lists.BANK_ACCOUNTS, _accounts(with_external=False)))
+    return reply(page_of(lists.BANK_ACCOUNTS, _accounts(with_external=False)))
 
 
 @blueprint.get("/bank_accounts/<account_id>")
 @needs("organization.read")
 def show_bank_account(account_id: str) -> Response:
     """One account."""
-    account = organization().accounts.get(_old_id(account_id))
-    if account is None or account["id"] == _gone_account():
-        raise not_found()
-    return reply({"bank_account": _account(account)})
+    return reply({"bank_account": _account(known(account_of(account_id)))})
 
 
 @blueprint.get("/membership")
 @needs("membership.read")
 def show_membership() -> Response:
     """The user whose token this is."""
-    return reply({"membership": {name: value for name, value in _member().items() if name != "sca"}})
+    return reply({"membership": {name: value for name, value in member().items() if name != "sca"}})
 
 
 # --- transactions --------------------------------------------------------------------------------------------------
@@ -113,21 +112,17 @@ def list_transactions() -> Response:
     account_id, iban = request.args.get("bank_account_id"), request.args.get("iban")
     if not account_id and not iban:
         raise refuse(422, "missing", "bank_account_id or iban is missing")
-    account = next(
-        (
-            account
-            for account in organization().accounts.values()
-            if (account["id"] == _old_id(account_id) if account_id else account["iban"] == iban)
-        ),
-        None,
-    )
+    if account_id:
+        account = account_of(account_id)
+    else:
+        account = next((account for account in organization().accounts.values() if account["iban"] == iban), None)
     if account is None or account["id"] == _gone_account():
         raise ApiError(404, None)
     if account["id"] == (call().fault("403_account") or {}).get("bank_account_id"):
         raise refuse(403, "forbidden", "Forbidden")
     _demand_sca("transaction.list", account["id"])
     rows = [row for row in organization().rows("transactions") if row["bank_account_id"] == account["id"]]
-    page = _list(lists.TRANSACTIONS, rows)
+    page = page_of(lists.TRANSACTIONS, rows)
     return reply({**page, "transactions": [_embedded(row) for row in page["transactions"]]})
 
 
@@ -167,7 +162,8 @@ def list_transaction_attachments(transaction_id: str) -> Response:
 # --- invoices ------------------------------------------------------------------------------------------------------
 
 
-def _in_plan() -> None:
+def in_plan() -> None:
+    """Refuses what the smallest plan does not hold."""
     if organization().plan == "solo_basic":
         raise not_in_plan()
 
@@ -176,44 +172,44 @@ def _in_plan() -> None:
 @needs("supplier_invoice.read")
 def list_supplier_invoices() -> Response:
     """Invoices from suppliers, and whatever else landed there."""
-    _in_plan()
-    return reply(_list(lists.SUPPLIER_INVOICES, organization().rows("supplier_invoices")))
+    in_plan()
+    return reply(page_of(lists.SUPPLIER_INVOICES, organization().rows("supplier_invoices")))
 
 
 @blueprint.get("/supplier_invoices/<row_id>")
 @needs("supplier_invoice.read")
 def show_supplier_invoice(row_id: str) -> Response:
     """One of them."""
-    _in_plan()
-    return _single("supplier_invoice", organization().row("supplier_invoices", row_id))
+    in_plan()
+    return single("supplier_invoice", organization().row("supplier_invoices", row_id))
 
 
 @blueprint.get("/client_invoices")
 @needs("client_invoices.read")
 def list_client_invoices() -> Response:
     """Invoices to customers."""
-    return reply(_list(lists.CLIENT_INVOICES, organization().rows("client_invoices")))
+    return reply(page_of(lists.CLIENT_INVOICES, organization().rows("client_invoices")))
 
 
 @blueprint.get("/client_invoices/<row_id>")
 @needs("client_invoices.read")
 def show_client_invoice(row_id: str) -> Response:
     """One of them."""
-    return _single("client_invoice", organization().row("client_invoices", row_id))
+    return single("client_invoice", organization().row("client_invoices", row_id))
 
 
 @blueprint.get("/credit_notes")
 @needs("client_invoices.read")
 def list_credit_notes() -> Response:
     """Credit notes to customers."""
-    return reply(_list(lists.CREDIT_NOTES, organization().rows("credit_notes")))
+    return reply(page_of(lists.CREDIT_NOTES, organization().rows("credit_notes")))
 
 
 @blueprint.get("/credit_notes/<row_id>")
 @needs("client_invoices.read")
 def show_credit_note(row_id: str) -> Response:
     """One of them."""
-    return _single("credit_note", organization().row("credit_notes", row_id))
+    return single("credit_note", organization().row("credit_notes", row_id))
 
 
 # --- files ---------------------------------------------------------------------------------------------------------
@@ -237,44 +233,6 @@ def _attachment(attachment: Attachment) -> Row:
     return shown
 
 
-# --- beneficiaries, and lists that are still empty -----------------------------------------------------------------
-
-
-@blueprint.get("/sepa/beneficiaries")
-@needs("organization.read")
-def list_beneficiaries() -> Response:
-    """Whom the company pays."""
-    return reply(_list(lists.BENEFICIARIES, organization().rows("beneficiaries")))
-
-
-@blueprint.get("/sepa/beneficiaries/<row_id>")
-@needs("organization.read")
-def show_beneficiary(row_id: str) -> Response:
-    """One of them."""
-    return _single("beneficiary", organization().row("beneficiaries", row_id))
-
-
-@blueprint.get("/sepa/transfers")
-@needs("organization.read")
-def list_transfers() -> Response:
-    """Transfers ordered through the API: none, see `_write`."""
-    return reply(_list(lists.TRANSFERS, []))
-
-
-@blueprint.get("/sepa/bulk_transfers")
-@needs("organization.read")
-def list_bulk_transfers() -> Response:
-    """Bulk transfers: none."""
-    return reply(_list(lists.BULK_TRANSFERS, []))
-
-
-@blueprint.get("/requests")
-@needs("organization.read")
-def list_requests() -> Response:
-    """Requests to release in the bank's app: none."""
-    return reply(_list(lists.REQUESTS, []))
-
-
 # --- webhooks ------------------------------------------------------------------------------------------------------
 
 
@@ -282,7 +240,7 @@ def list_requests() -> Response:
 @needs("webhook")
 def list_webhook_subscriptions() -> Response:
     """What the organisation's apps want to be told."""
-    return reply(_list(lists.SUBSCRIPTIONS, world().hooks.of(organization().id)))
+    return reply(page_of(lists.SUBSCRIPTIONS, world().hooks.of(organization().id)))
 
 
 def _told() -> Row:
@@ -334,18 +292,22 @@ def _demand_sca(action: str, account_id: str) -> None:
         raise world().sca.demand(connection(), action, now)
 
 
-def _shown(session: Session) -> Response:
-    return reply({"result": session.result_at(world().clock.now()), "canceled_at": None})
+def _polled(token: str) -> Response:
+    """How far a confirmation is. Faults change what is told, never what was decided."""
+    session, now = world().sca.find(token, connection()), world().clock.now()
+    if session is None:
+        raise not_found()
+    if call().fault("sca_expired") is not None:
+        raise over()
+    told = next((result for name, result in (("sca_wait", WAITING), ("sca_deny", DENY)) if call().fault(name) is not None), None)
+    return reply({"result": told or session.result_at(now), "canceled_at": None})
 
 
 @blueprint.get("/sca_sessions/<token>")
 @needs("payment.write", "organization.read")
 def show_sca_session(token: str) -> Response:
-    """How far a confirmation is; only its own user may ask."""
-    session = world().sca.find(token, connection())
-    if session is None:
-        raise not_found()
-    return _shown(session)
+    """How far a confirmation is; only the connection that caused it may ask."""
+    return _polled(token)
 
 
 @blueprint.route("/mocked_sca_sessions/<token>", methods=["GET"])
@@ -354,11 +316,16 @@ def mocked_sca_session(token: str, decision: str = "") -> Response:
     """Only the sandbox knows this address: there nobody has a phone."""
     if world().settings["staging_token"] is None:
         raise GatewayNotFound
-    session = world().sca.find(token)
+    return _mocked(token, decision)
+
+
+@needs("payment.write", "organization.read")
+def _mocked(token: str, decision: str) -> Response:
+    session = world().sca.find(token, connection())
     if session is None or decision not in {"", ALLOW, DENY}:
         raise not_found()
     if not decision:
-        return _shown(session)
+        return _polled(token)
     world().sca.decide(session, decision, world().clock.now())
     return reply({"message": "Success"})
 
@@ -370,27 +337,3 @@ def delete_consent() -> Response:
     mine = connection()
     world().grants.end(mine.organization_id, mine.client_id, mine.membership_id)
     return Response(status=204)
-
-
-def _write(path: str, scope: str, *, is_gated: bool = False) -> None:
-    """An address that writes: scope and plan are checked as at the bank, then it says that nothing is simulated behind it."""
-
-    @needs(scope)
-    def refuse_to_write(**_parts: Any) -> Response:
-        if is_gated:
-            _in_plan()
-        raise refuse(501, "not_simulated", "This simulator reads only: it moves no money and stores no uploads")
-
-    blueprint.add_url_rule(path, path.strip("/").replace("/", "_"), refuse_to_write, methods=["POST"])
-
-
-for _path, _scope, _is_gated in (
-    ("/sepa/transfers", "payment.write", False),
-    ("/sepa/bulk_transfers", "payment.write", False),
-    ("/sepa/verify_payee", "payment.write", False),
-    ("/sepa/bulk_verify_payee", "payment.write", False),
-    ("/sepa/beneficiaries", "payment.write", False),
-    ("/requests/multi_transfers", "request_transfers.write", True),
-    ("/attachments", "attachment.write", False),
-):
-    _write(_path, _scope, is_gated=_is_gated)

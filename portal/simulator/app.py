@@ -13,7 +13,7 @@ from typing import Any
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
-from portal.simulator import api, control, filehouse, oauth, people
+from portal.simulator import api, api_payments, control, filehouse, oauth, people, uploads
 from portal.simulator.calls import Call
 from portal.simulator.context import DROP, bearer, call, reply, world
 from portal.simulator.errors import ApiError, DoorError, GatewayNotFound
@@ -46,8 +46,8 @@ def create_simulator(
     app.config["MAX_CONTENT_LENGTH"] = 64 << 20
     built_in = App(CLIENT_ID, CLIENT_SECRET, tuple(client_redirects))
     app.extensions["simulator"] = World((built_in,), seed=seed, files_base=files_base or public_base, start=start)
-    for blueprint in (api.blueprint, oauth.blueprint, filehouse.blueprint, control.blueprint, people.blueprint):
-        app.register_blueprint(blueprint)
+    for part in (api, api_payments, uploads, oauth, filehouse, control, people):
+        app.register_blueprint(part.blueprint)
     app.before_request(_receive)
     app.after_request(_send)
     app.teardown_request(_let_go)
@@ -105,6 +105,7 @@ def _receive() -> Response | None:
         time.sleep(wait)
     here.lock.acquire()
     g.has_lock = True
+    here.catch_up()
     return refusal or (instead(g.call) if "call" in g else None)
 
 

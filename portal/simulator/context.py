@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, cast
 from flask import Response, current_app, g, request
 
 from portal.simulator.calls import Call
-from portal.simulator.errors import missing_scope, not_found, unauthorized
+from portal.simulator.errors import ApiError, missing_scope, not_found, refuse, unauthorized
 from portal.simulator.grants import Connection
 from portal.simulator.names import Row
 from portal.simulator.state import Organization, World
@@ -71,6 +71,42 @@ def needs(*scopes: str) -> Callable[[Callable[P, Response]], Callable[P, Respons
         return checked
 
     return decorate
+
+
+def drop() -> None:
+    """Cut the line: what was done stays done, and nobody hears of it."""
+    request.environ[DROP] = True
+
+
+def refuse_if_struck() -> None:
+    """The fault `pay_5xx`: an error, and nothing was accepted."""
+    if (args := call().fault("pay_5xx")) is not None:
+        raise refuse(int(args.get("status", 500)), "unknown", "Unknown error")
+
+
+def answer_once(write: Callable[[], Row]) -> Response:
+    """Do what an idempotency key stands for, once: for half an hour the same key gets the same answer without doing it again.
+
+    Errors: 400 without a key. A refusal is not kept, so the key may try again.
+    """
+    here, now, key = call(), world().clock.now(), request.headers.get("X-Qonto-Idempotency-Key")
+    refuse_if_struck()
+    if not key:
+        raise refuse(400, "bad_request", "X-Qonto-Idempotency-Key is missing")
+    answers, place = world().payments.answers, (organization().id, request.path, key)
+    body = answers.find(*place, now)
+    if body is None:
+        world().faults.spare(here, "key_expired")
+    if body is None or here.fault("key_expired") is not None:
+        try:
+            body = write()
+        except ApiError:
+            world().faults.spare(here, "drop_after_create")  # nothing was made
+            raise
+        answers.keep(*place, body, now)
+    if here.fault("drop_after_create") is not None:
+        drop()
+    return reply(body)
 
 
 def known(row: Row | None) -> Row:

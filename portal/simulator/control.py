@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, request
 
-from portal.simulator import rows
+from portal.simulator import payables, rows
 from portal.simulator.clock import moment_of, stamp
 from portal.simulator.context import reply, world
 from portal.simulator.errors import DoorError
@@ -18,6 +18,7 @@ from portal.simulator.files import Attachment
 from portal.simulator.grants import SCOPES, App
 from portal.simulator.names import Row, cents_of
 from portal.simulator.papers import Line, Paper, Party, render
+from portal.simulator.payees import is_iban
 from portal.simulator.sca import ALLOW, DENY
 from portal.simulator.state import Organization
 
@@ -139,6 +140,7 @@ def set_clock() -> Response:
     if frozen is not None:
         world().clock.freeze(frozen)
     world().clock.advance(seconds or 0)
+    world().catch_up()
     return _clock()
 
 
@@ -148,7 +150,7 @@ def _is_count(value: Any) -> bool:
 
 _SETTINGS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("rate_limit_10s", "rate_limit_10min", "unauthorized_limit_1h"), lambda v: v is None or _is_count(v)),
-    **dict.fromkeys(("retry_after", "files_refuse_bearer"), lambda v: isinstance(v, bool)),
+    **dict.fromkeys(("retry_after", "files_refuse_bearer", "transfers_pay_invoices"), lambda v: isinstance(v, bool)),
     "past_last_page": lambda v: v in {"422", "empty"},
     "staging_token": lambda v: v is None or (isinstance(v, str) and v != ""),
     "latency_ms": _is_count,
@@ -228,10 +230,23 @@ def decide_sca(token: str) -> Response:
     return reply({"result": session.result_at(now)})
 
 
-@blueprint.post("/requests/<_token>")
-def decide_nothing(_token: str) -> Response:
-    """There is none of this id."""
-    raise DoorError(404, "unknown id")
+@blueprint.post("/requests/<request_id>")
+def decide_request(request_id: str) -> Response:
+    """What the releasing user pressed in the bank's app; too late, or a second time, changes nothing."""
+    decision = _typed(_body(), "decision", str)
+    if decision not in {"approve", "decline"}:
+        raise DoorError(400, "decision is approve or decline")
+    row = world().payments.decide(request_id, decision, world().clock.now())
+    if row is None:
+        raise DoorError(404, "unknown id")
+    return reply({"status": row["status"]})
+
+
+@blueprint.get("/executions")
+def executions() -> Response:
+    """Every transfer that was made, and how often each payment was: the proof that nothing was paid twice."""
+    wanted = request.args.get("organization")
+    return reply(world().payments.executions(world().organization(wanted).id if wanted else None))
 
 
 @blueprint.post("/consent/revoke")
@@ -291,6 +306,8 @@ def _store(table: str, name: str, build: Callable[[str, Row], Row]) -> Response:
         row["attachment_id"] = made.id
         if table == "supplier_invoices":
             row["display_attachment_id"] = made.id
+    if table == "supplier_invoices" and "available_actions" not in given:
+        payables.describe(row)
     known.tables[table][row_id] = row
     _hide(known, row_id, body)
     world().hooks.changed(known.id, table, row)
@@ -324,6 +341,21 @@ def put_credit_note() -> Response:
     """Put in or change a credit note."""
     known, now = _organization(_body()), world().clock.now()
     return _store("credit_notes", "credit_note", lambda i, given: rows.credit_note(i, known.id, now, given))
+
+
+@blueprint.post("/beneficiaries")
+def put_beneficiary() -> Response:
+    """Put in or change somebody who is paid: trusting one, for example, which users do in the bank's app."""
+    body, now = _body(), world().clock.now()
+    known, given = _organization(body), dict(_typed(body, "beneficiary", dict))
+    row_id = given.get("id") or str(uuid.uuid4())
+    before = known.tables["beneficiaries"].get(row_id)
+    if before is None and not (given.get("name") and is_iban(given.get("iban", ""))):
+        raise DoorError(400, "a beneficiary has a name and an IBAN")
+    row = rows.beneficiary(row_id, now, given) if before is None else {**before, "updated_at": stamp(now), **given}
+    known.tables["beneficiaries"][row_id] = row
+    _hide(known, row_id, body)
+    return reply({"beneficiary": row}, 201 if before is None else 200)
 
 
 @blueprint.post("/transactions")

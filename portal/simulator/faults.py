@@ -15,6 +15,10 @@ _TOKEN = ("/oauth2/token",)
 _API = ("/v2/*",)
 _FILES = ("/files/*",)
 _ROWS = ("/v2/transactions*", "/v2/supplier_invoices*", "/v2/client_invoices*", "/v2/credit_notes*")
+_SEPA = ("/v2/sepa/*",)
+_MADE = ("/v2/sepa/transfers", "/v2/sepa/bulk_transfers", "/v2/sepa/beneficiaries")
+_VERIFIED = ("/v2/sepa/verify_payee", "/v2/sepa/bulk_verify_payee")
+_POLLED = ("/v2/sca_sessions/*", "/v2/mocked_sca_sessions/*")
 _ATTACHMENTS = ("/v2/attachments/*", "/v2/transactions/*/attachments")
 
 #: name → where it strikes unless `match` names a path
@@ -31,9 +35,15 @@ KNOWN: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("url_expired", "short_file", "changed_file", "type_lie", "pdf_bomb", "pdf_crash"), _FILES),
     **dict.fromkeys(("xml_bomb", "xxe", "zip_bomb", "huge"), _FILES),
     **dict.fromkeys(("evil_url", "gone"), _ATTACHMENTS),
+    "pay_5xx": _SEPA,
+    **dict.fromkeys(("drop_after_create", "key_expired", "sca_not_enrolled"), _MADE),
+    **dict.fromkeys(("sca_wait", "sca_deny", "sca_expired"), _POLLED),
+    **dict.fromkeys(("vop_close_match", "vop_no_match", "vop_not_possible", "vop_5xx"), _VERIFIED),
     "tls_bad": (),  # strikes no call: its service has an address of its own
     **dict.fromkeys(("wh_bad_sig", "wh_replay", "wh_dup", "wh_flood"), ("/deliveries/*",)),
 }
+#: faults of writes: they never strike the list at the same address
+_OF_WRITES = frozenset({"pay_5xx", "drop_after_create", "key_expired", "sca_not_enrolled"})
 _MATCHES: dict[str, type | tuple[type, ...]] = {
     "method": str, "path": str, "connection": str, "nth": int, "probability": (int, float), "page": (int, str),
 }  # fmt: skip
@@ -61,6 +71,7 @@ class Armed:
             self.remaining == 0
             or not any(fnmatchcase(call.path, path) for path in paths)
             or (match.get("method") and match["method"].upper() != call.method)
+            or (self.name in _OF_WRITES and call.method != "POST")
             or (connection and connection not in {call.connection_id, call.organization_id, call.organization_slug})
             or (match.get("page") is not None and str(match["page"]) != page)
         ):
@@ -112,6 +123,14 @@ class Faults:
     def struck(self, call: Call, page: str | None) -> list[tuple[str, dict[str, Any]]]:
         """Names and arguments of the faults that strike this call, in the order of arming."""
         return [(armed.name, armed.args) for armed in self._armed if armed.strikes(call, page)]
+
+    def spare(self, call: Call, name: str) -> None:
+        """The call turned out to be none that this fault is about: it has not struck, and will strike another."""
+        for armed in self._armed:
+            if armed.name == name and any(args is armed.args for _, args in call.faults):
+                armed.seen -= 1
+                armed.remaining = None if armed.remaining is None else armed.remaining + 1
+        call.faults = [(struck, args) for struck, args in call.faults if struck != name]
 
     @property
     def shown(self) -> Row:

@@ -112,6 +112,9 @@ class Hooks:
         if isinstance(body.get("description"), str):
             row["description"] = body["description"]
         self._subscriptions[row_id] = (row, connection)
+        if self._postman is None:  # from now on somebody wants to hear what happens while nobody asks
+            self._postman = threading.Thread(target=self._carry, name="postman", daemon=True)
+            self._postman.start()
         return row
 
     def drop(self, organization_id: str, row_id: str) -> None:
@@ -164,9 +167,6 @@ class Hooks:
                 bad_signature=struck.fault("wh_bad_sig") is not None, is_old=struck.fault("wh_replay") is not None,
             )  # fmt: skip
             self._letters += [letter] * (2 if struck.fault("wh_dup") is not None else 1)
-        if self._postman is None:
-            self._postman = threading.Thread(target=self._carry, name="postman", daemon=True)
-            self._postman.start()
 
     def _carry(self) -> None:
         """Send what is due, for as long as the process lives."""
@@ -174,6 +174,7 @@ class Hooks:
         with ThreadPoolExecutor(32, thread_name_prefix="letter") as pool:
             while not pause.wait(LOOK_EVERY):
                 with self._world.lock:
+                    self._world.catch_up()
                     now = self._world.clock.now()
                     due = [letter for letter in self._letters if letter.due_at <= now]
                     self._letters = [letter for letter in self._letters if letter.due_at > now]

@@ -159,6 +159,23 @@ def _beneficiary_matches(row: Row, query: Query, _today: date) -> bool:
     return trusted is None or row["trusted"] == trusted
 
 
+def _transfer_matches(row: Row, query: Query, _today: date) -> bool:
+    ids = _several(query, "ids")
+    if len(ids) > 100:
+        raise refuse(400, "bad_request", "ids holds more than 100", parameter="ids")
+    if ids and row["id"] not in ids:
+        return False
+    if (payees := _several(query, "beneficiary_ids")) and row["beneficiary_id"] not in payees:
+        return False
+    first, last = query.get("scheduled_date_from"), query.get("scheduled_date_to")
+    return not ((first and row["scheduled_date"] < first) or (last and row["scheduled_date"] > last))
+
+
+def _request_matches(row: Row, query: Query, _today: date) -> bool:
+    kinds = _several(query, "request_type")
+    return not kinds or row["request_type"] in kinds
+
+
 SUPPLIER_INVOICES = ListKind(
     "supplier_invoices",
     {
@@ -221,9 +238,23 @@ BENEFICIARIES = ListKind(
     matches=_beneficiary_matches,
     statuses=frozenset({"pending", "validated", "declined"}),
 )
-TRANSFERS = ListKind("transfers", {"updated_at": _moment("updated_at")}, "updated_at:desc", ("updated_at",))
+TRANSFERS = ListKind(
+    "transfers",
+    {**{name: _moment(name) for name in ("updated_at", "created_at")}, "scheduled_date": _word("scheduled_date")},
+    "updated_at:desc",
+    ("updated_at",),
+    matches=_transfer_matches,
+    statuses=frozenset({"pending", "processing", "canceled", "declined", "settled"}),
+)
 BULK_TRANSFERS = ListKind("bulk_transfers", {"updated_at": _moment("updated_at")}, "updated_at:desc", ())
-REQUESTS = ListKind("requests", {"created_at": _moment("created_at")}, "created_at:asc", ())
+REQUESTS = ListKind(
+    "requests",
+    {**{name: _moment(name) for name in ("created_at", "processed_at")}, "status": _word("status")},
+    "created_at:asc",
+    ("created_at", "processed_at"),
+    matches=_request_matches,
+    statuses=frozenset({"pending", "approved", "canceled", "declined"}),
+)
 SUBSCRIPTIONS = ListKind("subscriptions", {"created_at": _moment("created_at")}, "created_at:asc", ())
 BANK_ACCOUNTS = ListKind("bank_accounts", {"order": _word("name")}, "", ())
 

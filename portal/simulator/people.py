@@ -6,6 +6,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal.simulator.context import world
+from portal.simulator.names import german
 from portal.simulator.sca import ALLOW, DENY
 
 blueprint = Blueprint("people", __name__)
@@ -30,15 +31,18 @@ def home() -> str:
 
 @blueprint.get("/phone")
 def phone() -> str:
-    """What waits for the user's yes."""
-    return render_template("phone.html", german=german_is_wanted(), sessions=world().sca.waiting(world().clock.now()))
+    """What waits for the user's yes: confirmations, and requests to release."""
+    return render_template(
+        "phone.html", german=german_is_wanted(), sessions=world().sca.waiting(world().clock.now()),
+        requests=world().payments.undecided(), euros=german,
+    )  # fmt: skip
 
 
 @blueprint.post("/phone")
 def press() -> AnyResponse:
     """Yes or no to one of them. Whoever reaches this machine's own door may: it is nobody's money."""
-    session = world().sca.find(request.form.get("session", ""))
+    session, is_yes = world().sca.find(request.form.get("session", "")), request.form.get("decision") == ALLOW
     if session is not None:
-        decision = ALLOW if request.form.get("decision") == ALLOW else DENY
-        world().sca.decide(session, decision, world().clock.now())
+        world().sca.decide(session, ALLOW if is_yes else DENY, world().clock.now())
+    world().payments.decide(request.form.get("request", ""), "approve" if is_yes else "decline", world().clock.now())
     return redirect(url_for("people.phone"), 303)

@@ -183,6 +183,98 @@ def transaction(row_id: str, now: datetime, given: Row) -> Row:
     return row
 
 
+def beneficiary(row_id: str, now: datetime, given: Row) -> Row:
+    """Somebody who is paid. `name` and `iban` must be given, at once or before anybody sees it."""
+    written = stamp(now)
+    return {
+        "id": row_id,
+        "name": "",
+        "email": None,
+        "activity_tag": None,
+        "iban": "",
+        "bic": None,
+        "currency": "EUR",
+        "status": "validated",
+        "trusted": False,
+        "created_at": written,
+        "updated_at": written,
+        **given,
+    }
+
+
+def transfer(row_id: str, now: datetime, given: Row) -> Row:
+    """A transfer that was just made; `amount_cents` leads, `amount` follows."""
+    written = stamp(now)
+    return {
+        "id": row_id,
+        "initiator_id": None,
+        "bank_account_id": None,
+        "beneficiary_id": None,
+        "amount": given["amount_cents"] / 100,
+        "amount_cents": 0,
+        "amount_currency": "EUR",
+        "status": "pending",
+        "reference": "",
+        "note": None,
+        "scheduled_date": written[:10],
+        "declined_reason": None,
+        "created_at": written,
+        "updated_at": written,
+        "processed_at": None,
+        "completed_at": None,
+        "transaction_id": None,
+        "recurring_transfer_id": None,
+        **given,
+    }
+
+
+def bulk_transfer(row_id: str, now: datetime, initiator_id: str, client_transfer_ids: list[str]) -> Row:
+    """A bulk that was just taken in: no transfer exists yet."""
+    written, count = stamp(now), len(client_transfer_ids)
+    return {
+        "id": row_id,
+        "initiator_id": initiator_id,
+        "created_at": written,
+        "updated_at": written,
+        "total_count": count,
+        "completed_count": 0,
+        "pending_count": count,
+        "failed_count": 0,
+        "results": [
+            {"client_transfer_id": given, "status": "pending", "transfer_id": None, "errors": None}
+            for given in client_transfer_ids
+        ],
+    }
+
+
+def multi_transfer_request(
+    row_id: str, now: datetime, initiator_id: str, note: str, scheduled_date: str, entries: list[tuple[str, int, str]]
+) -> Row:
+    """Transfers to be released in the bank's app. `entries`: name, cents, reference."""
+    return {
+        "id": row_id,
+        "request_type": "multi_transfer",
+        "status": "pending",
+        "initiator_id": initiator_id,
+        "approver_id": None,
+        "note": note,
+        "declined_note": None,
+        "total_transfers_amount": decimal(sum(cents for _, cents, _ in entries)),
+        "total_transfers_amount_currency": "EUR",
+        "total_transfers_count": len(entries),
+        "scheduled_date": scheduled_date,
+        "processed_at": None,
+        "created_at": stamp(now),
+        "transfers": [
+            {
+                "id": uid(row_id, number), "credit_account_name": name, "amount": decimal(cents), "currency": "EUR",
+                "reference": reference,
+            }
+            for number, (name, cents, reference) in enumerate(entries)
+        ],
+    }  # fmt: skip
+
+
 def account(row_id: str, organization_id: str, given: Row) -> Row:
     """A bank account; the balances are set once its transactions are known."""
     return {

@@ -11,6 +11,7 @@ from typing import Any
 from portal.simulator.bad_tls import BadTls
 from portal.simulator.calls import CallLog
 from portal.simulator.clock import Clock, moment_of
+from portal.simulator.diary import Diary
 from portal.simulator.errors import DoorError
 from portal.simulator.faults import Faults
 from portal.simulator.files import Files
@@ -30,6 +31,7 @@ DEFAULT_SETTINGS: dict[str, Any] = {
     "files_refuse_bearer": True,
     "staging_token": None,
     "latency_ms": 0,
+    "transfers_pay_invoices": True,
 }
 
 
@@ -103,13 +105,15 @@ class World:
 
     def reset(self, seed: int) -> None:
         """Everything anew. The story of a seed and a day is told once and then copied."""
-        from portal.simulator.story import story_of  # noqa: PLC0415 -- the story builds the organisations of this module
+        # both build on the organisations of this module
+        from portal.simulator.story import story_of  # noqa: PLC0415
+        from portal.simulator.transfers import Payments  # noqa: PLC0415
 
-        self.seed, self.clock = seed, Clock(self._start)
+        self.seed, self.clock, self.diary = seed, Clock(self._start), Diary()
         self.settings = dict(DEFAULT_SETTINGS)
         self.hooks.clear()
         self.bad_tls.close()
-        self.sca = ScaSessions()
+        self.sca, self.payments = ScaSessions(), Payments(self)
         self.grants, self.faults, self.limits, self.log, self.files = (
             Grants(self._apps), Faults(seed), Limits(), CallLog(), Files(),
         )  # fmt: skip
@@ -117,6 +121,10 @@ class World:
         story = story_of(seed, self.clock.now().date())
         self.organizations: list[Organization] = pickle.loads(story.frozen)  # noqa: S301 -- our own bytes, and the fastest deep copy
         self.files.fill(story.attachments, story.contents)
+
+    def catch_up(self) -> None:
+        """Whatever was due by now has happened after this. Asked before every look at the world."""
+        self.diary.catch_up(self.clock.now())
 
     def organization(self, key: str | None) -> Organization:
         """By id or slug; None is the first. Unknown: the control door's 404."""

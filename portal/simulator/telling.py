@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
-from portal.simulator import rows
+from portal.simulator import payables, rows
 from portal.simulator.clock import moment_of, stamp
 from portal.simulator.files import TYPES, Attachment
 from portal.simulator.names import Row, dice, iban, money, uid
@@ -42,8 +42,12 @@ class Teller:
         self._closing: dict[str, int] = {}
         self.memberships: list[Row] = []
         self.tables: dict[str, dict[str, Row]] = {
-            name: {} for name in ("supplier_invoices", "client_invoices", "credit_notes", "beneficiaries", "transactions")
-        }
+            name: {}
+            for name in (
+                "supplier_invoices", "client_invoices", "credit_notes", "beneficiaries", "transactions",
+                "transfers", "bulk_transfers", "requests",
+            )
+        }  # fmt: skip
 
     def uid(self, *key: object) -> str:
         """An id of this company."""
@@ -227,6 +231,8 @@ class Teller:
     def organization(self, *, register: str, capital: int) -> Organization:
         """The finished company."""
         self._balance()
+        for row in self.tables["supplier_invoices"].values():
+            payables.describe(row)
         body = {
             "id": self.id, "name": self.company.name, "slug": self.slug, "legal_name": self.company.name, "locale": "de",
             "legal_share_capital": capital, "legal_country": "DE", "legal_registration_date": "2015-03-02",
