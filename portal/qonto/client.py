@@ -155,6 +155,7 @@ class Qonto:
         self._settings, self._tokens, self._budget = settings, tokens, budget
         self._is_waited_for = False
         self._sent_along: dict[str, str] = {}  #: headers of certain calls
+        self._before_sending: Callable[[], None] = lambda: None
         timing = settings.timing
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         if settings.qonto_staging_token:
@@ -177,6 +178,12 @@ class Qonto:
         """The same API for calls that the user has confirmed at the bank. `token`: of the confirmation; empty: there is none."""
         other = copy(self)
         other._sent_along = {"X-Qonto-Sca-Session-Token": token} if token else {}  # noqa: SLF001 -- our own copy
+        return other
+
+    def guarded(self, before_sending: Callable[[], None]) -> Qonto:
+        """The same API for calls that may come too late: the check runs once token and turn are there, and raises then."""
+        other = copy(self)
+        other._before_sending = before_sending  # noqa: SLF001 -- our own copy
         return other
 
     def close(self) -> None:
@@ -290,9 +297,9 @@ class Qonto:
     def order(self, connection_id: str, way: str, body: dict[str, Any], *, key: str, sca_token: str = "") -> schema.Ordered:
         """Order a transfer, a bulk or a request, once, under this idempotency key.
 
-        The same key must only ever come with the same body, and not later than half an hour after the first call that
-        may have got through. Errors: OutcomeUnknown when only asking can tell whether it happened; ScaRequired; RateLimited,
-        ConsentEnded and QontoError when it certainly did not.
+        The same key must only ever come with the same body, and not later than half an hour after the first call that may have
+        got through, see `guarded`. Errors: OutcomeUnknown when only asking can tell whether it happened; ScaRequired,
+        RateLimited, ConsentEnded and QontoError when it certainly did not.
         """
         path, name = ORDERS[way]
         headers = {"X-Qonto-Idempotency-Key": key}
@@ -430,6 +437,7 @@ class Qonto:
         for is_last in (False, True):
             with patience.standing_still():
                 self._budget.take(patience=PATIENCE_OF_A_PERSON if self._is_waited_for else LONGEST_PAUSE)
+            self._before_sending()
             with time_limit(patience.left):
                 status, headers, body = self._send(method, path, given, token)
             if status != httpx2.codes.UNAUTHORIZED:
