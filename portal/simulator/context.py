@@ -11,6 +11,7 @@ from flask import Response, current_app, g, request
 
 from portal.simulator.calls import Call
 from portal.simulator.errors import ApiError, missing_scope, not_found, refuse, unauthorized
+from portal.simulator.faults_wire import HTML
 from portal.simulator.grants import Connection
 from portal.simulator.names import Row
 from portal.simulator.state import Organization, World
@@ -104,7 +105,10 @@ def answer_once(write: Callable[[], Row]) -> Response:
             world().faults.spare(here, "drop_after_create")  # nothing was made
             raise
         answers.keep(*place, body, now)
-    if here.fault("drop_after_create") is not None:
+    if (args := here.fault("drop_after_create")) is not None:
+        if "status" in args:  # a gateway in between gave up
+            status = int(args["status"])
+            return Response(HTML.format(f"{status} Bad Gateway"), status, content_type="text/html; charset=utf-8")
         drop()
     return reply(body)
 

@@ -148,6 +148,7 @@ class Payments:
             },
         )  # fmt: skip
         known.put_transaction(movement)
+        order.account["updated_at"] = stamp(due)
         made.times_booked += 1
         self._world.hooks.changed(known.id, "transactions", movement)
         return movement
