@@ -60,8 +60,7 @@ def index(session: Session, actor: Actor, *, now: datetime, client_id: str = "")
     """The cards of the named client, else of the actor's first one."""
     clients = finding.clients(session, actor)
     client = finding.client(session, actor, client_id) if client_id else next(iter(clients), None)
-    is_payer = client is not None and client.id in {one.id for one in finding.payers(session, actor)}
-    return _of(session, clients, client, now, is_payer=is_payer)
+    return _of(session, clients, client, now)
 
 
 def books(session: Session, actor: Actor, *, now: datetime, client_id: str = "") -> ConnectionsPage:
@@ -73,17 +72,15 @@ def books(session: Session, actor: Actor, *, now: datetime, client_id: str = "")
     return _of(session, clients, client, now)
 
 
-def _of(
-    session: Session, clients: Sequence[Client], client: Client | None, now: datetime, *, is_payer: bool = False
-) -> ConnectionsPage:
+def _of(session: Session, clients: Sequence[Client], client: Client | None, now: datetime) -> ConnectionsPage:
     if client is None:
         return ConnectionsPage(clients, None, [], Scope((), ()), [])
     scope = engaging.scope(session, client.id)
     accounts, unread = listing.accounts(session, client.id)
     held = [row.account for row in accounts]
     covered = covering.of(session, held, first=scope.start_on, today=berlin_day(now)) if held and scope.start_on else []
-    kinds = CONNECTABLE if is_payer else KINDS
-    cards = listing.connection_cards(session, [client], now=now, kinds=kinds)
+    found = listing.connection_cards(session, [client], now=now, kinds=CONNECTABLE)
+    cards = [card for card in found if card.kind in KINDS or card.connection is not None]  # payments begin on their own page
     return ConnectionsPage(clients, client, cards, scope, accounts, unread, covered)
 
 

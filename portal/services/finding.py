@@ -128,8 +128,6 @@ def own_connection(session: Session, actor: Actor, connection_id: str) -> Connec
     found = connection(session, actor, connection_id)
     if found.kind == "bank":
         books_of(session, actor, found.client_id)
-    if found.kind == "payments":
-        payer(session, actor, found.client_id)
     return found
 
 

@@ -47,6 +47,7 @@ class Refused(Rejected):
     def __init__(self, flaws: list[tuple[Flaw, str]]) -> None:
         super().__init__("This order cannot be made like that.")
         self.flaws = flaws
+        self.kinds = list(dict.fromkeys(flaw for flaw, _mark in flaws))
 
 
 class AlreadyPaid(Conflict):

@@ -76,12 +76,15 @@ REFUSALS = {
     "consent_ended": "consent_ended",
     "payments_off": "payments_off",
     "declined_in_app": "declined_in_app",
+    "changed": "changed",
+    "past": "past",
 }
 OWNERS = {
     "funds": Owner.YOU, "spend_limit": Owner.BANK, "debit_block": Owner.BANK, "permission": Owner.BANK, "scope": Owner.YOU,
     "attachment": Owner.YOU, "payee_bank": Owner.YOU, "payee_iban": Owner.YOU, "payee_check_old": Owner.YOU,
     "no_device": Owner.BANK, "sca_denied": Owner.YOU, "sca_expired": Owner.YOU, "not_arrived": Owner.OFFICE,
     "invoice_changed": Owner.YOU, "consent_ended": Owner.YOU, "payments_off": Owner.OFFICE, "declined_in_app": Owner.YOU,
+    "changed": Owner.OFFICE, "past": Owner.YOU,
     "other": Owner.BANK,
 }  # fmt: skip
 
