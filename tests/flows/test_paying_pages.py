@@ -11,7 +11,8 @@ from sqlalchemy import select, update
 
 from portal.models import PaymentBatch, User
 from tests import payers
-from tests.factories import PASSWORD
+from tests.bank import as_file
+from tests.factories import PASSWORD, pdf
 from tests.flows.reading import Reader, says, words_of
 from tests.pages import Page
 from tests.payers import CLOSE, INVALID, NO_MATCH, PAYEE, UNREACHABLE, Payer, bill
@@ -82,6 +83,7 @@ def test_nothing_is_approved_without_the_password(payer: Payer, browser: Visitor
     assert newest(payer).state == "prepared"
 
 
+@pytest.mark.fault("F85")
 def test_double_click_two_tabs_back_and_a_replayed_form(payer: Payer, browser: Visitor) -> None:
     """L-51, F85: one transfer, whatever is pressed how often."""
     path = f"/clients/{payer.story.client.id}/payments/new"
@@ -130,6 +132,26 @@ def test_double_click_two_tabs_back_and_a_replayed_form(payer: Payer, browser: V
 def test_bad_input_is_said_beside_its_field(payer: Payer, browser: Visitor, typed: dict[str, str], says_so: str) -> None:
     says(created(payer, browser, **typed).words, says_so, "Please check what you entered")
     assert payer.payments() == []
+
+
+@pytest.mark.fault("F86")
+def test_above_30000_only_with_a_file(story: Story, reader: Reader) -> None:
+    payer = Payer.of(story, limit_cents=10**7, day_limit_cents=10**8)
+    browser = reader.browser(story.owner)
+    words = created(payer, browser, amount="30000,01").words
+    says(words, "Above 30,000 EUR Qonto wants the invoice as a file: pay it from the list of invoices, or in Qonto.")
+    amount = {"value": "30000.01", "currency": "EUR"}
+    row = payer.bank.put_invoice(
+        file=as_file(pdf("Rechnung")), status="awaiting_payment", invoice_number="G-1", supplier_name="Groß GmbH",
+        iban=PAYEE, total_amount=amount, payable_amount=amount,
+    )  # fmt: skip
+    batch = payer.prepare_invoices(row["id"])
+    assert batch.payments[0].attachments == [row["attachment_id"]]
+    payer.approve(batch)
+    payer.work()
+    payer.decide()
+    payer.settle()
+    assert payer.batch(batch.id).payments[0].state == "executed"
 
 
 def test_an_account_that_is_not_offered(payer: Payer, browser: Visitor) -> None:
