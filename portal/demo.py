@@ -1,8 +1,8 @@
 """The demo's story, told through services only: a firm, three people, two clients.
 
-The first client is connected already (by walking through the simulator's consent page as a browser would) and may pay, so that the
-desk has work; the second waits for its owner to press Connect. Running it again changes nothing that exists; a simulator that was
-restarted has forgotten its tokens, so the connections are renewed.
+The first client is connected already (by walking through the simulator's consent page as a browser would) and may pay, so
+that the desk has work; the second waits for its owner to press Connect. Running it again changes nothing that exists; a
+simulator that was restarted has forgotten its tokens, so the connections are renewed.
 """
 
 from __future__ import annotations

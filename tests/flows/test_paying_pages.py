@@ -137,6 +137,7 @@ def test_bad_input_is_said_beside_its_field(payer: Payer, browser: Visitor, type
 @pytest.mark.fault("F86")
 def test_above_30000_only_with_a_file(story: Story, reader: Reader) -> None:
     payer = Payer.of(story, limit_cents=10**7, day_limit_cents=10**8)
+    story.owner.totp_sealed = "sealed"
     browser = reader.browser(story.owner)
     words = created(payer, browser, amount="30000,01").words
     says(words, "Above 30,000 EUR Qonto wants the invoice as a file: pay it from the list of invoices, or in Qonto.")
