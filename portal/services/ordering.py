@@ -329,6 +329,9 @@ def _ask(ports: Ports, session: Session, batch: PaymentBatch, problem: ScaRequir
 
 def _await_confirmation(ports: Ports, lease: Lease, batch: PaymentBatch) -> None:
     """How far the confirmation is. Until the call is made again nothing has happened, so every no is certain."""
+    if batch.sca_token is None:  # the user wants another request on his phone
+        _confirmed(ports, lease, batch)
+        return
     now = ports.clock.now()
     asked_at = batch.sca_asked_at or now
     is_over = now >= asked_at + SCA_LIFE

@@ -315,6 +315,24 @@ def cancel(session: Session, batch: PaymentBatch, *, now: datetime) -> None:
     end_payments(session, batch, PaymentEvent.CANCEL, now=now)
 
 
+def ask_again(session: Session, batch: PaymentBatch, *, now: datetime) -> Run:
+    """Another request on the phone: the same call is made once more, and the earlier request opens nothing any more (L-62).
+
+    Errors: Stale where nothing waits for a confirmation.
+    """
+    queue_up(session, batch.client_id)
+    session.refresh(batch)
+    if batch.state != BatchState.CONFIRMING:
+        raise Stale("Nothing waits for your confirmation any more.")
+    batch.sca_token, batch.sca_allowed_at, batch.next_look_at = None, None, now
+    batch.version += 1
+    record(
+        session, Tag.PAYMENTS_MOVED, subject=f"payment_batch:{batch.id}", at=now, client_id=batch.client_id, state=batch.state,
+        reason="asked_again",
+    )  # fmt: skip
+    return request_run(session, batch, now=now)
+
+
 def request_run(session: Session, batch: PaymentBatch, *, now: datetime) -> Run:
     """A worker shall look after the client's orders now."""
     return running.request(

@@ -30,7 +30,7 @@ from portal import build_ports
 from portal.domain.payments import life
 from portal.models import AuditEvent, Payment, PaymentBatch
 from portal.ports import Ports
-from portal.services import auditing, running
+from portal.services import auditing, paying, preparing, running
 from portal.services.auditing import Origin, acting
 from portal.settings import Settings, Timing
 from tests import payers
@@ -70,6 +70,7 @@ class Attack:
     settings: Settings
     worker: int = 0
     struck: Counter[str] = field(default_factory=Counter)
+    reconnected: int = 0
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.plan.seed)
@@ -89,6 +90,18 @@ class Attack:
         ]
         self.rng.shuffle(orders)
         return [self.payer.prepare(*wanted).id for wanted in orders]
+
+    def approve(self, batch_id: str) -> None:
+        """As a person does; a check that is too old is made again first."""
+        if not paying.is_checked(self.payer.batch(batch_id), now=self.ports.clock.now()):
+            preparing.check_again(self.ports, self.payer.actor, batch_id)
+        self.payer.approve(self.payer.batch(batch_id))
+
+    def reconnect(self) -> None:
+        """A worker that is killed while it renews the token, and two hours later: the consent has ended, as the bank sees it."""
+        if self.payer.story.connection("payments").state != "active":
+            self.payer.story.connect("payments")
+            self.reconnected += 1
 
     def answer_phone(self) -> None:
         """Most of the time yes; sometimes the phone stays in the bag for a while."""
@@ -145,13 +158,22 @@ class Attack:
         waiting = self.prepare()
         prepared_s = time.monotonic() - began
         self.work()
+        try:
+            self.fight(waiting, total)
+        finally:
+            self.kill()
+        return {**self.compared(), "prepared_s": round(prepared_s, 1), "seconds": round(time.monotonic() - began, 1)}
+
+    def fight(self, waiting: list[str], total: int) -> None:
+        """Approve, answer, strike, until nothing moves any more."""
         still, last = 0, None
         while waiting or (moving := self.moving()):
             moving = self.moving()
+            self.reconnect()
             points = sum(self.struck.values())
             share = points / max(self.plan.points, 1)
             while waiting and moving < AT_ONCE and len(waiting) >= (1 - share) * total - AT_ONCE:
-                self.payer.approve(self.payer.batch(waiting.pop()))
+                self.approve(waiting.pop())
                 moving += 1
             self.answer_phone()
             if points < self.plan.points:
@@ -164,8 +186,6 @@ class Attack:
             still, last = (still + 1, last) if now == last else (0, now)
             if still > STUCK_AFTER:
                 break
-        self.kill()
-        return {**self.compared(), "prepared_s": round(prepared_s, 1), "seconds": round(time.monotonic() - began, 1)}
 
     def moving(self) -> int:
         """Batches that a worker has to look after."""
@@ -207,7 +227,7 @@ class Attack:
             "struck": dict(self.struck), "payments": len(payments), "batches": len(batches),
             "states": dict(Counter(payment.state for payment in payments)),
             "reasons": dict(Counter(batch.reason for batch in batches if batch.reason)), "calls": sum(b.attempts for b in batches),
-            "unknown": unknown, **found, "ok": not any(found.values()),
+            "unknown": unknown, "reconnected": self.reconnected, **found, "ok": not any(found.values()),
         }  # fmt: skip
 
 

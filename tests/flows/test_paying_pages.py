@@ -389,6 +389,27 @@ def test_a_bank_that_is_away(payer: Payer, browser: Visitor) -> None:
         says(browser.page(address).words, "Qonto cannot be reached at the moment.")
 
 
+def test_another_request_on_the_phone(payer: Payer, browser: Visitor) -> None:
+    """L-62: it is sent again; the first one, allowed late, opens nothing, and one transfer is made."""
+    batch = payer.prepare()
+    payer.approve(batch)
+    payer.work()
+    first = payer.bank.ask("sca")["sessions"][-1]["sca_session_token"]
+    payer.bank.move(seconds=31)
+    page = browser.page(f"/payments/{batch.id}")
+    browser.follow(browser.send(page, f"/payments/{batch.id}/confirmation"))
+    payer.work()
+    waiting = [one["sca_session_token"] for one in payer.bank.ask("sca")["sessions"]]
+    assert len(waiting) == 2
+    payer.bank.tell(f"sca/{first}", decision="allow")
+    payer.settle((4, 4))
+    assert payer.executions() == []
+    payer.decide()
+    payer.settle()
+    assert [one["created"] for one in payer.bank.ask("executions")["payments"]] == [1]
+    assert browser.post(f"/payments/{batch.id}/confirmation").status_code == 409
+
+
 def test_unknown_is_said(payer: Payer, browser: Visitor) -> None:
     batch = payer.prepare()
     payer.approve(batch)

@@ -87,6 +87,7 @@ PERMISSIONS = {
     ("payments.check_payees", "POST"): ALL,
     ("payments.send_as_request", "POST"): STAFF,
     ("payments.cancel", "POST"): ALL,
+    ("payments.ask_again", "POST"): CLIENTS,
     ("payments.retry", "POST"): ALL,
     ("payments.change_rules", "POST"): ADMIN,
     ("payments.change_payer", "POST"): ADMIN,
@@ -264,6 +265,7 @@ def _batch(endpoint: str, books: Books) -> PaymentBatch:
     name = {
         "payments.check_payees": "draft", "payments.change": "to_change", "payments.before_changing": "to_change",
         "payments.cancel": "to_cancel", "payments.send_as_request": "to_request", "payments.retry": "refused",
+        "payments.ask_again": "confirming",
     }  # fmt: skip
     return books.batches[name.get(endpoint, "prepared")]
 

@@ -59,6 +59,7 @@ EVENTS = {
     "payments.check_payees": "payment_batch.payees_checked",
     "payments.send_as_request": "payment_batch.moved",
     "payments.cancel": "payment_batch.moved",
+    "payments.ask_again": "payment_batch.moved",
     "payments.retry": "payment_batch.prepared",
     "payments.change_rules": "payment_rules.changed",
     "payments.change_payer": "membership.payer_changed",

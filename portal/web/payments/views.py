@@ -191,6 +191,16 @@ def cancel(batch_id: str) -> ResponseReturnValue:
     return redirect(url_for("payments.show", batch_id=batch_id), 303)
 
 
+@blueprint.post("/payments/<id:batch_id>/confirmation")
+@for_clients
+def ask_again(batch_id: str) -> ResponseReturnValue:
+    """Another request on the phone."""
+    with ports().database.write() as session:
+        run = paying.ask_again(session, finding.batch(session, actor(), batch_id), now=ports().clock.now())
+    deciding.start(ports(), run)
+    return redirect(url_for("payments.show", batch_id=batch_id), 303)
+
+
 @blueprint.post("/payments/<id:batch_id>/retry")
 @signed_in
 def retry(batch_id: str) -> ResponseReturnValue:
