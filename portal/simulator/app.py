@@ -15,7 +15,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from portal.simulator import api, api_payments, control, filehouse, oauth, people, uploads
 from portal.simulator.calls import Call
-from portal.simulator.context import DROP, bearer, call, reply, world
+from portal.simulator.context import DROP, bearer, call, drop, reply, world
 from portal.simulator.errors import ApiError, DoorError, GatewayNotFound
 from portal.simulator.faults_wire import HTML, Dropped, bend, changed_ids, exchanged, hang_seconds, instead
 from portal.simulator.grants import App
@@ -91,9 +91,10 @@ def _is_call() -> bool:
 def _receive() -> Response | None:
     """Before the view: who calls, which faults strike, is there anything in the way. Waiting happens without the lock."""
     here = world()
-    refusal, wait = None, 0.0
+    refusal, wait, diary = None, 0.0, here.diary
     if _is_call():
         with here.lock:
+            diary = here.diary
             g.call = _call(here)
             refusal = _gate(here) or _limited(here)
             if refusal is None:
@@ -105,6 +106,10 @@ def _receive() -> Response | None:
         time.sleep(wait)
     here.lock.acquire()
     g.has_lock = True
+    if "call" in g and here.diary is not diary:  # the world it called was reset while it waited: nobody answers, nobody notes it
+        g.pop("call", None)
+        drop()
+        return Response(status=503)
     here.catch_up()
     return refusal or (instead(g.call) if "call" in g else None)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from queue import Queue
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 
 from portal.simulator.diary import Diary
-from tests.simulator.payer import Payer
+from tests.simulator.payer import TRANSFERS, Payer
 
 START = datetime(2026, 11, 27, tzinfo=UTC)
 
@@ -57,6 +59,21 @@ def letters() -> Any:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+def test_a_call_that_hangs_over_a_reset_reaches_no_other_world(payer: Payer) -> None:
+    """It neither pays there nor stands in the log."""
+    body = payer.order("1.00", payer.trusted())
+    payer.bank.fault("hang", times=1, seconds=0.5, match={"method": "POST", "path": TRANSFERS})
+    with ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(payer.send, TRANSFERS, body)
+        while payer.bank.app.extensions["simulator"].faults.shown["faults"][0]["remaining"]:
+            time.sleep(0.01)  # until it was struck, and waits
+        payer.bank.tell("reset", seed=1)
+        with pytest.raises(ConnectionError):
+            hanging.result(timeout=10)
+    assert payer.bank.log() == []
+    assert payer.bank.ask("executions")["executions"] == []
 
 
 def test_a_settled_transfer_is_told_though_nobody_asks(payer: Payer, letters: tuple[str, Queue[dict[str, Any]]]) -> None:
