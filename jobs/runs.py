@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from portal import build_ports
 from portal.errors import ConsentEnded, Fenced, PortalError, QontoError, RateLimited
 from portal.ports import Ports
-from portal.services import banking, connecting, importing, matching, notifying, previewing, running
+from portal.services import banking, connecting, importing, matching, notifying, ordering, previewing, running
 from portal.services.auditing import Origin, acting
 from portal.services.running import Lease
 from portal.settings import Settings
@@ -27,6 +27,7 @@ WORK: dict[str, Callable[[Ports, Lease], None]] = {
     "matching": matching.match_client,
     "previews": previewing.make_previews,
     "mail": notifying.send_mails,
+    "payments": ordering.pay,
 }
 
 

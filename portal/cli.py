@@ -17,7 +17,7 @@ from portal import demo, matching_files, migrating
 from portal.errors import PortalError
 from portal.models import Connection, Role
 from portal.ports import Ports
-from portal.services import admitting, auditing, authenticating, engaging, running, syncing
+from portal.services import admitting, auditing, authenticating, engaging, paying, running, syncing
 from portal.services.auditing import Origin, acting
 
 
@@ -145,6 +145,26 @@ def client_commission(number: str, tax_year: int) -> None:
         today: date = ports.clock.today()
         engaging.commission(session, client_id=found.id, tax_year=tax_year, on=today, now=ports.clock.now())
     click.echo(f"tax year {tax_year} of client {number} commissioned")
+
+
+@client.command("payments")
+@click.argument("number")
+@click.option("--on/--off", "is_on", required=True)
+@click.option("--limit", default=paying.LIMIT_CENTS // 100, show_default=True, help="Of one payment, in euros.")
+@click.option(
+    "--day-limit", default=paying.DAY_LIMIT_CENTS // 100, show_default=True, help="Of what is approved in a day, in euros."
+)
+@click.option("--two-above", type=int, help="Two persons are needed above, in euros; left out: one suffices.")
+def client_payments(number: str, *, is_on: bool, limit: int, day_limit: int, two_above: int | None) -> None:
+    """Switch payments on or off for a client, and bound them."""
+    ports = _ports()
+    with _as_operator(ports), ports.database.write() as session:
+        paying.change_rules(
+            session, admitting.client_by_number(session, number), is_on=is_on, limit_cents=limit * 100,
+            day_limit_cents=day_limit * 100, four_eyes_above_cents=None if two_above is None else two_above * 100,
+            now=ports.clock.now(),
+        )  # fmt: skip
+    click.echo(f"payments of client {number} switched {'on' if is_on else 'off'}")
 
 
 user = AppGroup("user", help="People who sign in.")

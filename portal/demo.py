@@ -1,8 +1,8 @@
 """The demo's story, told through services only: a firm, three people, two clients.
 
-The first client is connected already (by walking through the simulator's consent page as a browser would), so that the desk
-has work; the second waits for its owner to press Connect. Running it again changes nothing that exists; a simulator that was
-restarted has forgotten its tokens, so the connections are renewed.
+The first client is connected already (by walking through the simulator's consent page as a browser would) and may pay, so
+that the desk has work; the second waits for its owner to press Connect. Running it again changes nothing that exists; a
+simulator that was restarted has forgotten its tokens, so the connections are renewed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from portal.browsing import Person
 from portal.errors import PortalError
 from portal.models import BankAccount, Client, Connection, Membership, Role, User
 from portal.ports import Ports
-from portal.services import authenticating, choosing, connecting, engaging
+from portal.services import admitting, authenticating, choosing, connecting, engaging, paying
 from portal.services.auditing import Origin, Tag, acting, record
 from portal.services.finding import Actor
 from portal.settings import BadSetting
@@ -28,6 +28,7 @@ PEOPLE = (
     ("jonas.brandt@brandt.example", "Jonas Brandt", Role.CLIENT, "de"),
     ("amelia.north@northlight.example", "Amelia North", Role.CLIENT, "en"),
 )
+PAYERS = ("jonas.brandt@brandt.example",)  #: who may pay, with a second factor
 CLIENTS = (
     ("10042", "Tischlerei Brandt & Söhne GmbH", "jonas.brandt@brandt.example"),
     ("10043", "Northlight Studio GmbH", "amelia.north@northlight.example"),
@@ -42,7 +43,7 @@ def seed(ports: Ports, *, is_connected: bool = True) -> Iterator[str]:
         secrets = _people(ports)
         _clients(ports)
         if is_connected:
-            for kind in connecting.KINDS:
+            for kind in connecting.CONNECTABLE:
                 _connect(ports, CLIENTS[0][2], kind)
     for email, name, role, language in PEOPLE:
         second = f"  TOTP secret {secrets[email]}" if email in secrets else ""
@@ -50,7 +51,7 @@ def seed(ports: Ports, *, is_connected: bool = True) -> Iterator[str]:
 
 
 def _people(ports: Ports) -> dict[str, str]:
-    """Create who is missing; the TOTP secrets of staff and admins."""
+    """Create who is missing; the TOTP secrets of staff, admins and payers."""
     secrets = {}
     now = ports.clock.now()
     with ports.database.write() as session:
@@ -60,7 +61,7 @@ def _people(ports: Ports) -> dict[str, str]:
                 user = authenticating.create_user(
                     session, email=email, name=name, role=role, password=PASSWORD, language=language, now=now
                 )
-            if role is not Role.CLIENT:
+            if role is not Role.CLIENT or email in PAYERS:
                 secrets[email] = authenticating.demo_totp(session, user, keyring=ports.keyring, now=now)
     return secrets
 
@@ -89,6 +90,12 @@ def _clients(ports: Ports) -> None:
             today = ports.clock.today()
             for year in (today.year - 1, today.year):
                 engaging.commission(session, client_id=client.id, tax_year=year, on=today.replace(month=1, day=1), now=now)
+            if owner in PAYERS:
+                paying.change_rules(
+                    session, client, is_on=True, limit_cents=paying.LIMIT_CENTS, day_limit_cents=paying.DAY_LIMIT_CENTS,
+                    four_eyes_above_cents=None, now=now,
+                )  # fmt: skip
+                admitting.change_payer(session, client, users[owner].id, may_pay=True, now=now)
 
 
 def _connect(ports: Ports, email: str, kind: str) -> None:

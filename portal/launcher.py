@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from portal import keeper
-from portal.queue import IMPORTS, LIGHT, MATCHING
+from portal.queue import IMPORTS, LIGHT, MATCHING, PAYMENTS
 
 ROOT = Path(__file__).resolve().parent.parent
 KEEPER = [sys.executable, "-I", "-S", str(Path(keeper.__file__))]
@@ -37,7 +37,7 @@ STARTS_WITHIN = 60.0  #: seconds for a part to answer; a cold disk is slow
 GRACE = 20.0  #: seconds a part may take to finish what it does; with the kill after it a stop takes at most 25
 RESTART_AFTER = (0.2, 0.5, 1.0, 2.0)  #: seconds, growing while a part keeps dying
 LARGEST_LOG = 10 * 1024 * 1024
-WORKERS = (IMPORTS, IMPORTS, MATCHING, LIGHT)
+WORKERS = (IMPORTS, IMPORTS, MATCHING, LIGHT, PAYMENTS)
 STATE = (
     "belegfluss.db", "belegfluss.db-wal", "belegfluss.db-shm", "documents", "mail", "redis", "log", "secret_key", "token_keys",
 )  # fmt: skip

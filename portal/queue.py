@@ -16,10 +16,13 @@ from rq.exceptions import DuplicateJobError
 
 log = structlog.get_logger()
 
-IMPORTS, MATCHING, LIGHT = "imports", "matching", "light"
-QUEUES = (IMPORTS, MATCHING, LIGHT)  #: one worker process (or more) each; never two queues in one process (rq.md, fact 1)
+IMPORTS, MATCHING, LIGHT, PAYMENTS = "imports", "matching", "light", "payments"
+#: one worker process (or more) each; never two queues in one process (rq.md, fact 1)
+QUEUES = (IMPORTS, MATCHING, LIGHT, PAYMENTS)
 RUN_JOB = "jobs.runs.execute"
-QUEUE_OF_KIND = {"documents": IMPORTS, "bank": IMPORTS, "matching": MATCHING, "previews": LIGHT, "mail": LIGHT}
+QUEUE_OF_KIND = {
+    "documents": IMPORTS, "bank": IMPORTS, "matching": MATCHING, "previews": LIGHT, "mail": LIGHT, "payments": PAYMENTS,
+}  # fmt: skip
 JOB_TIMEOUT = 900  #: seconds
 
 

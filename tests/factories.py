@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from portal.clock import Clock
@@ -27,6 +28,9 @@ from portal.models import (
     Consent,
     Document,
     Membership,
+    Payment,
+    PaymentBatch,
+    PaymentRules,
     Preview,
     Receipt,
     Role,
@@ -37,6 +41,7 @@ from portal.models import (
     Transaction,
     User,
 )
+from portal.qonto.oauth import SCOPES
 from portal.services import assigning, engaging, hashing
 from portal.settings import Settings
 from portal.storage import Storage
@@ -57,6 +62,7 @@ class Books:
     documents: Connection
     bank: Connection
     account: BankAccount
+    payments: Connection
     transactions: list[Transaction] = field(default_factory=list)
     receipts: dict[str, Receipt] = field(default_factory=dict)
     document: Document = field(init=False)
@@ -65,6 +71,8 @@ class Books:
     candidate: Candidate = field(init=False)
     sure: Candidate = field(init=False)  #: of the receipt "income"
     runs: dict[str, Run] = field(default_factory=dict)
+    batches: dict[str, PaymentBatch] = field(default_factory=dict)  #: by their state, or what they are there for
+    qonto_account: str = "account-1"  #: the bank's id of the account that pays; `payable` knows a true one
 
 
 @dataclass
@@ -317,7 +325,8 @@ def _books(session: Session, storage: Storage, number: str, name: str, email: st
             )
         )  # fmt: skip
     account = bank_account(session, made, bank, now=now)
-    books = Books(made, owner, documents, bank, account)
+    books = Books(made, owner, documents, bank, account, connection(session, made, "payments", now=now, by=owner))
+    _payments(session, books, now)
     books.transactions = [
         transaction(session, account, "t-1", 11900, now=now, remittance="RE-2026-1001"),
         transaction(session, account, "t-2", 11900, now=now, remittance="Danke"),
@@ -381,3 +390,46 @@ def _receipts(session: Session, storage: Storage, books: Books, now: datetime) -
     )  # fmt: skip
     taken.version = 1
     session.flush()
+
+
+def _payments(session: Session, books: Books, now: datetime) -> None:
+    """Payments are switched on, the owner may pay, and there is an order in each state that a page can show."""
+    session.add(
+        PaymentRules(
+            id=new_id(), client_id=books.client.id, is_on=True, limit_cents=500_000, day_limit_cents=2_000_000,
+            four_eyes_above_cents=None, changed_at=now,
+        )
+    )  # fmt: skip
+    session.execute(update(Membership).where(Membership.user_id == books.owner.id).values(may_pay=True))
+    books.payments.scopes = " ".join(SCOPES["payments"])
+    states = ("draft", "prepared", "approved", "confirming", "unknown", "accepted", "requested", "ended", "refused", "cancelled")
+    for number, name in enumerate((*states, "to_change", "to_cancel", "to_request")):
+        books.batches[name] = batch(
+            session, books.payments, books.owner, number, now=now, state=name if name in states else "prepared"
+        )
+
+
+def batch(session: Session, over: Connection, by: User, number: int, *, now: datetime, state: str, **values: Any) -> PaymentBatch:
+    """An order of one payment."""
+    is_checked = state != "draft"
+    made = PaymentBatch(
+        id=new_id(), client_id=over.client_id, connection_id=over.id, form_key=new_id(), idempotency_key=new_id(), state=state,
+        **{
+            "way": "transfer", "account_id": "account-1", "account_name": "Hauptkonto", "account_iban": "DE02120300000000202051",
+            "balance_cents": 1_000_000, "execute_on": None, "prepared_by": by.id, "created_at": now - timedelta(minutes=number),
+            "proof": "proof" if is_checked else "", "checked_at": now if is_checked else None,
+            "reason": "not_arrived" if state == "refused" else "",
+            "sca_asked_at": now - timedelta(seconds=40) if state == "confirming" else None, **values,
+        },
+    )  # fmt: skip
+    ended = {"ended": "executed", "accepted": "ordered", "refused": "refused", "cancelled": "cancelled"}
+    made.payments = [
+        Payment(
+            id=new_id(), client_id=over.client_id, position=1, state=ended.get(state, "open"), creditor="Holzhandel Weber GmbH",
+            iban="DE89370400440532013000", amount_cents=10_000 + number, remittance=f"RE 2026-{1000 + number}",
+            reason=made.reason, payee_result="match" if is_checked else "unavailable",
+        )
+    ]  # fmt: skip
+    session.add(made)
+    session.flush()
+    return made

@@ -43,6 +43,7 @@ class Button(StrEnum):
     RESUME = "resume"
     CHOOSE = "choose"  #: the accounts that are to be read
     CONFIRM = "confirm"
+    PAY = "pay"  #: nothing to sync: there is a page for it
 
 
 class SyncLine(StrEnum):
@@ -95,6 +96,8 @@ def shown(facts: Facts, *, now: datetime) -> Shown:
             return Shown(Word.ACTION_NEEDED, "warn", sync, Button.RECONNECT)
         case ConsentState.ACTIVE if facts.is_paused:
             return Shown(Word.PAUSED, "off", sync, Button.RESUME)
+        case ConsentState.ACTIVE if facts.kind == "payments":
+            return Shown(Word.CONNECTED, "ok", SyncLine.NEVER, Button.PAY)
         case ConsentState.ACTIVE if not facts.has_accounts:
             return Shown(Word.CONNECTED, "wait", sync, Button.CHOOSE)
         case ConsentState.ACTIVE if sync is SyncLine.CONFIRM:

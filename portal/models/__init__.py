@@ -7,6 +7,7 @@ from portal.models.client import Client, Engagement, Membership, TaxReturn
 from portal.models.connection import BankAccount, ConnectAttempt, Connection, Consent, ScaSession
 from portal.models.mail import Mail
 from portal.models.message import HelpVote, Message
+from portal.models.payment import Approval, Payment, PaymentBatch, PaymentRules
 from portal.models.receipt import Document, Preview, Receipt, SkippedInvoice
 from portal.models.run import Heartbeat, RequestBudget, Run
 from portal.models.statement import Statement
@@ -15,6 +16,7 @@ from portal.models.user import Attempt, OneTimeCode, Role, User, UserSession
 from portal.models.webhook import WebhookEvent, WebhookSubscription
 
 __all__ = [
+    "Approval",
     "Assignment",
     "Attempt",
     "AuditEvent",
@@ -34,6 +36,9 @@ __all__ = [
     "Membership",
     "Message",
     "OneTimeCode",
+    "Payment",
+    "PaymentBatch",
+    "PaymentRules",
     "Preview",
     "Receipt",
     "RequestBudget",

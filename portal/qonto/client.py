@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ import httpx2
 import stamina
 import structlog
 
-from portal.errors import QontoError, RateLimited, Unavailable, UnexpectedPayload
+from portal.errors import OutcomeUnknown, QontoError, RateLimited, Unavailable, UnexpectedPayload
 from portal.qonto import schema
 from portal.qonto.budget import Budget
 from portal.qonto.errors import Code, refusal
@@ -40,6 +40,8 @@ LONGEST_PAUSE = 120.0  #: a worker waits so long for the bank's 429; longer and 
 PATIENCE_OF_A_PERSON = 10.0
 SILENT_PAUSES = (30.0, 60.0, 120.0)  #: after a 429 that does not say how long, in units of the first retry step
 FILE_TRIES = 3
+#: after these the bank has certainly not done what it was asked
+CLEAR_REFUSALS = frozenset((400, 401, 403, 404, 412, 422, 428, 429))
 
 
 #: list → key of a single row, and how it is read
@@ -47,6 +49,14 @@ ONE_OF: dict[str, tuple[str, Callable[[schema.Json], Any]]] = {
     "supplier_invoices": ("supplier_invoice", schema.supplier_invoice),
     "client_invoices": ("client_invoice", schema.client_invoice),
     "credit_notes": ("credit_note", schema.credit_note),
+}
+
+
+#: way of an order → its address, and the key of what the answer holds
+ORDERS = {
+    "transfer": ("/v2/sepa/transfers", "transfer"),
+    "bulk": ("/v2/sepa/bulk_transfers", "bulk_transfer"),
+    "request": ("/v2/requests/multi_transfers", "request_multi_transfer"),
 }
 
 
@@ -144,7 +154,8 @@ class Qonto:
     ) -> None:
         self._settings, self._tokens, self._budget = settings, tokens, budget
         self._is_waited_for = False
-        self._sca: dict[str, str] = {}
+        self._sent_along: dict[str, str] = {}  #: headers of certain calls
+        self._before_sending: Callable[[], None] = lambda: None
         timing = settings.timing
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         if settings.qonto_staging_token:
@@ -166,7 +177,13 @@ class Qonto:
     def confirmed(self, token: str) -> Qonto:
         """The same API for calls that the user has confirmed at the bank. `token`: of the confirmation; empty: there is none."""
         other = copy(self)
-        other._sca = {"X-Qonto-Sca-Session-Token": token} if token else {}  # noqa: SLF001 -- our own copy
+        other._sent_along = {"X-Qonto-Sca-Session-Token": token} if token else {}  # noqa: SLF001 -- our own copy
+        return other
+
+    def guarded(self, before_sending: Callable[[], None]) -> Qonto:
+        """The same API for calls that may come too late: the check runs once token and turn are there, and raises then."""
+        other = copy(self)
+        other._before_sending = before_sending  # noqa: SLF001 -- our own copy
         return other
 
     def close(self) -> None:
@@ -256,6 +273,84 @@ class Qonto:
             if error.status_code != httpx2.codes.NOT_FOUND:
                 raise
 
+    # --- payments --------------------------------------------------------------------------------------------
+
+    def payable_invoices(self, connection_id: str, *, page: int) -> Page[schema.PayableInvoice]:
+        """Supplier invoices that are not paid yet, oldest first."""
+        query = {"sort_by": "created_at:asc", "filter[status][]": list(schema.OPEN_STATUSES)}
+        return self._page(connection_id, "/v2/supplier_invoices", "supplier_invoices", query, schema.payable_invoice, page)
+
+    def check_payees(self, connection_id: str, payees: Sequence[tuple[str, str]]) -> schema.PayeeChecks:
+        """Ask the payees' banks whether name and IBAN belong together: pairs of name and IBAN, up to 400.
+
+        Nothing happens by it, but the bank counts how often it is asked. Errors: Unavailable and QontoError where it cannot tell.
+        """
+        if len(payees) == 1:
+            ((name, iban),) = payees
+            answer = self._once(connection_id, "POST", "/v2/sepa/verify_payee", {"iban": iban, "beneficiary_name": name})
+            return schema.payee_check(answer)
+        asked = [{"id": str(number), "iban": iban, "beneficiary_name": name} for number, (name, iban) in enumerate(payees)]
+        return schema.payee_checks(
+            self._once(connection_id, "POST", "/v2/sepa/bulk_verify_payee", {"requests": asked}), len(payees)
+        )
+
+    def order(self, connection_id: str, way: str, body: dict[str, Any], *, key: str, sca_token: str = "") -> schema.Ordered:
+        """Order a transfer, a bulk or a request, once, under this idempotency key.
+
+        The same key must only ever come with the same body, and not later than half an hour after the first call that may have
+        got through, see `guarded`. Errors: OutcomeUnknown when only asking can tell whether it happened; ScaRequired,
+        RateLimited, ConsentEnded and QontoError when it certainly did not.
+        """
+        path, name = ORDERS[way]
+        headers = {"X-Qonto-Idempotency-Key": key}
+        if self._settings.qonto_staging_token:  # the bank's sandbox knows no phones
+            headers["X-Qonto-2fa-Preference"] = "mock"
+        calling = self.confirmed(sca_token)
+        calling._sent_along = {**calling._sent_along, **headers}  # noqa: SLF001 -- our own copy
+        try:
+            return schema.ordered(_object(calling._once(connection_id, "POST", path, body), name))  # noqa: SLF001 -- as above
+        except (Unavailable, UnexpectedPayload) as error:
+            raise OutcomeUnknown(
+                "Nobody knows yet whether Qonto has this order.", status_code=error.status_code, code=error.code,
+                request_id=error.request_id, permanent=False,
+            ) from error  # fmt: skip
+        except QontoError as error:
+            if error.status_code and error.status_code not in CLEAR_REFUSALS:
+                raise OutcomeUnknown(
+                    "Nobody knows yet whether Qonto has this order.", status_code=error.status_code, code=error.code,
+                    request_id=error.request_id, permanent=False,
+                ) from error  # fmt: skip
+            raise
+
+    def transfers(
+        self, connection_id: str, *, ids: Sequence[str] = (), updated_from: datetime | None = None, page: int
+    ) -> Page[schema.Transfer]:
+        """Transfers: those with these ids (up to 100), else those that changed since."""
+        query: dict[str, Any] = {"sort_by": "created_at:asc"}
+        if ids:
+            query["ids[]"] = list(ids)
+        if updated_from:
+            query["updated_at_from"] = _spelled(updated_from)
+        return self._page(connection_id, "/v2/sepa/transfers", "transfers", query, schema.transfer, page)
+
+    def bulk_transfer(self, connection_id: str, qonto_id: str) -> schema.Bulk:
+        """How far a bulk is."""
+        answer = self._get(connection_id, f"/v2/sepa/bulk_transfers/{quote(qonto_id, safe='')}", {})
+        return schema.bulk(_object(answer, "bulk_transfer"))
+
+    def bulk_transfers(self, connection_id: str, *, page: int) -> Page[schema.Bulk]:
+        """Bulks, those that changed last first."""
+        return self._page(connection_id, "/v2/sepa/bulk_transfers", "bulk_transfers", {}, schema.bulk, page)
+
+    def transfer_requests(self, connection_id: str, *, created_from: datetime, page: int) -> Page[schema.TransferRequest]:
+        """What lies, or lay, in the bank's app to be released."""
+        query = {"created_at_from": _spelled(created_from), "request_type[]": ["multi_transfer"]}
+        return self._page(connection_id, "/v2/requests", "requests", query, schema.transfer_request, page)
+
+    def cancel_transfer(self, connection_id: str, qonto_id: str) -> None:
+        """Stop a transfer that has not left yet. Errors: QontoError(422) when it has."""
+        self._once(connection_id, "POST", f"/v2/sepa/transfers/{quote(qonto_id, safe='')}/cancel")
+
     def fetch(self, connection_id: str, attachment_id: str) -> File:
         """Download a file. Further codes: gone, too_big, empty, short_file, address_refused, url_expired."""
         for _ in range(FILE_TRIES):
@@ -322,7 +417,7 @@ class Qonto:
         return answer
 
     def _once(self, connection_id: str, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """One call that changes something: not repeated, as nobody knows what a lost answer has done."""
+        """One call that changes something, or is counted: not repeated, as nobody knows what a lost answer has done."""
         patience = _Patience(self._settings.timing, self._budget, is_waited_for=self._is_waited_for)
         return self._authorized(connection_id, method, path, body or {}, patience)
 
@@ -342,6 +437,7 @@ class Qonto:
         for is_last in (False, True):
             with patience.standing_still():
                 self._budget.take(patience=PATIENCE_OF_A_PERSON if self._is_waited_for else LONGEST_PAUSE)
+            self._before_sending()
             with time_limit(patience.left):
                 status, headers, body = self._send(method, path, given, token)
             if status != httpx2.codes.UNAUTHORIZED:
@@ -359,7 +455,7 @@ class Qonto:
         sent: dict[str, Any] = {"params": given} if method == "GET" else {"json": given or None}
         with (
             translated(),
-            self._http.stream(method, path, headers={"Authorization": f"Bearer {token}", **self._sca}, **sent) as response,
+            self._http.stream(method, path, headers={"Authorization": f"Bearer {token}", **self._sent_along}, **sent) as response,
         ):
             return response.status_code, response.headers, read_limited(response, MAX_ANSWER)
 

@@ -19,6 +19,8 @@ from portal.errors import UnexpectedPayload
 Json = Mapping[str, Any]
 
 MOST_CENTS = 10**15  #: ten trillion; more is a mistake, and twice as much would no longer be exact in a spreadsheet
+OPEN_STATUSES = ("to_review", "to_approve", "to_pay", "awaiting_payment")  #: of supplier invoices nobody has paid yet
+PAYEE_RESULTS = {"match", "close_match", "no_match", "not_possible"}
 INVOICE_CATEGORIES = {"INVOICE", "CREDIT_NOTE"}
 COUNTERPARTY_DETAILS = ("transfer", "income", "swift_income", "direct_debit", "direct_debit_collection")
 
@@ -119,6 +121,89 @@ class Organization:
     id: str
     name: str | None
     bank_accounts: tuple[BankAccount, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PayableInvoice:
+    """A supplier invoice that may be paid. `is_payable` None: the bank does not say; `amount_cents`: what is left to pay."""
+
+    id: str
+    status: str
+    is_invoice: bool
+    is_credit_note: bool
+    number: str | None
+    creditor: str | None
+    iban: str | None
+    amount_cents: int | None
+    currency: str | None
+    due_on: date | None
+    attachment_id: str | None
+    is_payable: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class PayeeCheck:
+    """match, close_match (`name` is the holder's), no_match, not_possible, or unavailable."""
+
+    result: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PayeeChecks:
+    """One check per payee, in their order. `proof` goes with the order and fits exactly these IBANs."""
+
+    checks: tuple[PayeeCheck, ...]
+    proof: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """The bank's id of what was ordered."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A transfer and what became of it. `transaction_id`: of the booked movement, once there is one."""
+
+    id: str
+    status: str
+    declined_reason: str | None
+    transaction_id: str | None
+    account_id: str | None
+    amount_cents: int | None
+    remittance: str | None
+    note: str | None
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class BulkEntry:
+    """pending, completed (a transfer was made of it) or failed (`code` tells why)."""
+
+    mark: str
+    status: str
+    transfer_id: str | None
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """A bulk, entry by entry."""
+
+    id: str
+    entries: tuple[BulkEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRequest:
+    """A request in the bank's app: pending, approved, declined or canceled."""
+
+    id: str
+    status: str
+    note: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +331,77 @@ def organization(row: Json) -> Organization:
     )
 
 
+def payable_invoice(row: Json) -> PayableInvoice:
+    """One row of `GET /v2/supplier_invoices`, as somebody sees it who wants to pay it."""
+    amount_cents, currency = _money(row, "payable_amount")
+    if amount_cents is None:
+        amount_cents, currency = _money(row, "total_amount")
+    actions = row.get("available_actions")
+    can_pay = actions.get("pay") if isinstance(actions, dict) else None
+    is_credit_note = row.get("is_credit_note") is True or row.get("attachment_category") == "CREDIT_NOTE"
+    return PayableInvoice(
+        id=required(row, "id"),
+        status=required(row, "status"),
+        is_invoice=_is_invoice(row),
+        is_credit_note=is_credit_note,
+        number=text(row, "invoice_number"),
+        creditor=text(row, "supplier_name") or text(row, "issuer_name"),
+        iban=text(row, "iban"),
+        amount_cents=amount_cents,
+        currency=currency,
+        due_on=day(row, "due_date"),
+        attachment_id=text(row, "attachment_id"),
+        is_payable=can_pay if isinstance(can_pay, bool) else None,
+    )
+
+
+def payee_check(answer: Json) -> PayeeChecks:
+    """The answer of `POST /v2/sepa/verify_payee`."""
+    return PayeeChecks((_result(answer),), _proof(answer))
+
+
+def payee_checks(answer: Json, count: int) -> PayeeChecks:
+    """The answer of `POST /v2/sepa/bulk_verify_payee`; entries echo the number that they were sent with (qonto-api.md §17)."""
+    listed = answer.get("requests")
+    if not isinstance(listed, list):
+        raise UnexpectedPayload("requests")
+    found = {str(entry.get("id")): entry for entry in listed if isinstance(entry, dict)}
+    return PayeeChecks(tuple(_result(_response(found.get(str(number)))) for number in range(count)), _proof(answer))
+
+
+def ordered(row: Json) -> Ordered:
+    """What the bank answers to an order."""
+    return Ordered(required(row, "id"))
+
+
+def transfer(row: Json) -> Transfer:
+    """One row of `GET /v2/sepa/transfers`."""
+    return Transfer(
+        id=required(row, "id"),
+        status=required(row, "status"),
+        declined_reason=text(row, "declined_reason"),
+        transaction_id=text(row, "transaction_id"),
+        account_id=text(row, "bank_account_id"),
+        amount_cents=_cents(row, "amount_cents", beside="amount"),
+        remittance=text(row, "reference"),
+        note=text(row, "note"),
+        created_at=moment(row, "created_at"),
+    )
+
+
+def bulk(row: Json) -> Bulk:
+    """One row of `GET /v2/sepa/bulk_transfers`."""
+    listed = row.get("results")
+    if not isinstance(listed, list):
+        raise UnexpectedPayload("results")
+    return Bulk(required(row, "id"), tuple(_bulk_entry(entry) for entry in listed if isinstance(entry, dict)))
+
+
+def transfer_request(row: Json) -> TransferRequest:
+    """One row of `GET /v2/requests`."""
+    return TransferRequest(required(row, "id"), required(row, "status"), text(row, "note"))
+
+
 def attachment(row: Json) -> Attachment:
     """The answer of `GET /v2/attachments/{id}`. The size comes as a string or a number."""
     size = row.get("file_size")
@@ -365,6 +521,32 @@ def _linked(row: Json) -> tuple[str, ...]:
 def _organization_of(row: Json) -> str | None:
     nested = row.get("organization")
     return text(row, "organization_id") or (text(nested, "id") if isinstance(nested, dict) else None)
+
+
+def _response(entry: Json | None) -> Json:
+    found = entry.get("response") if entry else None
+    return found if isinstance(found, dict) else {}
+
+
+def _result(answer: Json) -> PayeeCheck:
+    """Anything but a known result says as little as none."""
+    word = (text(answer, "match_result") or "").removeprefix("MATCH_RESULT_").lower()
+    return PayeeCheck(word if word in PAYEE_RESULTS else "unavailable", text(answer, "matched_name"))
+
+
+def _proof(answer: Json) -> str:
+    token = answer.get("proof_token")
+    if not isinstance(token, dict):
+        raise UnexpectedPayload("proof_token")
+    return required(token, "token")
+
+
+def _bulk_entry(row: Json) -> BulkEntry:
+    errors = row.get("errors")
+    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+    return BulkEntry(
+        required(row, "client_transfer_id"), required(row, "status"), text(row, "transfer_id"), (text(first, "code") or "")[:100]
+    )
 
 
 def _customer(row: Json) -> str | None:

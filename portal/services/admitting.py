@@ -56,6 +56,19 @@ def change_permission(session: Session, client: Client, user_id: str, *, keeps_b
         )  # fmt: skip
 
 
+def change_payer(session: Session, client: Client, user_id: str, *, may_pay: bool, now: datetime) -> None:
+    """Whether somebody of a client's own people may pay. Errors: NotFound, also for the firm's people."""
+    held = Membership.client_id == client.id, Membership.user_id == user_id, Membership.kind == "client"
+    membership = session.scalar(select(Membership).where(*held))
+    if membership is None:
+        raise NotFound
+    if membership.may_pay != may_pay:
+        membership.may_pay = may_pay
+        record(
+            session, Tag.PAYER_CHANGED, subject=f"client:{client.id}", at=now, client_id=client.id, user=user_id, may_pay=may_pay
+        )
+
+
 def people(session: Session, client_id: str) -> list[tuple[Membership, User]]:
     """Who belongs to a client, its own people first."""
     query = select(Membership, User).join(User, User.id == Membership.user_id).where(Membership.client_id == client_id)

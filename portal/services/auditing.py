@@ -78,6 +78,17 @@ class Tag(Enum):
     STATEMENT_UNDONE = ("statement.undone", set[str]())
     MESSAGE_WRITTEN = ("message.written", {"topic"})
     ACCESS_CHANGED = ("client.accountant_access", {"state"})
+    PAYMENT_RULES_CHANGED = ("payment_rules.changed", {"is_on", "limit_cents", "day_limit_cents", "four_eyes_above_cents"})
+    PAYER_CHANGED = ("membership.payer_changed", {"user", "may_pay"})
+    PAYMENTS_PREPARED = ("payment_batch.prepared", {"way", "payments", "total_cents", "digest"})
+    PAYMENTS_CHANGED = ("payment_batch.changed", {"digest"})
+    PAYEES_CHECKED = ("payment_batch.payees_checked", {"results"})
+    PAYEE_ACCEPTED = ("payment.payee_accepted", {"result"})
+    PAYMENTS_APPROVED = ("payment_batch.approved", {"total_cents", "digest"})
+    APPROVAL_VOIDED = ("payment_batch.approval_voided", {"reason"})
+    PAYMENTS_SENT = ("payment_batch.sent", {"attempt", "digest"})
+    PAYMENTS_MOVED = ("payment_batch.moved", {"state", "reason"})
+    PAYMENT_ENDED = ("payment.ended", {"state", "reason"})
     ASSIGNMENT_MADE = (
         "assignment.made",
         {"receipt", "transactions", "is_automatic", "score", "matcher", "reasons", "difference", "considered"},

@@ -9,8 +9,8 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from portal.domain.tax_years import Scope
-from portal.models import Client, Engagement, Membership, User
-from portal.services import admitting, engaging, finding, listing
+from portal.models import Client, Engagement, Membership, PaymentRules, User
+from portal.services import admitting, engaging, finding, listing, paying
 from portal.services.finding import Actor
 from portal.services.listing import AccountRow, ConnectionCard
 
@@ -26,6 +26,7 @@ class ClientPage:
     accounts: Sequence[AccountRow]
     counts: dict[str, int]
     people: Sequence[tuple[Membership, User]]
+    rules: PaymentRules | None  #: None: payments were never switched on
 
 
 def one(session: Session, actor: Actor, client_id: str, *, now: datetime) -> ClientPage:
@@ -36,4 +37,5 @@ def one(session: Session, actor: Actor, client_id: str, *, now: datetime) -> Cli
         client, engaging.scope_over(commissioned), commissioned,
         listing.connection_cards(session, [client], now=now, has_contents=False), listing.accounts(session, client.id)[0],
         listing.counts(session, actor, client.id), admitting.people(session, client.id),
+        paying.rules(session, client.id),
     )  # fmt: skip

@@ -27,7 +27,8 @@ from portal.services.finding import Actor
 
 log = structlog.get_logger()
 
-KINDS = ("documents", "bank")
+KINDS = ("documents", "bank")  #: what every client is asked for
+CONNECTABLE = (*KINDS, "payments")
 PLANS = ("start", "basic")  #: what a client can have booked with the firm
 PLANS_WITH_BANK = ("basic",)
 ATTEMPT_LIFE = timedelta(minutes=10)
@@ -73,9 +74,9 @@ def begin(
     that one has ended. `start_on`: from when accounts shall be read. Errors: NotFound for an unknown kind, NotAllowed where the
     client's plan has no bank connection.
     """
-    if kind not in KINDS:
+    if kind not in CONNECTABLE:
         raise NotFound
-    if kind == "bank":
+    if kind in {"bank", "payments"}:
         refuse_plan(client)
     now = ports.clock.now()
     state, verifier, attempt_id = secrets.token_urlsafe(32), new_verifier(), new_id()
@@ -103,7 +104,8 @@ def complete(  # noqa: PLR0911 -- one ending each
     if attempt is None:
         return Result(Ending.INVALID)
     with ports.database.read() as session:
-        finding.client(session, actor, attempt.client_id)
+        find = finding.payer if attempt.kind == "payments" else finding.client
+        find(session, actor, attempt.client_id)
     kind, client_id = attempt.kind, attempt.client_id
     if error or not code:
         return _refuse(ports, attempt, Ending.DENIED, reason=error or "no_code")
@@ -290,7 +292,7 @@ class _Verified:
 def _verified(ports: Ports, kind: str, tokens: TokenSet) -> _Verified:
     """A real call over the new consent."""
     qonto = ports.qonto.over(OneToken(tokens.access_token))
-    if kind == "bank":
+    if kind in {"bank", "payments"}:
         organization = qonto.organization("new")
         return _Verified(organization.id, organization.name, organization.bank_accounts)
     for page in (qonto.supplier_invoices("new", page=1), qonto.client_invoices("new", page=1)):

@@ -15,7 +15,7 @@ from portal.errors import NotFound
 from portal.models import Client, Connection, Consent, Role, Run, ScaSession, SkippedInvoice, User, WebhookSubscription
 from portal.qonto.oauth import SCOPES
 from portal.services import confirming, connecting, covering, engaging, finding, hearing, listing
-from portal.services.connecting import KINDS
+from portal.services.connecting import CONNECTABLE, KINDS
 from portal.services.covering import AccountCoverage
 from portal.services.finding import Actor
 from portal.services.listing import AccountRow, ConnectionCard
@@ -79,16 +79,18 @@ def _of(session: Session, clients: Sequence[Client], client: Client | None, now:
     accounts, unread = listing.accounts(session, client.id)
     held = [row.account for row in accounts]
     covered = covering.of(session, held, first=scope.start_on, today=berlin_day(now)) if held and scope.start_on else []
-    cards = listing.connection_cards(session, [client], now=now)
+    found = listing.connection_cards(session, [client], now=now, kinds=CONNECTABLE)
+    cards = [card for card in found if card.kind in KINDS or card.connection is not None]  # payments begin on their own page
     return ConnectionsPage(clients, client, cards, scope, accounts, unread, covered)
 
 
 def before_connecting(session: Session, actor: Actor, client_id: str, kind: str) -> ConnectPage:
     """What the consent will be asked for. Errors: NotAllowed for a bank's where the actor may not see the client's books."""
-    if kind not in KINDS:
+    if kind not in CONNECTABLE:
         raise NotFound
-    client = finding.books_of(session, actor, client_id) if kind == "bank" else finding.client(session, actor, client_id)
-    is_in_plan = kind != "bank" or client.plan in connecting.PLANS_WITH_BANK
+    find = {"bank": finding.books_of, "payments": finding.payer}.get(kind, finding.client)
+    client = find(session, actor, client_id)
+    is_in_plan = kind == "documents" or client.plan in connecting.PLANS_WITH_BANK
     return ConnectPage(client, kind, SCOPES[kind], engaging.scope(session, client.id).start_on, is_in_plan)
 
 
@@ -117,7 +119,7 @@ def card(session: Session, actor: Actor, connection_id: str, *, now: datetime) -
     """One card."""
     connection = finding.connection(session, actor, connection_id)
     client = session.get_one(Client, connection.client_id)
-    return next(c for c in listing.connection_cards(session, [client], now=now) if c.kind == connection.kind)
+    return next(iter(listing.connection_cards(session, [client], now=now, kinds=[connection.kind])))
 
 
 def one(session: Session, actor: Actor, connection_id: str, *, now: datetime) -> ConnectionPage:

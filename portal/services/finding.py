@@ -14,7 +14,19 @@ from sqlalchemy import BindParameter, Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from portal.errors import NotAllowed, NotFound
-from portal.models import BankAccount, Client, Connection, Document, Membership, Receipt, Role, Statement, Transaction
+from portal.models import (
+    BankAccount,
+    Client,
+    Connection,
+    Document,
+    Membership,
+    PaymentBatch,
+    PaymentRules,
+    Receipt,
+    Role,
+    Statement,
+    Transaction,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +38,8 @@ class Actor:
 
 
 ACTOR: BindParameter[str] = bindparam("actor")
-_OfClient = TypeVar("_OfClient", Connection, Receipt, Document, Transaction, BankAccount, Statement)
+SWITCHED_ON = select(PaymentRules.client_id).where(PaymentRules.is_on)  #: clients with payments
+_OfClient = TypeVar("_OfClient", Connection, Receipt, Document, Transaction, BankAccount, Statement, PaymentBatch)
 
 
 def visible_clients(actor: Actor) -> Select[Client]:
@@ -74,6 +87,37 @@ def books(session: Session, actor: Actor) -> list[Client]:
     return list(session.scalars(query, {"actor": actor.user_id}))
 
 
+def payer(session: Session, actor: Actor, client_id: str) -> Client:
+    """A client whose payments the actor may see and prepare. Errors: NotFound, also where payments are off (E01); NotAllowed."""
+    row = session.execute(_payer(actor.role), {"actor": actor.user_id, "row": _checked(client_id)}).one_or_none()
+    if row is None:
+        raise NotFound
+    found, may_pay = row
+    if not may_pay:
+        raise NotAllowed("This needs the permission “Payments”. Your tax office can give it to you.")
+    return found
+
+
+def payers(session: Session, actor: Actor) -> list[Client]:
+    """The clients whose payments the actor may see, by name."""
+    query = _visible(actor.role, ACTOR, may_pay=True).where(Client.id.in_(SWITCHED_ON)).order_by(Client.name)
+    return list(session.scalars(query, {"actor": actor.user_id}))
+
+
+def first_payer(session: Session, actor: Actor) -> Client:
+    """The first client with payments that the actor may see. Errors: as `payer`; NotFound where there is none."""
+    query = _visible(actor.role, ACTOR).where(Client.id.in_(SWITCHED_ON)).order_by(Client.name)
+    found = next(iter(payers(session, actor)), None) or session.scalars(query.limit(1), {"actor": actor.user_id}).first()
+    if found is None:
+        raise NotFound
+    return payer(session, actor, found.id)
+
+
+def batch(session: Session, actor: Actor, batch_id: str) -> PaymentBatch:
+    """A payment order of a client whose payments the actor may see."""
+    return _of_client(session, actor, PaymentBatch, batch_id)
+
+
 def connection(session: Session, actor: Actor, connection_id: str) -> Connection:
     """A connection of a client the actor may see."""
     return _of_client(session, actor, Connection, connection_id)
@@ -119,7 +163,9 @@ def _of_client(session: Session, actor: Actor, model: type[_OfClient], row_id: s
     return found
 
 
-def _visible(role: Role, user_id: str | BindParameter[str], *, keeps_books: bool = False) -> Select[Client]:
+def _visible(
+    role: Role, user_id: str | BindParameter[str], *, keeps_books: bool = False, may_pay: bool = False
+) -> Select[Client]:
     query = select(Client)
     if role is Role.ADMIN:
         return query
@@ -127,6 +173,8 @@ def _visible(role: Role, user_id: str | BindParameter[str], *, keeps_books: bool
     mine = select(Membership.client_id).where(Membership.user_id == user_id, Membership.kind == kind)
     if keeps_books:
         mine = mine.where(Membership.has_financial_accounting)
+    if may_pay and role is Role.CLIENT:  # the firm's people only prepare
+        mine = mine.where(Membership.may_pay)
     return query.where(Client.id.in_(mine))
 
 
@@ -148,11 +196,24 @@ def _book_keeper(role: Role) -> Select[Client, bool]:
 
 
 @cache
+def _payer(role: Role) -> Select[Client, bool]:
+    """A visible client with payments, and whether the actor may see them."""
+    theirs = _visible(role, ACTOR, may_pay=True).with_only_columns(Client.id)
+    query = _visible(role, ACTOR).add_columns(Client.id.in_(theirs))
+    return query.where(Client.id == bindparam("row"), Client.id.in_(SWITCHED_ON))
+
+
+@cache
 def _row(model: type[_OfClient], role: Role) -> Select[_OfClient]:
-    """Accounts and their files only for those who may see the client's books, and while they are not deleted."""
+    """Accounts and their files only for those who may see the client's books, and while they are not deleted.
+
+    Payments only for those who may pay, and while the client has them.
+    """
     keeps_books = model is BankAccount or model is Statement
-    seen = _visible(role, ACTOR, keeps_books=keeps_books).with_only_columns(Client.id)
+    seen = _visible(role, ACTOR, keeps_books=keeps_books, may_pay=model is PaymentBatch).with_only_columns(Client.id)
     query = select(model).where(model.id == bindparam("row"), model.client_id.in_(seen))
+    if model is PaymentBatch:
+        query = query.where(PaymentBatch.client_id.in_(SWITCHED_ON))
     return query.where(BankAccount.deleted_at.is_(None)) if model is BankAccount else query
 
 

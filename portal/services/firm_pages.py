@@ -10,9 +10,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.models import AuditEvent, Client, Connection
-from portal.services import finding, keeping, listing, naming
+from portal.services import finding, keeping, listing, naming, running
 from portal.services.finding import Actor
 from portal.services.listing import ClientRow
+
+SYNCED = Connection.kind.in_(running.SCHEDULED_KINDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +35,15 @@ def cockpit(session: Session, actor: Actor, *, now: datetime, sort: str = "urgen
 
 
 def connections_of(session: Session, actor: Actor, client_id: str) -> list[Connection]:
-    """The connections of one client."""
+    """The connections of one client that bring something in."""
     client = finding.client(session, actor, client_id)
-    return list(session.scalars(select(Connection).where(Connection.client_id == client.id)))
+    return list(session.scalars(select(Connection).where(Connection.client_id == client.id, SYNCED)))
 
 
 def all_connections(session: Session, actor: Actor) -> list[Connection]:
-    """The connections of all clients the actor sees."""
+    """Those of all clients the actor sees."""
     visible = finding.visible_clients(actor).with_only_columns(Client.id)
-    return list(session.scalars(select(Connection).where(Connection.client_id.in_(visible))))
+    return list(session.scalars(select(Connection).where(Connection.client_id.in_(visible), SYNCED)))
 
 
 def newest_events(session: Session, limit: int = 200) -> list[tuple[AuditEvent, str, str]]:

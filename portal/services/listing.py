@@ -25,7 +25,7 @@ from portal.models import (
     Transaction,
 )
 from portal.services import engaging, finding, running
-from portal.services.connecting import KINDS
+from portal.services.connecting import CONNECTABLE, KINDS
 from portal.services.finding import Actor
 from portal.services.searching import contains
 
@@ -55,7 +55,7 @@ LATEST = (
         Run.subject_id, func.max(Run.created_at).label("made"),
         func.max(Run.finished_at).filter(Run.state == "done").label("ended"),
     )
-    .where(Run.subject_id.in_(SUBJECTS), Run.kind.in_(KINDS))
+    .where(Run.subject_id.in_(SUBJECTS), Run.kind.in_(CONNECTABLE))
     .group_by(Run.subject_id)
     .subquery()
 )  # fmt: skip
@@ -218,9 +218,9 @@ class ConnectionCard:
 
 
 def connection_cards(
-    session: Session, clients: Sequence[Client], *, now: datetime, has_contents: bool = True
+    session: Session, clients: Sequence[Client], *, now: datetime, has_contents: bool = True, kinds: Sequence[str] = KINDS
 ) -> list[ConnectionCard]:
-    """Two cards a client, in the order of the clients: documents, bank. Without contents: no skips and no accounts."""
+    """A card of each kind for each client, in their order. Without contents: no skips and no accounts."""
     ids = [client.id for client in clients]
     found = session.execute(CONNECTIONS, {"clients": ids}).all()
     connections = {(c.client_id, c.kind): c for c, _ in found}
@@ -230,7 +230,7 @@ def connection_cards(
     skipped, accounts = _contents(session, subjects) if has_contents else ({}, {})
     cards = []
     for client in clients:
-        for kind in KINDS:
+        for kind in kinds:
             connection = connections.get((client.id, kind))
             run = newest.get(connection.id) if connection else None
             cards.append(
@@ -279,7 +279,7 @@ def _shown(
 
 
 def _next_run(connection: Connection | None, run: Run | None, now: datetime) -> datetime | None:
-    if connection is None or connection.state != "active" or connection.paused_at:
+    if connection is None or connection.state != "active" or connection.paused_at or connection.kind not in KINDS:
         return None
     if run is not None and run.state == "waiting" and run.next_attempt_at:
         return run.next_attempt_at

@@ -15,7 +15,10 @@ from portal.clock import berlin_day
 from portal.db import new_id
 from portal.domain.matching import (
     MATCHER_VERSION,
+    Allocation,
     Decision,
+    Reason,
+    ReasonCode,
     ReceiptFacts,
     ReviewReason,
     TransactionFacts,
@@ -27,7 +30,7 @@ from portal.domain.matching import (
 from portal.errors import AlreadyAssigned, Stale
 from portal.models import Assignment, BankAccount, Candidate, Receipt, Transaction
 from portal.ports import Ports
-from portal.services import assigning, measuring, running
+from portal.services import assigning, measuring, paying, running
 from portal.services.auditing import queue_up
 from portal.services.running import Lease
 
@@ -43,6 +46,7 @@ HELD_REASONS = {ReviewReason.MANUAL_UNLINK.value, ReviewReason.SOURCE_CHANGED.va
 
 def match_client(ports: Ports, lease: Lease) -> None:
     """Execute a run of kind `matching`: every open receipt of the client against its booked transactions."""
+    paid = _assign_paid(ports, lease)
     with ports.database.read() as session:
         receipts = _open_receipts(session, lease.client_id)
         versions = {receipt.id: receipt.version for receipt in receipts}
@@ -54,7 +58,7 @@ def match_client(ports: Ports, lease: Lease) -> None:
         caution = measuring.caution(session, lease.client_id, now=ports.clock.now())
     decisions = match(facts, transactions, declined=declined, covered_until=covered, aliases=aliases, caution=float(caution))
     decisions.sort(key=_gives_room, reverse=True)  # a netted credit note makes the room that the invoices beside it need
-    counts: dict[str, Any] = {"total": len(decisions), "seen": 0, "new": 0, "updated": 0, "unchanged": 0}
+    counts: dict[str, Any] = {"total": len(decisions), "seen": 0, "new": paid, "updated": 0, "unchanged": 0}
     for start in range(0, len(decisions), CHUNK):
         chunk = decisions[start : start + CHUNK]
         with ports.database.write() as session:
@@ -73,6 +77,43 @@ def match_client(ports: Ports, lease: Lease) -> None:
             running.advance(session, lease, **counts)
     with ports.database.write() as session:
         running.finish(session, lease, now=ports.clock.now(), **counts)
+
+
+def _assign_paid(ports: Ports, lease: Lease) -> int:
+    """What was paid from the portal is certain: the payment knows its invoice and its booked movement (L-52)."""
+    with ports.database.write() as session:
+        queue_up(session, lease.client_id)
+        running.advance(session, lease)
+        links, now = paying.links(session, lease.client_id), ports.clock.now()
+        declined = _declined(session, lease.client_id) if links else set()
+        return sum(_assign_link(session, lease.client_id, *link, declined, now) for link in links)
+
+
+def _assign_link(
+    session: Session, client_id: str, invoice_id: str, transaction_id: str, declined: set[tuple[str, str]], now: datetime
+) -> bool:  # fmt: skip
+    """One of them, if both are here and nobody has decided otherwise."""
+    receipt = session.scalar(
+        select(Receipt).where(
+            Receipt.client_id == client_id, Receipt.qonto_id == invoice_id, Receipt.state == "in_review",
+            Receipt.review_reason.not_in(HELD_REASONS), Receipt.document_state == "complete",
+        )
+    )  # fmt: skip
+    booked = Transaction.client_id == client_id, Transaction.qonto_id == transaction_id, Transaction.status == "booked"
+    transaction = session.scalar(select(Transaction).where(*booked)) if receipt else None
+    if receipt is None or transaction is None or (receipt.id, transaction.id) in declined:
+        return False
+    try:
+        with session.begin_nested():
+            assigning.assign(
+                session, receipt=receipt, allocations=[Allocation(transaction.id, transaction.amount_cents)],
+                seen_version=receipt.version, now=now, is_automatic=True, score=1.0,
+                reasons=[Reason(ReasonCode.PAID_HERE, is_for=True).as_json()], matcher=MATCHER_VERSION,
+            )  # fmt: skip
+    except (AlreadyAssigned, Stale):
+        return False
+    session.execute(delete(Candidate).where(Candidate.receipt_id == receipt.id))
+    return True
 
 
 def _gives_room(decision: Decision) -> bool:

@@ -21,7 +21,7 @@ from sqlalchemy import bindparam, delete, exists, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal.crypto import digest
-from portal.models import Membership, Role, User, UserSession
+from portal.models import Membership, PaymentRules, Role, User, UserSession
 from portal.ports import Ports
 from portal.services import authenticating
 
@@ -31,8 +31,11 @@ COOKIE = "__Host-session"  #: the prefix makes browsers refuse it without Secure
 ID_BYTES = 32
 SEEN_EVERY = timedelta(minutes=1)
 OWN = exists().where(Membership.user_id == User.id)
+PAYS = exists().where(
+    Membership.user_id == User.id, Membership.may_pay, PaymentRules.client_id == Membership.client_id, PaymentRules.is_on
+)
 WHOSE = (
-    select(UserSession, User, or_(OWN.where(Membership.has_financial_accounting), ~OWN))
+    select(UserSession, User, or_(OWN.where(Membership.has_financial_accounting), ~OWN), PAYS)
     .outerjoin(User, User.id == UserSession.user_id)
     .where(UserSession.id_hash == bindparam("id_hash"))
 )
@@ -54,13 +57,14 @@ class Person(UserMixin):
     has_second_factor: bool
     needs_second_factor: bool
     keeps_books: bool  #: may see the accounts of a client, if he has any
+    may_pay: bool  #: may see and approve the payments of a client
 
     @classmethod
-    def of(cls, user: User, *, keeps_books: bool = True) -> Person:
+    def of(cls, user: User, *, keeps_books: bool = True, may_pay: bool = False) -> Person:
         """From the user's row."""
         return cls(
             user.id, user.email, user.name, Role(user.role), user.language, user.theme, user.has_shortcuts, user.initials,
-            user.totp_sealed is not None, user.needs_second_factor, keeps_books,
+            user.totp_sealed is not None, user.needs_second_factor, keeps_books, may_pay,
         )  # fmt: skip
 
 
@@ -103,8 +107,8 @@ class ServerSessions(SessionInterface):
             return None
         if found is None or not authenticating.is_alive(found[0], found[1], now=self._ports.clock.now()):
             return ServerSession()
-        row, user, keeps_books = found
-        person = Person.of(user, keeps_books=keeps_books) if user else None
+        row, user, keeps_books, may_pay = found
+        person = Person.of(user, keeps_books=keeps_books, may_pay=may_pay) if user else None
         opened = ServerSession(row, key=key, person=person)
         return ServerSession() if user and opened.get("role") != user.role else opened  # another role: sign in again
 

@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session
 
 from portal import e_invoice
 from portal.crypto import digest
-from portal.models import Client, Connection, Preview, Role, User
-from portal.services import connecting, syncing
+from portal.models import Client, Connection, PaymentBatch, Preview, Role, User
+from portal.qonto.oauth import SCOPES, TokenSet
+from portal.services import connecting, syncing, token_keeping
 from portal.simulator import einvoices
 from portal.simulator.papers import Line, Paper, Party
 from tests import factories
@@ -24,7 +25,7 @@ from tests.browser.sites import Cookies, Site
 
 NO_PAGE = {
     "static", "auth.home", "documents.download", "documents.page", "documents.preview", "connections.progress", "health.healthz",
-    "health.readyz",
+    "health.readyz", "payments.progress", "payments.check_iban",
 }  # fmt: skip
 #: bytes, redirects, fragments, machine answers
 REFUSED = {"auth.first_admin": 404, "connections.callback": 400}  #: what these answer when they are opened just so
@@ -65,6 +66,7 @@ def people(site: Site, *, now: datetime) -> People:
     world = site.world
     with site.writing() as session:
         _e_invoices(site, session, now)
+        _payments(site, session, now)
         newcomer = factories.user(session, "nele@kanzlei.example", "Nele Neu", Role.STAFF, now=now)
         enrolling = factories.user(session, "nils@kanzlei.example", "Nils Neu", Role.STAFF, now=now)
         lonely = factories.user(session, "karla@lindner.example", "Karla Lindner", Role.CLIENT, now=now)
@@ -112,6 +114,16 @@ def _e_invoices(site: Site, session: Session, now: datetime) -> None:
             words=[], e_invoice=told, made_at=now,
         )
     )  # fmt: skip
+
+
+def _payments(site: Site, session: Session, now: datetime) -> None:
+    """The owner has a second factor, and his payments connection has tokens: for a bank that cannot be reached."""
+    ours = site.world.ours
+    session.get_one(User, ours.owner.id).totp_sealed = ours.owner.totp_sealed = "sealed"
+    tokens = TokenSet("token", "renewal", 3600, SCOPES["payments"])
+    token_keeping.store(session, session.get_one(Connection, ours.payments.id), tokens, keyring=site.ports.keyring, now=now)
+    results = session.get_one(PaymentBatch, ours.batches["to_change"].id).payments[0]
+    results.payee_result, results.payee_name = "close_match", "Holzhandel Beispiel GmbH & Co. KG"
 
 
 def _company(session: Session, number: str, now: datetime, *, has_years: bool = True) -> tuple[Client, User]:
@@ -183,6 +195,7 @@ def pages(site: Site) -> Iterator[State]:
     known = {
         "client_id": ours.client.id, "connection_id": ours.documents.id, "receipt_id": ours.receipts["open"].id,
         "document_id": ours.document.id, "kind": "documents", "account_id": ours.account.id, "bank_id": ours.bank.id, "statement_id": ours.statement.id,
+        "batch_id": ours.batches["prepared"].id,
     }  # fmt: skip
     for rule in site.app.url_map.iter_rules():
         if "GET" in (rule.methods or ()) and rule.endpoint not in NO_PAGE:
@@ -205,6 +218,15 @@ def faces(site: Site, known: People) -> Iterator[State]:
     yield State("staff", "/review?reason=duplicate_suspected")
     yield State("staff", "/review?find=nothing-has-this-name&age=7")
     yield State("staff", "/review/together", does=unfold("main details"))
+    for batch in ours.batches.values():
+        yield State("client", f"/payments/{batch.id}")
+    for name in ("draft", "prepared", "confirming", "refused"):
+        yield State("staff", f"/payments/{ours.batches[name].id}")
+    yield State("staff", f"/payments?client={ours.client.id}")
+    yield State("client", f"/payments/{ours.batches['prepared'].id}", does=sent("main form[action$='/approval']", 422))
+    yield State("client", f"/clients/{ours.client.id}/connections/payments/connect")
+    yield State("client", f"/connections/{ours.payments.id}/disconnection")
+    yield State("admin", f"/clients/{ours.client.id}", does=unfold("#payment-rules"))
     yield State("staff", f"/profile/connections?client={ours.client.id}")
     yield State("client", "/receipts?q=nothing-has-this-name")
     yield State("client", f"/finances/statements/{ours.statement.id}", does=unfold("main details"))

@@ -1,4 +1,4 @@
-"""Kills and sleepers at a small size: `./dev chaos kill` and `./dev chaos orphan` are the full ones.
+"""Kills and sleepers at a small size: `./dev chaos kill`, `orphan` and `payments` are the full ones.
 
 The race for tokens stands in tests/qonto/test_refresh_race.py.
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from portal.db import Database
+from tests.chaos import payments
 from tests.chaos.kill import FAULTS, Plan, strike
 from tests.chaos.orphan import Orphans
 
@@ -32,3 +33,12 @@ def test_a_horse_that_slept_writes_nothing(database: Database, tmp_path: Path) -
     result = strike(url, tmp_path, Plan(points=1, invoices=120, seed=3), lambda _point: None, Orphans)
     assert {name: result[name] for name in FAULTS} == dict.fromkeys(FAULTS, 0), result
     assert (result["written_after_waking"], result["fenced"]) == (0, 1), result
+
+
+@pytest.mark.chaos
+def test_a_payment_is_executed_at_most_once(database: Database, tmp_path: Path) -> None:
+    """`./dev chaos payments` is the full one (E03, E04)."""
+    database.engine.dispose()
+    url = database.engine.url.render_as_string(hide_password=False)
+    result = payments.live(url, tmp_path, payments.Plan(points=8, single=12, bulks=1, seed=4))
+    assert {name: result[name] for name in payments.FAULTS} == dict.fromkeys(payments.FAULTS, 0), result

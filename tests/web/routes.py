@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from flask import Flask
 
-from portal.models import User
+from portal.db import new_id
+from portal.domain.payments import orders
+from portal.models import PaymentBatch, User
+from portal.services import paying
 from portal.web.access import Permission
 from tests.factories import PASSWORD, Books, World
 from tests.web.visitor import Visit, Visitor
@@ -70,6 +73,24 @@ PERMISSIONS = {
     ("connections.sync", "POST"): ALL,
     ("connections.pause", "POST"): ALL,
     ("connections.resume", "POST"): ALL,
+    ("payments.index", "GET"): ALL,
+    ("payments.before_preparing", "GET"): ALL,
+    ("payments.prepare", "POST"): ALL,
+    ("payments.invoices", "GET"): ALL,
+    ("payments.choose", "POST"): ALL,
+    ("payments.check_iban", "GET"): ALL,
+    ("payments.show", "GET"): ALL,
+    ("payments.progress", "GET"): ALL,
+    ("payments.approve", "POST"): CLIENTS,
+    ("payments.before_changing", "GET"): ALL,
+    ("payments.change", "POST"): ALL,
+    ("payments.check_payees", "POST"): ALL,
+    ("payments.send_as_request", "POST"): STAFF,
+    ("payments.cancel", "POST"): ALL,
+    ("payments.ask_again", "POST"): CLIENTS,
+    ("payments.retry", "POST"): ALL,
+    ("payments.change_rules", "POST"): ADMIN,
+    ("payments.change_payer", "POST"): ADMIN,
     ("messages.index", "GET"): ALL,
     ("messages.show", "GET"): ALL,
     ("messages.write", "POST"): ALL,
@@ -118,6 +139,9 @@ LAST = {
     "connections.resume": 2,
     "connections.disconnect": 3,
     "clients.change_permission": 4,
+    "clients.change_plan": 4,
+    "payments.change_rules": 4,
+    "payments.change_payer": 4,
     "profile.change_password": 4,
     "auth.sign_out": 5,
 }  #: what ends something comes last
@@ -154,7 +178,7 @@ def calls(site: Flask, books: Books, *methods: str) -> Iterator[Call]:
     arguments = {rule.endpoint: rule.arguments for rule in site.url_map.iter_rules()}
     for endpoint, method in sorted(routes(site), key=lambda route: (LAST.get(route[0], 0), route)):
         if not methods or method in methods:
-            known = {**_arguments(books), "receipt_id": _receipt(endpoint, books).id}
+            known = {**_arguments(books), "receipt_id": _receipt(endpoint, books).id, "batch_id": _batch(endpoint, books).id}
             path = adapter.build(endpoint, {name: known[name] for name in arguments[endpoint]})
             yield Call(endpoint, method, path, form_of(endpoint, books) if method == "POST" else {})
 
@@ -198,6 +222,27 @@ def form_of(endpoint: str, books: Books) -> dict[str, str]:
         "accounts.describe": {"label": "Anders", "use": "private"},
         "accounts.delete": {"title": "Anders", "password": PASSWORD},
         "clients.change_plan": {"plan": "start"},
+        "payments.prepare": {
+            "account": books.qonto_account,
+            "creditor": "Werkzeug GmbH",
+            "iban": "DE06000000007700012345",
+            "amount": "1,23",
+            "remittance": "RE 1",
+            "form_key": new_id(),
+        },
+        "payments.choose": {"account": books.qonto_account, "invoice": books.client.id, "form_key": new_id()},
+        "payments.change": {
+            "account": books.qonto_account,
+            "creditor": "Werkzeug GmbH",
+            "iban": "DE06000000007700012345",
+            "amount": "4,56",
+            "remittance": "RE 2",
+            "form_key": new_id(),
+        },
+        "payments.approve": {"password": PASSWORD, "seen": orders.digest(paying.order_of(books.batches["prepared"]))},
+        "payments.retry": {"form_key": new_id()},
+        "payments.change_rules": {"is_on": "y", "limit": "4000,00", "day_limit": "9000,00"},
+        "payments.change_payer": {"may_pay": "0"},
         "clients.change_permission": {"keeps_books": "0"},
         "finances.assign_columns": {"booked": "0", "amount": "1", "counterparty": "2"},
         "review.assign": {"candidate": books.candidate.id, "seen_version": version},
@@ -219,6 +264,16 @@ def _receipt(endpoint: str, books: Books) -> object:
         "review.set_aside": "no_transaction",
     }
     return books.receipts[name.get(endpoint, "open")]
+
+
+def _batch(endpoint: str, books: Books) -> PaymentBatch:
+    """Each decision about an order of its own, in the state that it needs."""
+    name = {
+        "payments.check_payees": "draft", "payments.change": "to_change", "payments.before_changing": "to_change",
+        "payments.cancel": "to_cancel", "payments.send_as_request": "to_request", "payments.retry": "refused",
+        "payments.ask_again": "confirming",
+    }  # fmt: skip
+    return books.batches[name.get(endpoint, "prepared")]
 
 
 def _arguments(books: Books) -> dict[str, str]:

@@ -50,6 +50,7 @@ def test_a_route_that_nobody_decided_about_stops_the_start_and_is_closed(site: F
     assert visit(world.admin).get("/forgotten").status_code == 403
 
 
+@pytest.mark.usefixtures("payable")
 @pytest.mark.parametrize("role", MAY)
 def test_each_role_reaches_exactly_its_routes(site: Flask, world: World, visit: Visit, role: str) -> None:
     visitor = visit(person(world, role))

@@ -52,6 +52,17 @@ EVENTS = {
     "finances.assign_columns": None,
     "finances.take_in": "statement.imported",
     "finances.undo": "statement.undone",
+    "payments.prepare": "payment_batch.prepared",
+    "payments.choose": "payment_batch.prepared",
+    "payments.approve": "payment_batch.approved",
+    "payments.change": "payment_batch.changed",
+    "payments.check_payees": "payment_batch.payees_checked",
+    "payments.send_as_request": "payment_batch.moved",
+    "payments.cancel": "payment_batch.moved",
+    "payments.ask_again": "payment_batch.moved",
+    "payments.retry": "payment_batch.prepared",
+    "payments.change_rules": "payment_rules.changed",
+    "payments.change_payer": "membership.payer_changed",
     "messages.write": "message.written",
     "messages.read": None,
     "receipts.upload": "receipt.uploaded",
@@ -81,6 +92,7 @@ def test_every_route_that_changes_something_is_known_here() -> None:
     assert {tag for tag in EVENTS.values() if tag} <= {tag.text for tag in auditing.Tag}
 
 
+@pytest.mark.usefixtures("payable")
 def test_each_change_leaves_its_event(site: Flask, world: World, visit: Visit, ports: Ports) -> None:
     people = browsers(world, visit)
     seen = newest(ports)[-1].id

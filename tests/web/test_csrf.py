@@ -21,7 +21,7 @@ OF_OTHERS = {
     "htmx of another site": {**HTMX, "Origin": "https://evil.example"},
 }
 READS_THAT_LEAVE_A_TRACE = {"documents.download", "connections.callback"}  #: an audit event, nothing else
-TRACES = frozenset({"user_session", "audit_event", "audit_head"})
+TRACES = frozenset({"user_session", "audit_event", "audit_head", "request_budget"})
 
 
 def test_without_the_sessions_own_token_nothing_changes(site: Flask, world: World, visit: Visit, ports: Ports) -> None:
@@ -72,6 +72,7 @@ def test_no_other_method_changes_anything(site: Flask, world: World, visit: Visi
     assert fingerprint(ports.database) == before
 
 
+@pytest.mark.usefixtures("payable")
 @pytest.mark.parametrize("who", ["nobody", "owner", "staff", "admin"])
 def test_looking_changes_nothing(site: Flask, world: World, visit: Visit, ports: Ports, who: str) -> None:
     browser = visit({"owner": world.ours.owner, "staff": world.staff, "admin": world.admin}.get(who))

@@ -170,6 +170,7 @@ def bank_away(ports: Ports) -> Ports:
 NEED_MORE = ("auth.", "health.", "documents.", "finances.statement")  #: those that show a file, and those of nobody in particular
 
 
+@pytest.mark.usefixtures("payable")
 @pytest.mark.parametrize("take_away", [redis_away, storage_away, bank_away])
 def test_the_pages_stay(world: World, ports: Ports, compiled: BytecodeCache, take_away: object) -> None:
     site = create_app(ports=take_away(ports))  # type: ignore[operator]
@@ -179,7 +180,12 @@ def test_the_pages_stay(world: World, ports: Ports, compiled: BytecodeCache, tak
         for call in calls(site, world.ours, "GET"):
             if allowed(world, call.permission) is not user or call.endpoint.startswith(NEED_MORE):
                 continue
-            expected = {"connections.callback": 400, "connections.progress": 303, "messages.index": 303}.get(call.endpoint, 200)
+            expected = {
+                "connections.callback": 400,
+                "connections.progress": 303,
+                "messages.index": 303,
+                "payments.progress": 303,
+            }.get(call.endpoint, 200)
             assert visitor.get(call.path).status_code == expected, call
         if user.role != "client":
             receipt = world.ours.receipts["open" if user is world.staff else "no_transaction"]

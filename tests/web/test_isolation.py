@@ -43,6 +43,7 @@ PLAIN = {
     "password", "name", "theme", "has_shortcuts", "old", "new", "csrf_token", "tax_year", "returns",
     "booked", "debit", "credit", "currency", "counterparty_iban", "remittance", "id", "status", "account_iban", "anyway",
     "label", "holder", "use", "ledger_number", "start_on", "is_chosen", "iban", "title", "plan", "keeps_books", "since",
+    "execute_on", "form_key", "seen", "is_on", "limit", "day_limit", "four_eyes_above", "may_pay",
     "text", "topic", "entry", "is_helpful", "file", "amount", "issued_on", "number", "counterparty", "difference", "find", "age",
 }  # fmt: skip
 READ = re.compile(r"(?:(?:args|form|values|given)\.|(?<![\w.]))get(?:list)?\(\s*\"(\w+)\"")
@@ -83,6 +84,7 @@ def ids_in(path: str) -> list[str]:
     return re.findall(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", path)
 
 
+@pytest.mark.usefixtures("payable")
 @pytest.mark.parametrize("who", WHO)
 def test_an_id_in_the_address(site: Flask, world: World, visit: Visit, ports: Ports, who: str) -> None:
     visitor = visit(person(world, who))
@@ -147,6 +149,7 @@ def queries(theirs: Books, ours: Books, *, is_staff: bool) -> Iterator[tuple[str
         "/profile/connections?client={}",
         "/finances/accounts?client={}",
         "/receipts/missing?client={}",
+        "/payments?client={}",
     ):
         yield path, theirs.client.id
     yield "/receipts/upload?transaction={}", theirs.transactions[0].id
@@ -217,6 +220,7 @@ def test_lists_hold_nothing_of_theirs(world: World, visit: Visit, who: str) -> N
         "/receipts",
         "/profile/connections",
         "/finances/accounts",
+        "/payments",
         *(("/review", "/review/done", "/clients") if who == "staff" else ()),
     ):
         page = visitor.get(path).text
@@ -229,10 +233,12 @@ def everything(books: Books) -> list[str]:
     """The ids of all that belongs to a client."""
     return [
         books.client.id, books.documents.id, books.bank.id, books.account.id, books.document.id, books.candidate.id,
+        books.payments.id, *(batch.id for batch in books.batches.values()),
         *(receipt.id for receipt in books.receipts.values()),
     ]  # fmt: skip
 
 
+@pytest.mark.usefixtures("payable")
 def test_an_admin_sees_both(site: Flask, world: World, visit: Visit) -> None:
     visitor = visit(world.admin)
     for books in (world.ours, world.theirs):
@@ -243,6 +249,7 @@ def test_an_admin_sees_both(site: Flask, world: World, visit: Visit) -> None:
         assert visitor.get(f"/review?client={books.client.id}").status_code == 200
 
 
+@pytest.mark.usefixtures("payable")
 @pytest.mark.parametrize("who", WHO)
 def test_removing_a_membership_works_on_the_next_request(site: Flask, world: World, visit: Visit, ports: Ports, who: str) -> None:
     visitor, user = visit(person(world, who)), person(world, who)

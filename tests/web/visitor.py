@@ -70,7 +70,7 @@ class Visitor:
             totp_of(self.ports, user)
         with self.site.test_request_context("/", base_url=ORIGIN):
             sessions.begin(user)
-            if user.role != Role.CLIENT.value:
+            if user.role != Role.CLIENT.value or user.totp_sealed:
                 sessions.raise_rights(self.ports.clock.now())
             opened, answer = sessions.current(), self.site.response_class()
             self.site.session_interface.save_session(self.site, opened, answer)

@@ -23,6 +23,8 @@ LIKELY_FROM = 0.6
 class ReasonCode(StrEnum):
     """Why a candidate fits or does not; the values each code carries stand behind it."""
 
+    PAID_HERE = "paid_here"
+    """The client has paid the invoice from the portal: the transfer's booked movement is this one."""
     BANK_LINKED = "bank_linked"
     """The bank itself links the invoice to this transaction."""
     AMOUNT_EQUAL = "amount_equal"

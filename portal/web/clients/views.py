@@ -11,11 +11,12 @@ from sqlalchemy.orm import Session
 
 from portal.errors import PortalError
 from portal.models import Role
-from portal.services import admitting, client_pages, deciding, engaging, finding, listing, welcoming
+from portal.services import admitting, client_pages, deciding, engaging, finding, listing, paying, welcoming
 from portal.web.access import actor, admin, ports, signed_in, staff
 from portal.web.clients.forms import EngagementForm
 from portal.web.forms import refuse
 from portal.web.htmx import notice
+from portal.web.payments.forms import RulesForm
 
 blueprint = Blueprint("clients", __name__)
 
@@ -139,4 +140,5 @@ def _change(client_id: str, change: Callable[[Session], object]) -> None:
 def _page(client_id: str, form: EngagementForm) -> str:
     with ports().database.read() as session:
         page = client_pages.one(session, actor(), client_id, now=ports().clock.now())
-    return render_template("clients/client.html", page=page, form=form)
+    rules = RulesForm.over(page.rules, paying.LIMIT_CENTS, paying.DAY_LIMIT_CENTS)
+    return render_template("clients/client.html", page=page, form=form, rules=rules)

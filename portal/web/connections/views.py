@@ -40,7 +40,7 @@ def scope(client_id: str, kind: str) -> ResponseReturnValue:
 def connect(client_id: str, kind: str) -> ResponseReturnValue:
     """Begin: off to the bank's consent page. The start date is kept for the choice of accounts on the way back."""
     form = StartForm()
-    find = finding.books_of if kind == "bank" else finding.client
+    find = {"bank": finding.books_of, "payments": finding.payer}.get(kind, finding.client)
     try:
         if not form.validate():
             raise Rejected("Enter a day, for example 2026-09-01.")
@@ -68,6 +68,9 @@ def callback() -> ResponseReturnValue:
     if result.ending is connecting.Ending.CONNECTED and not result.run_id:
         notice(_("Qonto is connected. Now choose the accounts that are to be read."))
         return redirect(url_for("accounts.choice", bank_id=result.connection_id), 303)
+    if result.ending is connecting.Ending.CONNECTED and result.kind == "payments":
+        notice(_("Qonto is connected. You can prepare payments now."))
+        return redirect(url_for("payments.index", client=result.client_id), 303)
     if result.ending is connecting.Ending.CONNECTED:
         notice(_("Qonto is connected. The first import has started."))
         return redirect(url_for("connections.index", client=result.client_id), 303)

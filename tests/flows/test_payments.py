@@ -1,0 +1,638 @@
+"""Payments from the form to the booked movement, over the simulator: each is made once, whatever is lost on the way."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+
+from jobs.runs import execute_run
+from portal.domain.payments.orders import Flaw
+from portal.errors import Fenced, NotAllowed, NotFound, Rejected, Stale
+from portal.models import Approval, Assignment, AuditEvent, Payment, PaymentBatch, Role, Run, User
+from portal.qonto.client import Qonto
+from portal.services import auditing, ordering, paying, preparing, running
+from portal.services.finding import Actor
+from tests import factories, payers
+from tests.payers import CLOSE, DECLINED, INVALID, NO_MATCH, PAYEE, UNREACHABLE, Payer, bill
+from tests.story import Story
+
+ORDERS = {"method": "POST", "path": "/v2/sepa/transfers"}
+
+
+@pytest.fixture
+def payer(story: Story) -> Payer:
+    return Payer.of(story)
+
+
+def once(payer: Payer, batch: PaymentBatch, state: str = "executed") -> None:
+    """Each of its payments was made exactly once, and that is what we know."""
+    batch = payer.batch(batch.id)
+    assert [payment.state for payment in batch.payments] == [state] * len(batch.payments), (batch.state, batch.reason)
+    made = payer.bank.ask("executions")["payments"]
+    expected = 1 if state == "executed" else 0
+    assert [one["booked"] for one in made] == [expected] * len(made)
+    assert len(made) == (len(batch.payments) if expected else 0)
+    assert batch.next_look_at is None
+    assert batch.doubt_since is None
+
+
+def never(payer: Payer, batch: PaymentBatch, *states: str, reason: str = "") -> None:
+    """The bank has made nothing of it."""
+    batch = payer.batch(batch.id)
+    assert (batch.state in states, batch.reason) == (True, reason), (batch.state, batch.reason)
+    assert payer.executions() == []
+
+
+def test_one_payment(payer: Payer) -> None:
+    batch = payer.prepare()
+    assert (batch.state, batch.way, batch.payments[0].payee_result) == ("prepared", "transfer", "match")
+    payer.work()
+    assert payer.executions() == []
+    payer.approve(batch)
+    payer.work()
+    assert payer.batch(batch.id).state == "confirming"
+    assert payer.executions() == []
+    assert payer.decide() == 1
+    payer.settle()
+    once(payer, batch)
+    batch = payer.batch(batch.id)
+    assert (batch.state, batch.sca_token) == ("ended", None)
+    assert batch.payments[0].transaction_id
+    with payer.story.ports.database.read() as session:
+        assert auditing.broken_links(session, key=payer.story.ports.settings.secret_key) == []
+        tags = list(session.scalars(select(AuditEvent.tag).where(AuditEvent.tag.like("payment%")).order_by(AuditEvent.sequence)))
+    assert [tag for tag in tags if not tag.endswith(".moved")] == [
+        "payment_rules.changed", "payment_batch.payees_checked", "payment_batch.prepared", "payment_batch.approved",
+        "payment_batch.sent", "payment_batch.sent", "payment.ended",
+    ]  # fmt: skip
+
+
+def test_several_with_one_confirmation_each_with_its_own_end(payer: Payer) -> None:
+    """L-47, L-64: one fails at the start, one later, the others go through; only what failed can be tried again."""
+    batch = payer.prepare(bill(100), bill(200, INVALID), bill(300, DECLINED), bill(400))
+    payer.approve(batch)
+    payer.work()
+    assert payer.decide() == 1
+    payer.settle()
+    batch = payer.batch(batch.id)
+    assert [(p.state, p.reason) for p in batch.payments] == [
+        ("executed", ""), ("refused", "invalid"), ("refused", "beneficiary_bic_invalid"), ("executed", ""),
+    ]  # fmt: skip
+    assert batch.state == "ended"
+    again = payer.batch(preparing.retry(payer.story.ports, payer.actor, batch.id, form_key=str(uuid.uuid4())))
+    assert [p.amount_cents for p in again.payments] == [200, 300]
+    assert again.idempotency_key != batch.idempotency_key
+
+
+def test_invoices_are_paid_once_and_their_receipts_assigned(payer: Payer) -> None:
+    """L-45, L-52, L-53: from the open invoice to the receipt that is assigned to the booked movement."""
+    for kind in ("documents", "bank"):
+        payer.story.connect(kind)
+    row = payer.bank.put_invoice(
+        status="awaiting_payment", invoice_number="WZ-7001", supplier_name="Werkzeug GmbH", iban=PAYEE,
+        total_amount={"value": "47.11", "currency": "EUR"}, payable_amount={"value": "47.11", "currency": "EUR"},
+    )  # fmt: skip
+    batch = payer.prepare_invoices(row["id"])
+    assert batch.payments[0].remittance == "WZ-7001"
+    assert [o.obstacle for o in payer.offers() if o.invoice.id == row["id"]] == [preparing.Obstacle.ON_ITS_WAY]
+    with pytest.raises(paying.AlreadyPaid):
+        payer.prepare(batch_wanted(batch))
+    payer.approve(batch)
+    payer.work()
+    payer.decide()
+    payer.settle()
+    once(payer, batch)
+    payer.story.settle()
+    receipt = payer.story.receipts()[row["id"]]
+    (assignment,) = payer.story.rows(select(Assignment).where(Assignment.receipt_id == receipt.id))
+    assert [reason["code"] for reason in assignment.reasons] == ["paid_here"]
+    assert (assignment.amount_cents, assignment.score, receipt.state) == (4711, 1.0, "assigned")
+    with pytest.raises(paying.AlreadyPaid):
+        payer.prepare(batch_wanted(batch))
+    payer.story.check_books()
+
+
+def batch_wanted(batch: PaymentBatch) -> preparing.Wanted:
+    one = batch.payments[0]
+    return preparing.Wanted(one.creditor, one.iban, one.amount_cents, one.remittance, (), one.invoice_id, one.invoice_number)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"total_amount": "48.00", "payable_amount": "48.00"}, {"iban": payers.iban(99)}, {"status": "paid"}, None]
+)
+def test_an_invoice_that_changes_between_choosing_and_approving(payer: Payer, changed: dict[str, str] | None) -> None:
+    row = payer.bank.put_invoice(
+        status="awaiting_payment", invoice_number="WZ-7001", supplier_name="Werkzeug GmbH", iban=PAYEE,
+        total_amount={"value": "47.11", "currency": "EUR"}, payable_amount={"value": "47.11", "currency": "EUR"},
+    )  # fmt: skip
+    batch = payer.prepare_invoices(row["id"])
+    if changed is None:
+        payer.bank.tell("supplier_invoices", organization=None, supplier_invoice={"id": row["id"]}, hidden=True)
+    else:
+        values = {k: {"value": v, "currency": "EUR"} if "amount" in k else v for k, v in changed.items()}
+        payer.bank.put_invoice(id=row["id"], **values)
+    payer.approve(batch)
+    payer.work()
+    never(payer, batch, "prepared", reason="invoice_changed")
+    assert payer.story.rows(select(Approval))[0].voided_at is not None
+
+
+# --- nothing twice --------------------------------------------------------------------------------------------------
+
+
+def test_a_form_that_is_sent_twice_makes_one_order(payer: Payer) -> None:
+    key = str(uuid.uuid4())
+    assert payer.prepare(form_key=key).id == payer.prepare(bill(999), form_key=key).id
+    assert len(payer.payments()) == 1
+
+
+def test_two_approvals_are_one_transfer(payer: Payer) -> None:
+    batch = payer.prepare()
+    payer.approve(batch)
+    payer.approve(batch)
+    payer.work()
+    payer.approve(batch)
+    payer.decide()
+    payer.settle()
+    payer.approve(batch)
+    payer.settle((1, 1))
+    once(payer, batch)
+    assert len(payer.story.rows(select(Approval))) == 1
+
+
+@pytest.mark.fault("F80", "F84")
+@pytest.mark.parametrize(
+    ("fault", "times"), [("drop_after_create", 1), ("pay_5xx", 1), ("pay_5xx", 3), ("5xx", 2), ("html_200", 1)]
+)
+@pytest.mark.parametrize("is_confirmed", [False, True])
+def test_a_lost_answer_is_repeated_under_the_same_key(payer: Payer, fault: str, times: int, is_confirmed: bool) -> None:
+    batch = payer.prepare()
+    payer.approve(batch)
+    if is_confirmed:
+        payer.work()
+        payer.decide()
+    payer.bank.fault(fault, times=times, match=ORDERS)
+    payer.settle()
+    assert payer.batch(batch.id).state in {"confirming", "ended", "accepted", "sending"}
+    payer.settle((60, 300))
+    payer.decide()
+    payer.settle((4, 4, 4, 4, 30, 300))
+    once(payer, batch)
+    calls = [one for one in payer.bank.log() if one["method"] == "POST" and one["path"] == "/v2/sepa/transfers"]
+    assert len({one["idempotency_key"] for one in calls}) == 1
+    assert len({one["body_sha256"] for one in calls}) == 1
+
+
+@pytest.mark.fault("F81")
+@pytest.mark.parametrize("minutes", [24, 26, 31, 120])
+@pytest.mark.parametrize("fault", ["drop_after_create", "pay_5xx"])
+def test_a_key_that_may_be_forgotten_is_never_used(payer: Payer, fault: str, minutes: int) -> None:
+    """Whether the lost call had got through or not: nothing is paid twice, nothing is called failed that was paid."""
+    batch = payer.prepare()
+    payer.approve(batch)
+    payer.work()
+    payer.decide()
+    payer.bank.fault(fault, times=1, match=ORDERS)
+    payer.bank.move(seconds=4)
+    payer.work()
+    assert payer.batch(batch.id).state == "sending"
+    payer.bank.fault("key_expired", match=ORDERS)
+    payer.bank.move(minutes=minutes)
+    payer.work()
+    payer.settle((60, 60, 600, 600))
+    found = payer.batch(batch.id)
+    if fault == "drop_after_create":
+        assert len(payer.executions()) == (1 if minutes > 25 else len(payer.executions()))
+    if minutes > 25:
+        calls = [one for one in payer.bank.log() if one["method"] == "POST" and one["path"] == "/v2/sepa/transfers"]
+        assert len(calls) == 2
+        if fault == "drop_after_create":
+            once(payer, batch)
+        else:
+            never(payer, found, "refused", reason="not_arrived")
+
+
+def test_what_was_lost_is_released_again_by_two(payer: Payer, story: Story) -> None:
+    """E03: a new attempt needs another pair of eyes, even in a company of one."""
+    batch = payer.prepare()
+    payer.approve(batch)
+    payer.work()
+    payer.decide()
+    payer.bank.fault("pay_5xx", times=1, match=ORDERS)
+    payer.bank.move(seconds=4)
+    payer.work()
+    payer.bank.move(minutes=40)
+    payer.settle((1, 60))
+    assert payer.batch(batch.id).reason == "not_arrived"
+    own = payer.batch(preparing.retry(story.ports, payer.actor, batch.id, form_key=str(uuid.uuid4())))
+    with pytest.raises(Rejected, match="second person"):
+        payer.approve(own)
+    with story.ports.database.write() as session:
+        staff = factories.user(session, "mara@kanzlei.example", "Mara Klein", Role.STAFF, now=story.clock.now())
+        factories.member(session, staff, story.client, "staff")
+        paying.cancel(session, session.get_one(PaymentBatch, own.id), now=story.clock.now())
+    theirs = preparing.retry(story.ports, Actor(staff.id, Role.STAFF), batch.id, form_key=str(uuid.uuid4()))
+    payer.approve(payer.batch(theirs))
+    payer.work()
+    payer.decide()
+    payer.settle()
+    once(payer, payer.batch(theirs))
+
+
+def test_the_amount_whose_answer_is_always_lost(story: Story) -> None:
+    """The simulator makes the transfer and cuts the line; the key then gives the answer."""
+    payer = Payer.of(story, limit_cents=1_000_000)
+    batch = payer.prepare(bill(504001))
+    payer.approve(batch)
+    payer.work()
+    payer.decide()
+    payer.settle()
+    once(payer, batch)
+    assert payer.batch(batch.id).attempts == 3
+
+
+def test_a_backup_does_not_pay_again(payer: Payer) -> None:
+    """E41: the database is set back to just after the approval; the bank has the transfer already."""
+    batch = payer.prepare()
+    payer.approve(batch)
+    payer.work()
+    payer.decide()
+    payer.settle()
+    once(payer, batch)
+    with payer.story.ports.database.write() as session:
+        row = session.get_one(PaymentBatch, batch.id)
+        row.state, row.next_look_at, row.attempts, row.body_sha256 = "approved", payer.story.clock.now(), 0, ""
+        row.payments[0].state, row.payments[0].transfer_id, row.payments[0].transaction_id = "open", None, None
+        paying.request_run(session, row, now=payer.story.clock.now())
+    payer.bank.move(hours=3)
+    payer.settle()
+    once(payer, batch)
+
+
+def test_a_worker_that_slept_sends_nothing(payer: Payer) -> None:
+    """The call was noted, then the process stood still for two minutes: the check before sending stops it, and it is made anew."""
+    batch = payer.prepare()
+    payer.approve(batch)
+    qonto = payer.story.ports.qonto
+    slow = qonto.guarded(lambda: payer.bank.move(minutes=2))
+    sleeping = replace(payer.story.ports, qonto=_Sleeping(slow, qonto))
+    execute_run(sleeping, payer.story.newest("payments").id)
+    assert payer.batch(batch.id).state == "sending"
+    assert not [one for one in payer.bank.log() if one["path"] == "/v2/sepa/transfers" and one["method"] == "POST"]
+    payer.work()
+    payer.decide()
+    payer.settle()
+    once(payer, batch)
+
+
+class _Sleeping:
+    """The gateway of a process that is stopped between taking its turn and sending."""
+
+    def __init__(self, slow: Qonto, real: Qonto) -> None:
+        self._slow, self._real = slow, real
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._real, name)
+
+    def guarded(self, check: Callable[[], None]) -> Qonto:
+        def both() -> None:
+            self._slow._before_sending()
+            check()
+
+        return self._real.guarded(both)
+
+
+# --- E09: what was approved is what is sent -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("model", "values"),
+    [
+        (Payment, {"amount_cents": 1}), (Payment, {"iban": payers.iban(1)}), (Payment, {"creditor": "X"}),
+        (Payment, {"remittance": "X"}), (PaymentBatch, {"execute_on": "tomorrow"}), (PaymentBatch, {"account_id": "other"}),
+        (PaymentBatch, {"proof": "other"}), (Approval, {"digest": "other"}), (Approval, {"seal": "other"}),
+        (Approval, {"user_id": "other"}),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("is_confirmed", [False, True])
+def test_a_change_after_the_approval_stops_it(payer: Payer, model: type, values: dict[str, object], is_confirmed: bool) -> None:
+    batch = payer.prepare()
+    payer.approve(batch)
+    if is_confirmed:
+        payer.work()
+        payer.decide()
+    with payer.story.ports.database.write() as session:
+        if values.get("user_id"):
+            other = factories.user(session, "else@x.example", "Else", Role.CLIENT, now=payer.story.clock.now())
+            values = {"user_id": other.id}
+        if values.get("execute_on"):
+            values = {"execute_on": payer.story.clock.today() + timedelta(days=1)}
+        session.execute(update(model).values(**values))
+    payer.settle((4, 4))
+    never(payer, batch, *(("refused",) if is_confirmed else ("prepared",)), reason="changed")
+
+
+def test_changing_an_order_takes_the_approval_back(payer: Payer) -> None:
+    batch = payer.prepare()
+    payer.approve(batch)
+    preparing.change(
+        payer.story.ports, payer.actor, batch.id, account_id=payer.account(), execute_on=None, wanted=bill(77, NO_MATCH)
+    )
+    payer.work()
+    changed = payer.batch(batch.id)
+    assert (changed.state, changed.payments[0].amount_cents, changed.payments[0].payee_result) == ("prepared", 77, "no_match")
+    assert payer.executions() == []
+    with pytest.raises(Stale):
+        payer.approve(changed, seen="what the page showed before")
+
+
+def test_a_page_that_showed_something_else_approves_nothing(payer: Payer) -> None:
+    with pytest.raises(Stale):
+        payer.approve(payer.prepare(), seen="0" * 64)
+
+
+# --- the payee's name -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.fault("F83")
+@pytest.mark.parametrize(
+    ("payee", "result"), [(CLOSE, "close_match"), (NO_MATCH, "no_match"), (payers.NOT_POSSIBLE, "not_possible")]
+)
+def test_another_name_needs_a_tick_that_is_recorded(payer: Payer, payee: str, result: str) -> None:
+    batch = payer.prepare(bill(100, payee))
+    assert batch.payments[0].payee_result == result
+    with pytest.raises(Rejected, match="each payee"):
+        payer.approve(batch, accepted=())
+    payer.approve(batch)
+    assert payer.batch(batch.id).payments[0].payee_accepted_by == payer.actor.user_id
+    payer.work()
+    payer.decide()
+    payer.settle()
+    once(payer, batch)
+
+
+@pytest.mark.fault("F83")
+def test_without_an_answer_of_the_payees_bank_nothing_is_approved(payer: Payer) -> None:
+    batch = payer.prepare(bill(100, UNREACHABLE))
+    assert (batch.state, batch.payments[0].payee_result) == ("draft", "unavailable")
+    with pytest.raises(Stale):
+        payer.approve(batch)
+    payer.bank.fault("vop_5xx", times=1)
+    batch = payer.prepare(bill(100))
+    assert batch.state == "draft"
+    preparing.check_again(payer.story.ports, payer.actor, batch.id)
+    assert payer.batch(batch.id).state == "prepared"
+
+
+def test_a_check_of_yesterday_has_to_be_made_again(payer: Payer) -> None:
+    batch = payer.prepare()
+    payer.bank.move(hours=23)
+    with pytest.raises(Rejected, match="too long ago"):
+        payer.approve(batch)
+    preparing.check_again(payer.story.ports, payer.actor, batch.id)
+    payer.approve(payer.batch(batch.id))
+
+
+# --- the confirmation -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.fault("F82")
+@pytest.mark.parametrize(
+    ("fault", "seconds", "reason"),
+    [
+        ("sca_deny", 4, "sca_denied"),
+        ("sca_wait", 16 * 60, "sca_expired"),
+        ("sca_expired", 4, "sca_denied"),
+        ("", 16 * 60, "sca_expired"),
+    ],
+)
+def test_no_yes_on_the_phone(payer: Payer, fault: str, seconds: int, reason: str) -> None:
+    if fault:
+        payer.bank.fault(fault)
+    batch = payer.prepare()
+    payer.approve(batch)
+    payer.work()
+    payer.bank.move(seconds=seconds)
+    payer.settle((1, 4))
+    never(payer, batch, "refused", reason=reason)
+
+
+def test_a_no_on_the_phone(payer: Payer) -> None:
+    batch = payer.prepare()
+    payer.approve(batch)
+    payer.work()
+    payer.decide("deny")
+    payer.settle((4,))
+    never(payer, batch, "refused", reason="sca_denied")
+
+
+def test_no_device(payer: Payer) -> None:
+    payer.bank.fault("sca_not_enrolled", times=1)
+    batch = payer.prepare()
+    payer.approve(batch)
+    payer.work()
+    never(payer, batch, "refused", reason="sca_not_enrolled")
+
+
+@pytest.mark.parametrize("state", ["draft", "prepared", "approved", "confirming"])
+def test_cancelling_before_the_bank_has_it(payer: Payer, state: str) -> None:
+    batch = payer.prepare(bill(100, UNREACHABLE if state == "draft" else PAYEE))
+    if state in {"approved", "confirming"}:
+        payer.approve(batch)
+    if state == "confirming":
+        payer.work()
+    assert payer.batch(batch.id).state == state
+    with payer.story.ports.database.write() as session:
+        paying.cancel(session, session.get_one(PaymentBatch, batch.id), now=payer.story.clock.now())
+    payer.decide()
+    payer.settle()
+    never(payer, batch, "cancelled")
+
+
+def test_too_late_to_cancel(payer: Payer) -> None:
+    batch = payer.pay()
+    with payer.story.ports.database.write() as session, pytest.raises(Stale):
+        paying.cancel(session, session.get_one(PaymentBatch, batch.id), now=payer.story.clock.now())
+
+
+# --- refusals of the bank -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cents", "reason"),
+    [(402001, "insufficient_funds"), (403001, "forbidden"), (403002, "spend_limit_exceeded"), (403003, "debit_blocked")],
+)
+def test_why_the_bank_said_no(payer: Payer, cents: int, reason: str) -> None:
+    batch = payer.prepare(bill(cents))
+    payer.approve(batch)
+    payer.work()
+    never(payer, batch, "refused", reason=reason)
+    assert payer.payments()[0].reason == reason
+
+
+@pytest.mark.fault("F87")
+def test_declined_later(payer: Payer) -> None:
+    batch = payer.pay(bill(100, DECLINED))
+    assert [(p.state, p.reason) for p in batch.payments] == [("refused", "beneficiary_bic_invalid")]
+    assert batch.state == "ended"
+
+
+def test_a_payment_of_another_day_is_followed_until_then(payer: Payer) -> None:
+    day = payer.story.clock.today() + timedelta(days=4)
+    batch = payer.prepare(execute_on=day)
+    payer.approve(batch)
+    payer.work()
+    payer.decide()
+    payer.settle()
+    assert payer.batch(batch.id).payments[0].state == "ordered"
+    for _ in range(5):
+        payer.bank.move(days=1)
+        payer.work()
+    payer.settle()
+    once(payer, batch)
+
+
+@pytest.mark.parametrize("state", ["approved", "confirming", "sending"])
+def test_a_consent_that_is_withdrawn_in_between(payer: Payer, state: str) -> None:
+    """Nothing is called failed that may be at the bank: it is looked for once the client has connected again."""
+    batch = payer.prepare()
+    payer.approve(batch)
+    if state != "approved":
+        payer.work()
+    if state == "sending":
+        payer.decide()
+        payer.bank.fault("drop_after_create", times=1, match=ORDERS)
+        payer.bank.move(seconds=4)
+        payer.work()
+    assert payer.batch(batch.id).state == state
+    payer.bank.tell("consent/revoke", organization=None)
+    payer.bank.move(seconds=10)
+    payer.work()
+    if state != "sending":
+        never(payer, batch, "refused", reason="consent_ended")
+        return
+    assert payer.batch(batch.id).state == "unknown"
+    payer.story.connect("payments")
+    payer.settle()
+    once(payer, batch)
+
+
+# --- who and how much -----------------------------------------------------------------------------------------------
+
+
+def test_limits(payer: Payer) -> None:
+    with pytest.raises(paying.Refused) as caught:
+        payer.prepare(bill(500_001))
+    assert caught.value.flaws[0][0] is Flaw.LIMIT
+    for _ in range(4):  # 19,200 of 20,000 EUR
+        payer.approve(payer.prepare(bill(480_000)))
+    late = [payer.prepare(bill(50_000)) for _ in range(2)]
+    payer.approve(late[0])
+    with pytest.raises(paying.Refused) as caught:
+        payer.approve(late[1])
+    assert caught.value.flaws[0][0] is Flaw.DAY_LIMIT
+    payer.bank.move(hours=15)
+    payer.approve(late[1])
+
+
+def test_above_the_balance(story: Story) -> None:
+    payer = Payer.of(story, limit_cents=10**10, day_limit_cents=10**10)
+    balance = preparing.accounts(story.ports.qonto, story.connection("payments").id)[0].balance_cents or 0
+    with pytest.raises(paying.Refused) as caught:
+        payer.prepare(bill(balance + 1))
+    assert {flaw for flaw, _ in caught.value.flaws} >= {Flaw.BALANCE, Flaw.NEEDS_FILE}
+
+
+def test_four_eyes(story: Story) -> None:
+    payer = Payer.of(story, four_eyes_above_cents=10_000)
+    with story.ports.database.write() as session:
+        second = factories.user(session, "b@brandt.example", "B", Role.CLIENT, now=story.clock.now())
+        factories.member(session, second, story.client, "client").may_pay = True
+    payer.approve(payer.prepare(bill(10_000)))
+    with pytest.raises(Rejected, match="second person"):
+        payer.approve(payer.prepare(bill(10_001)))
+    payer.approve(payer.prepare(bill(10_001), actor=Actor(second.id, Role.CLIENT)))
+
+
+def test_only_who_has_connected_approves(payer: Payer, story: Story) -> None:
+    batch = payer.prepare()
+    with story.ports.database.write() as session:
+        second = factories.user(session, "b@brandt.example", "B", Role.CLIENT, now=story.clock.now())
+        factories.member(session, second, story.client, "client").may_pay = True
+        session.execute(update(User).where(User.id == second.id).values(totp_sealed="x"))
+    with story.ports.database.write() as session, pytest.raises(NotAllowed):
+        paying.approve(
+            session, Actor(second.id, Role.CLIENT), session.get_one(PaymentBatch, batch.id), seen="", accepted=(), key="k" * 32,
+            now=story.clock.now(),
+        )  # fmt: skip
+
+
+def test_without_a_second_factor_nothing_is_approved(payer: Payer, story: Story) -> None:
+    """A02."""
+    batch = payer.prepare()
+    with story.ports.database.write() as session:
+        session.execute(update(User).where(User.id == story.owner.id).values(totp_sealed=None))
+    with pytest.raises(NotAllowed):
+        payer.approve(batch)
+
+
+def test_off_is_off(story: Story) -> None:
+    """E01: nothing is there before an admin switches it on, and nothing goes out after he switched it off."""
+    with pytest.raises(NotFound):
+        preparing.prepare(
+            story.ports, story.actor, story.client.id, form_key=str(uuid.uuid4()), account_id="", execute_on=None, wanted=[]
+        )
+    payer = Payer.of(story)
+    batch = payer.prepare()
+    payer.approve(batch)
+    with story.ports.database.write() as session:
+        session.get_one(type(payer.rules()), payer.rules().id).is_on = False
+    payer.work()
+    never(payer, batch, "refused", reason="payments_off")
+
+
+# --- the request in the bank's app ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("decision", ["approve", "decline"])
+def test_a_request_is_released_in_the_app(payer: Payer, decision: str) -> None:
+    batch = payer.prepare(bill(100, text="A 1"), bill(200, text="A 2"))
+    with payer.story.ports.database.write() as session:
+        row = session.get_one(PaymentBatch, batch.id)
+        paying.send_as_request(session, row, now=payer.story.clock.now())
+    payer.work()
+    batch = payer.batch(batch.id)
+    assert batch.state == "requested"
+    payer.bank.tell(f"requests/{batch.qonto_id}", decision=decision)
+    payer.settle((20, 20, 20, 60))
+    if decision == "approve":
+        once(payer, batch)
+        assert payer.batch(batch.id).state == "ended"
+    else:
+        never(payer, batch, "ended", reason="declined_in_app")
+
+
+# --- two workers ----------------------------------------------------------------------------------------------------
+
+
+def test_who_lost_the_lease_writes_nothing(payer: Payer) -> None:
+    """E04: the second worker goes on, the first one's commits are refused."""
+    ports = payer.story.ports
+    batch = payer.prepare()
+    payer.approve(batch)
+    run = payer.story.newest("payments")
+    first = running.claim(ports.database, run.id, now=ports.clock.now(), timing=ports.settings.timing)
+    assert first is not None
+    payer.bank.move(seconds=ports.settings.timing.lease + 1)
+    payer.work()
+    payer.decide()
+    with pytest.raises(Fenced):
+        ordering.pay(ports, first)
+    payer.settle()
+    once(payer, batch)
+    assert {r.state for r in payer.story.rows(select(Run).where(Run.kind == "payments"))} == {"done"}
