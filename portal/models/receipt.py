@@ -20,7 +20,7 @@ class Receipt(HasId, Base):
     __tablename__ = "receipt"
     __table_args__ = (
         UniqueConstraint("connection_id", "qonto_id"),
-        Index("ix_receipt_client_state", "client_id", "state"),
+        Index("ix_receipt_queue", "client_id", "state", "review_reason", "in_review_since"),
         Index("ix_receipt_number_in_client", "client_id", "sequence", unique=True),
     )
 
