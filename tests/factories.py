@@ -69,6 +69,7 @@ class Books:
     statement: Statement = field(init=False)
     preview: Preview = field(init=False)
     candidate: Candidate = field(init=False)
+    sure: Candidate = field(init=False)  #: of the receipt "income"
     runs: dict[str, Run] = field(default_factory=dict)
     batches: dict[str, PaymentBatch] = field(default_factory=dict)  #: by their state, or what they are there for
     qonto_account: str = "account-1"  #: the bank's id of the account that pays; `payable` knows a true one
@@ -262,7 +263,8 @@ def candidate(session: Session, of: Receipt, *parts: tuple[Transaction, int], ra
     """A proposal for a receipt in review."""
     found, cents = parts[0]
     made = Candidate(
-        id=new_id(), client_id=of.client_id, receipt_id=of.id, rank=rank, score=score, grade="likely", matcher="test",
+        id=new_id(), client_id=of.client_id, receipt_id=of.id, rank=rank, score=score, matcher="test",
+        grade="sure" if score > 0.95 else "likely",
         allocations=[{"transaction": line.id, "amount_cents": part} for line, part in parts],
         reasons=[
             {"code": "amount_equal", "is_for": True, "weight": 4.0, "values": {"amount_cents": cents, "currency": found.currency}},
@@ -373,9 +375,10 @@ def _receipts(session: Session, storage: Storage, books: Books, now: datetime) -
     }  # fmt: skip
     for sequence, (name, values) in enumerate(kinds.items(), start=1):
         books.receipts[name] = receipt(session, books.documents, sequence, now=now, **values)
-    one, other, third, _ = books.transactions
+    one, other, third, fourth = books.transactions
     books.candidate = candidate(session, books.receipts["open"], (one, 11900))
     candidate(session, books.receipts["open"], (other, 11900), rank=2, score=0.4)
+    books.sure = candidate(session, books.receipts["income"], (fourth, 238000), score=0.97)
     books.statement = statement(session, storage, books.account, books.owner, now=now)
     books.document = document(session, storage, books.receipts["open"], pdf("Rechnung RE-2026-1001"), now=now)
     books.preview = preview(session, storage, books.document, now=now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from typing import Any
 
 CONTROLS = {"input", "select", "textarea"}
 NEED_NO_LABEL = {"hidden", "submit", "button", "image", "reset"}
@@ -19,8 +20,13 @@ class Form:
     action: str
     method: str
     attributes: dict[str, str]
-    fields: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, Any] = field(default_factory=dict)  #: texts; a list of them where a name occurs several times
     buttons: list[str] = field(default_factory=list)  #: their words
+
+    def add(self, name: str, value: str) -> None:
+        """One more field."""
+        known = self.fields.get(name)
+        self.fields[name] = value if known is None else [*(known if isinstance(known, list) else [known]), value]
 
 
 class Page(HTMLParser):
@@ -111,7 +117,7 @@ class Page(HTMLParser):
         if self._form and name and tag == "select":
             self._select = name
         elif self._form and name and (given.get("type") not in {"checkbox", "radio"} or "checked" in given):
-            self._form.fields[name] = given.get("value", "on" if given.get("type") == "checkbox" else "")
+            self._form.add(name, given.get("value", "on" if given.get("type") == "checkbox" else ""))
         is_named = self._in_label or given.get("aria-label") or given.get("aria-labelledby") or given.get("aria-hidden") == "true"
         if not is_named and given.get("type", "text") not in NEED_NO_LABEL:
             self._controls.append({"tag": tag, **given})

@@ -57,6 +57,9 @@ class Assignment(HasId, Base):
     actor: Mapped[str]  #: user id or system:<job>
     is_automatic: Mapped[bool]
     rank: Mapped[int | None]  #: of the candidate that was taken; None: found by hand, or made by the machine
+    difference: Mapped[str | None] = mapped_column(default=None)  #: `assigning.Difference`, where the amounts are not equal
+    difference_cents: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    #: of the whole decision: transactions less receipt; None: not to be compared, or equal
     is_to_check: Mapped[bool] = mapped_column(default=False)  #: made by a client; the firm has not looked at it yet
     score: Mapped[float | None]
     reasons: Mapped[list[Any]] = mapped_column(default=list)

@@ -5,11 +5,12 @@ A receipt is in exactly one state: in review, assigned, or set aside. Every step
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import Select, delete, func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -30,12 +31,31 @@ class SetAsideReason(StrEnum):
     NOT_BUSINESS = "not_business"
 
 
+class Difference(StrEnum):
+    """Why a person assigns transactions whose sum is not the receipt's amount."""
+
+    DISCOUNT = "discount"
+    PART_PAYMENT = "part_payment"
+    FEE = "fee"
+    TIP = "tip"
+    EXCHANGE = "exchange"
+    OTHER = "other"
+
+
+Considered = tuple[float, list[str]]
+"""A proposal that lay before whoever decided: its score and the ids of its transactions."""
+
+
 def assign(
     session: Session, *, receipt: Receipt, allocations: Sequence[Allocation], seen_version: int, now: datetime,
-    is_automatic: bool = False, is_to_check: bool = False, score: float | None = None, reasons: Sequence[object] = (),
+    is_automatic: bool = False, is_to_check: bool = False, score: float | None = None, reasons: Sequence[Mapping[str, Any]] = (),
     matcher: str | None = None, rank: int | None = None,
+    difference: Difference | None = None, difference_cents: int | None = None, considered: Sequence[Considered] = (),
 ) -> list[Assignment]:  # fmt: skip
     """Link the receipt to (parts of) transactions. `rank`: of the candidate that a person took.
+
+    `difference`, `difference_cents`: what the amounts differ by (transactions less receipt), and what it is. `considered`: the
+    proposals that lay before the machine; a person's are the receipt's candidates, which stay for an undo.
 
     Errors: Stale when the receipt changed since the page was made; AlreadyAssigned when a transaction has not enough left;
     Rejected without allocations.
@@ -66,6 +86,8 @@ def assign(
                 is_automatic=is_automatic,
                 is_to_check=is_to_check,
                 rank=rank,
+                difference=difference,
+                difference_cents=difference_cents,
                 score=score,
                 reasons=list(reasons),
                 matcher=matcher,
@@ -73,17 +95,18 @@ def assign(
             )
         )
     session.add_all(made)
-    receipt.state, receipt.review_reason, receipt.in_review_since = "assigned", None, None
-    receipt.is_changed_at_source = False
-    receipt.updated_at = now
+    _out_of_review(receipt, "assigned", now, is_automatic=is_automatic)
     try:
         session.flush()
     except IntegrityError as error:
         raise AlreadyAssigned("This receipt is already assigned or set aside.") from error
+    if not is_automatic:
+        considered = considered_of(session.scalars(candidates_of(receipt.id)))
     record(
         session, Tag.ASSIGNMENT_MADE, subject=f"assignment:{decision_id}", at=now, client_id=receipt.client_id,
         receipt=receipt.id, transactions=[[a.transaction_id, a.amount_cents] for a in made], is_automatic=is_automatic,
-        score=score, matcher=matcher,
+        score=score, matcher=matcher, difference=[difference.value, difference_cents] if difference else None,
+        reasons=[reason["code"] for reason in reasons], considered=list(considered),
     )  # fmt: skip
     return made
 
@@ -92,7 +115,10 @@ def withdraw(
     session: Session, *, receipt: Receipt, now: datetime, reason: ReviewReason = ReviewReason.MANUAL_UNLINK,
     seen_version: int | None = None,
 ) -> None:  # fmt: skip
-    """End the receipt's assignment; it goes back to review. The pair will not be assigned by the machine again."""
+    """End the receipt's assignment; it goes back to review. The pair will not be assigned by the machine again.
+
+    What a person had decided is undone exactly: the receipt stands in review as it did before.
+    """
     if seen_version is not None:
         _take(session, receipt, seen_version)
     else:
@@ -102,7 +128,7 @@ def withdraw(
         raise Stale("This receipt is not assigned any more.")
     for assignment in standing:
         assignment.withdrawn_at, assignment.withdrawn_by = now, current_actor()
-    _to_review(receipt, reason, now)
+    _to_review(receipt, reason, now, is_undo=reason is ReviewReason.MANUAL_UNLINK)
     session.flush()
     record(
         session, Tag.ASSIGNMENT_WITHDRAWN, subject=f"assignment:{standing[0].decision_id}", at=now,
@@ -130,21 +156,21 @@ def set_aside(session: Session, *, receipt: Receipt, reason: SetAsideReason, see
     _take(session, receipt, seen_version)
     if receipt.state != "in_review":
         raise AlreadyAssigned("This receipt is already assigned or set aside.")
-    receipt.state, receipt.set_aside_reason, receipt.review_reason = "set_aside", reason.value, None
-    receipt.in_review_since, receipt.updated_at = None, now
-    session.execute(delete(Candidate).where(Candidate.receipt_id == receipt.id))
+    _out_of_review(receipt, "set_aside", now, is_automatic=False)
+    receipt.set_aside_reason = reason.value
     record(
-        session, Tag.RECEIPT_SET_ASIDE, subject=f"receipt:{receipt.id}", at=now, client_id=receipt.client_id, reason=reason.value
-    )
+        session, Tag.RECEIPT_SET_ASIDE, subject=f"receipt:{receipt.id}", at=now, client_id=receipt.client_id,
+        reason=reason.value, considered=considered_of(session.scalars(candidates_of(receipt.id))),
+    )  # fmt: skip
 
 
 def reopen(session: Session, *, receipt: Receipt, seen_version: int, now: datetime) -> None:
-    """Take a set-aside receipt back into review."""
+    """Take a set-aside receipt back into review, where it stands as it did before."""
     _take(session, receipt, seen_version)
     if receipt.state != "set_aside":
         raise Stale("This receipt is not set aside any more.")
     was = receipt.set_aside_reason
-    _to_review(receipt, ReviewReason.MANUAL_UNLINK, now)
+    _to_review(receipt, ReviewReason.MANUAL_UNLINK, now, is_undo=True)
     record(session, Tag.RECEIPT_REOPENED, subject=f"receipt:{receipt.id}", at=now, client_id=receipt.client_id, reason=was)
 
 
@@ -163,11 +189,37 @@ def standing_of(receipt_id: str) -> Select[Assignment]:
     return select(Assignment).where(Assignment.receipt_id == receipt_id, Assignment.withdrawn_at.is_(None))
 
 
-def _to_review(receipt: Receipt, reason: ReviewReason, now: datetime) -> None:
-    receipt.state, receipt.review_reason, receipt.in_review_since = "in_review", reason.value, now
-    receipt.best_score = None  # the next matching looks again
-    receipt.set_aside_reason, receipt.updated_at = None, now
-    receipt.is_changed_at_source = reason is ReviewReason.SOURCE_CHANGED
+def candidates_of(receipt_id: str) -> Select[Candidate]:
+    """The receipt's proposals, best first. They outlive a person's decision, which can be undone."""
+    return select(Candidate).where(Candidate.receipt_id == receipt_id).order_by(Candidate.rank)
+
+
+def considered_of(candidates: Iterable[Candidate]) -> list[Considered]:
+    """Proposals as audit events keep them."""
+    return [(candidate.score, [part["transaction"] for part in candidate.allocations]) for candidate in candidates]
+
+
+def _out_of_review(receipt: Receipt, state: str, now: datetime, *, is_automatic: bool) -> None:
+    before = {
+        "reason": receipt.review_reason, "since": (receipt.in_review_since or now).isoformat(),
+        "is_changed_at_source": receipt.is_changed_at_source,
+    }  # fmt: skip
+    receipt.review_before = None if is_automatic else before
+    receipt.state, receipt.review_reason, receipt.in_review_since = state, None, None
+    receipt.is_changed_at_source, receipt.updated_at = False, now
+
+
+def _to_review(receipt: Receipt, reason: ReviewReason, now: datetime, *, is_undo: bool) -> None:
+    """`is_undo`: as it stood before, if a person took it out of there."""
+    before, receipt.review_before = receipt.review_before if is_undo else None, None
+    receipt.state, receipt.set_aside_reason, receipt.updated_at = "in_review", None, now
+    if before is not None:
+        receipt.review_reason, receipt.in_review_since = before["reason"], datetime.fromisoformat(before["since"])
+        receipt.is_changed_at_source = before["is_changed_at_source"]
+    else:
+        receipt.review_reason, receipt.in_review_since = reason.value, now
+        receipt.best_score = None  # the next matching looks again
+        receipt.is_changed_at_source = reason is ReviewReason.SOURCE_CHANGED
 
 
 def _take(session: Session, receipt: Receipt, seen_version: int) -> None:

@@ -66,7 +66,7 @@ class Tag(Enum):
     RECEIPT_UPLOADED = ("receipt.uploaded", {"sha256", "duplicate_of"})
     RECEIPT_CHANGED = ("receipt.changed", {"fields"})
     RECEIPT_MISSING = ("receipt.missing_at_source", set[str]())
-    RECEIPT_SET_ASIDE = ("receipt.set_aside", {"reason"})
+    RECEIPT_SET_ASIDE = ("receipt.set_aside", {"reason", "considered"})
     RECEIPT_REOPENED = ("receipt.reopened", {"reason"})
     DOCUMENT_STORED = ("document.stored", {"receipt", "version", "sha256", "size"})
     DOCUMENT_VIEWED = ("document.viewed", {"receipt"})
@@ -90,7 +90,10 @@ class Tag(Enum):
     PAYMENTS_MOVED = ("payment_batch.moved", {"state", "reason"})
     PAYMENTS_RECALLED = ("payment_batch.recalled", {"payments"})
     PAYMENT_ENDED = ("payment.ended", {"state", "reason"})
-    ASSIGNMENT_MADE = ("assignment.made", {"receipt", "transactions", "is_automatic", "score", "matcher"})
+    ASSIGNMENT_MADE = (
+        "assignment.made",
+        {"receipt", "transactions", "is_automatic", "score", "matcher", "reasons", "difference", "considered"},
+    )
     ASSIGNMENT_CHECKED = ("assignment.checked", {"receipt"})
     ASSIGNMENT_WITHDRAWN = ("assignment.withdrawn", {"receipt", "transactions", "reason"})
 

@@ -89,9 +89,10 @@ def import_transactions(ports: Ports, lease: Lease) -> None:
 
 def _somebody_waits(session: Session, client_id: str) -> bool:
     """Whether a receipt waits for nothing but a further night without a second transaction: then no news is news."""
-    waits = select(Candidate.id).where(
-        Candidate.client_id == client_id, Candidate.rank == 1, cast(Candidate.reasons, String).contains(f'"{ReasonCode.WAITING}"')
-    )
+    waits = select(Candidate.id).join(Receipt, Receipt.id == Candidate.receipt_id).where(
+        Candidate.client_id == client_id, Candidate.rank == 1, Receipt.state == "in_review",
+        cast(Candidate.reasons, String).contains(f'"{ReasonCode.WAITING}"'),
+    )  # fmt: skip
     return session.scalar(waits.limit(1)) is not None
 
 

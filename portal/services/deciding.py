@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.domain.matching import Allocation
-from portal.errors import AlreadyAssigned, Stale
+from portal.errors import AlreadyAssigned, Conflict, Stale
 from portal.models import Candidate, Receipt, Run
 from portal.ports import Ports
-from portal.services import assigning, running
+from portal.services import assigning, finding, running, searching
+from portal.services.assigning import Difference
+from portal.services.finding import Actor
 
 
 def assign_candidate(session: Session, receipt: Receipt, *, candidate_id: str, seen_version: int, now: datetime) -> None:
@@ -20,7 +23,7 @@ def assign_candidate(session: Session, receipt: Receipt, *, candidate_id: str, s
     Errors: AlreadyAssigned when somebody was faster, Stale when a newer matching has replaced the proposal.
     """
     query = select(Candidate).where(Candidate.id == candidate_id, Candidate.receipt_id == receipt.id)
-    candidate = session.scalar(query)
+    candidate = session.scalar(query) if finding.is_id(candidate_id) else None
     if receipt.state != "in_review":
         raise AlreadyAssigned("This receipt is already assigned or set aside.")
     if candidate is None:
@@ -30,7 +33,41 @@ def assign_candidate(session: Session, receipt: Receipt, *, candidate_id: str, s
         seen_version=seen_version, now=now, score=candidate.score, reasons=candidate.reasons, matcher=candidate.matcher,
         rank=candidate.rank,
     )  # fmt: skip
-    session.execute(delete(Candidate).where(Candidate.receipt_id == receipt.id))
+
+
+def assign_several(
+    session: Session, actor: Actor, pairs: Sequence[tuple[str, str, int]], *, now: datetime
+) -> tuple[int, list[Receipt]]:
+    """Assign (receipt id, candidate id, seen version) each by itself; how many were, and the receipts that had changed.
+
+    Errors: NotFound when one of the receipts is not the actor's to see; then none is assigned.
+    """
+    receipts = [(finding.receipt(session, actor, receipt_id), candidate_id, seen) for receipt_id, candidate_id, seen in pairs]
+    changed = []
+    for receipt, candidate_id, seen_version in sorted(receipts, key=lambda one: (one[0].client_id, one[0].id)):  # as all lock
+        try:
+            with session.begin_nested():
+                assign_candidate(session, receipt, candidate_id=candidate_id, seen_version=seen_version, now=now)
+        except Conflict:
+            session.refresh(receipt)
+            changed.append(receipt)
+    return len(receipts) - len(changed), changed
+
+
+def assign_lines(
+    session: Session, receipt: Receipt, *, lines: Sequence[str], difference: Difference | None, seen_version: int, now: datetime
+) -> None:
+    """Assign transactions that a person found. Errors: Rejected, AlreadyAssigned, Stale."""
+    if receipt.state != "in_review":
+        raise AlreadyAssigned("This receipt is already assigned or set aside.")
+    found = searching.chosen_lines(session, receipt, lines)
+    if not found or len(found) < len(set(lines)):
+        raise AlreadyAssigned("One of these transactions is not to be had any more. Please choose again.")
+    told = searching.sum_of(receipt, found)
+    assigning.assign(
+        session, receipt=receipt, allocations=searching.allocations(receipt, found, difference), seen_version=seen_version,
+        now=now, difference=difference, difference_cents=told.difference_cents if told and difference else None,
+    )  # fmt: skip
 
 
 def withdraw(session: Session, receipt: Receipt, *, seen_version: int, now: datetime) -> Run:

@@ -218,8 +218,15 @@ def _row(model: type[_OfClient], role: Role) -> Select[_OfClient]:
 
 
 def _checked(row_id: str) -> str:
+    if not is_id(row_id):
+        raise NotFound
+    return str(uuid.UUID(row_id))
+
+
+def is_id(text: str) -> bool:
     """Ids also come from queries and forms, where anything can stand; PostgreSQL raises for what is not a UUID."""
     try:
-        return str(uuid.UUID(row_id))
+        uuid.UUID(text)
     except ValueError:
-        raise NotFound from None
+        return False
+    return True

@@ -27,6 +27,7 @@ from portal.models import (
 from portal.services import engaging, finding, running
 from portal.services.connecting import CONNECTABLE, KINDS
 from portal.services.finding import Actor
+from portal.services.searching import contains
 
 PAGE_SIZE = 25
 
@@ -157,18 +158,7 @@ def _wanted(actor: Actor, filters: Filters) -> list[ColumnElement[bool]]:
         wanted.append(Receipt.state == filters.state)
     if filters.direction:
         wanted.append(Receipt.direction == filters.direction)
-    return [*wanted, *(_contains(word) for word in filters.words.split()[:5])]
-
-
-def _contains(word: str) -> ColumnElement[bool]:
-    columns = (Receipt.counterparty, Receipt.number)
-    return or_(*(column.ilike(pattern, escape="\\") for column in columns for pattern in _patterns(word)))
-
-
-def _patterns(word: str) -> set[str]:
-    """ILIKE patterns for a part of a text. SQLite, and PostgreSQL without a locale, know the two cases of A-Z only."""
-    plain = "%" + word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-    return {plain} if word.isascii() else {plain, plain.lower(), plain.upper()}
+    return [*wanted, *(contains(word, Receipt.counterparty, Receipt.number) for word in filters.words.split()[:5])]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import and_, delete, func, select
 from sqlalchemy.orm import Session
 
 from portal.clock import berlin_day
@@ -35,6 +35,10 @@ from portal.services.auditing import queue_up
 from portal.services.running import Lease
 
 CONFIRMED = 2  #: times that people bring two names together before the matcher believes it
+UNDONE = and_(
+    Assignment.is_automatic.is_(False), Assignment.withdrawn_at.is_not(None), Assignment.withdrawn_by.not_like("system:%")
+)
+"""A person's own decision, taken back by a person: no word against the pair; but the receipt is theirs to decide."""
 CHUNK = 200  #: receipts a commit; other writers get their turn in between
 HELD_REASONS = {ReviewReason.MANUAL_UNLINK.value, ReviewReason.SOURCE_CHANGED.value}
 #: a person decided against the machine, or has to look first: such receipts get candidates, never an assignment
@@ -62,8 +66,12 @@ def match_client(ports: Ports, lease: Lease) -> None:
             queue_up(session, lease.client_id)
             held = _candidates(session, [decision.receipt for decision in chunk])
             unchanged = _receipts(session, versions, [decision.receipt for decision in chunk])
+            theirs = _persons(session, unchanged)
             for decision in chunk:
-                outcome = _apply(session, decision, unchanged.get(decision.receipt), held[decision.receipt], now)
+                outcome = _apply(
+                    session, decision, unchanged.get(decision.receipt), held[decision.receipt], now,
+                    is_persons=decision.receipt in theirs,
+                )  # fmt: skip
                 counts[outcome] += 1
             counts["seen"] += len(chunk)
             running.advance(session, lease, **counts)
@@ -112,11 +120,21 @@ def _gives_room(decision: Decision) -> bool:
     return any(allocation.amount_cents < 0 for allocation in decision.allocations)
 
 
-def _apply(session: Session, decision: Decision, receipt: Receipt | None, held: list[Candidate], now: datetime) -> str:
-    """One decision. `receipt`: None when it changed since we looked, `held`: its candidates until now."""
+def _apply(
+    session: Session, decision: Decision, receipt: Receipt | None, held: list[Candidate], now: datetime, *, is_persons: bool
+) -> str:
+    """One decision. `receipt`: None when it changed since we looked, `held`: its candidates until now.
+
+    `is_persons`: a person has decided about it before, and has taken that back.
+    """
     if receipt is None:
         return "unchanged"
-    is_held = receipt.review_reason in HELD_REASONS or receipt.document_state != "complete" or receipt.duplicate_of is not None
+    is_held = (
+        is_persons
+        or receipt.review_reason in HELD_REASONS
+        or receipt.document_state != "complete"
+        or receipt.duplicate_of is not None
+    )
     if decision.status == "assigned" and not is_held:
         best = decision.candidates[0] if decision.candidates else None
         try:
@@ -125,6 +143,7 @@ def _apply(session: Session, decision: Decision, receipt: Receipt | None, held: 
                     session, receipt=receipt, allocations=decision.allocations, seen_version=receipt.version, now=now,
                     is_automatic=True, score=best.score if best else None,
                     reasons=[reason.as_json() for reason in best.reasons] if best else [], matcher=MATCHER_VERSION,
+                    considered=[(one.score, [part.transaction for part in one.allocations]) for one in decision.candidates],
                 )  # fmt: skip
         except (AlreadyAssigned, Stale):
             session.refresh(receipt)
@@ -167,6 +186,11 @@ def _receipts(session: Session, versions: dict[str, int], receipt_ids: list[str]
     """The receipts that are still as we saw them: whatever a person did meanwhile stands."""
     query = select(Receipt).where(Receipt.id.in_(receipt_ids), Receipt.state == "in_review")
     return {receipt.id: receipt for receipt in session.scalars(query) if receipt.version == versions[receipt.id]}
+
+
+def _persons(session: Session, receipt_ids: Iterable[str]) -> set[str]:
+    """Those of the receipts that a person assigned and took back: the machine must not be quicker with another transaction."""
+    return set(session.scalars(select(Assignment.receipt_id).where(Assignment.receipt_id.in_(list(receipt_ids)), UNDONE)))
 
 
 def _candidates(session: Session, receipt_ids: Iterable[str]) -> dict[str, list[Candidate]]:
@@ -227,9 +251,9 @@ def _open_receipts(session: Session, client_id: str) -> list[Receipt]:
 
 
 def _declined(session: Session, client_id: str) -> set[tuple[str, str]]:
-    """Pairs whose assignment was withdrawn: not to be made by the machine again."""
+    """Pairs whose assignment was withdrawn: not to be made by the machine again, and shown last."""
     query = select(Assignment.receipt_id, Assignment.transaction_id).where(
-        Assignment.client_id == client_id, Assignment.withdrawn_at.is_not(None)
+        Assignment.client_id == client_id, Assignment.withdrawn_at.is_not(None), ~UNDONE
     )
     return {(receipt_id, transaction_id) for receipt_id, transaction_id in session.execute(query)}
 

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, case, func, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, select
 from sqlalchemy.orm import Session
 
 from portal.clock import BERLIN
@@ -26,7 +26,7 @@ from portal.models import (
     Role,
     Transaction,
 )
-from portal.services import e_invoicing, finding, highlighting, naming
+from portal.services import e_invoicing, finding, highlighting, naming, searching
 from portal.services.auditing import Tag
 from portal.services.finding import Actor
 from portal.services.highlighting import Highlight
@@ -43,6 +43,7 @@ BY_REASON = (
     .where(OF_CLIENTS, Receipt.state == "in_review")
     .group_by(Receipt.review_reason)
 )
+AGES = (3, 7, 30)  #: days in review that a queue can be asked for
 QUEUE_COLUMNS = (
     Receipt.id, Receipt.client_id, Receipt.sequence, Receipt.number, Receipt.counterparty, Receipt.amount_cents,
     Receipt.currency, Receipt.issued_on, Receipt.review_reason, Receipt.in_review_since,
@@ -53,8 +54,23 @@ TRANSACTIONS = (
     .join(BankAccount, BankAccount.id == Transaction.bank_account_id)
     .outerjoin(Assignment, and_(Assignment.transaction_id == Transaction.id, Assignment.withdrawn_at.is_(None)))
     .outerjoin(Receipt, Receipt.id == Assignment.receipt_id)
-    .where(Transaction.id.in_(bindparam("transactions", expanding=True)), Transaction.client_id == bindparam("client"))
+    .where(
+        Transaction.id.in_(bindparam("transactions", expanding=True)),
+        Transaction.client_id.in_(bindparam("clients", expanding=True)),
+    )
 )
+BULK_SIZE = 50  #: pairs that one page can assign together
+TICKED_FROM = 0.9  #: score from which a pair is ticked before a person looked
+SUREST = (
+    select(Receipt, Candidate)
+    .join(Candidate, and_(Candidate.receipt_id == Receipt.id, Candidate.rank == 1, Candidate.grade.in_(("sure", "likely"))))
+    .where(
+        OF_CLIENTS, Receipt.state == "in_review", Receipt.document_state == "complete", Receipt.duplicate_of.is_(None),
+        Receipt.review_reason.not_in(("several_equal", "source_changed", "manual_unlink", "duplicate_suspected")),
+    )
+    .order_by(Candidate.score.desc(), Receipt.id)
+    .limit(BULK_SIZE)
+)  # fmt: skip
 DOCUMENTS = (
     select(Document, Preview)
     .outerjoin(Preview, and_(Preview.client_id == Document.client_id, Preview.sha256 == Document.sha256))
@@ -87,6 +103,15 @@ class Filters:
     reason: str = ""
     sort: str = "ready"  #: ready (what can be decided, the surest first), oldest, newest, amount
     receipt_id: str = ""
+    words: str = ""  #: parts of a name or number, a receipt's number, or an amount
+    age: int = 0  #: at least so many days in review; 0: all
+    search: str | None = None  #: what transactions are looked for by hand; None: the candidates are shown
+    lines: tuple[str, ...] = ()  #: transactions that are chosen for it
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether some receipts in review are not shown."""
+        return bool(self.client_id or self.reason or self.words or self.age)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +149,34 @@ class CandidateCard:
         """What the transactions are worth together."""
         return sum(line.seen_cents for line in self.lines)
 
+    def is_worth(self, receipt: Receipt) -> bool:
+        """Whether the amounts are equal to the cent."""
+        is_same_currency = {line.transaction.currency for line in self.lines} == {receipt.currency}
+        return is_same_currency and abs(self.seen_cents) == abs(receipt.amount_cents or 0)
+
     @property
     def is_open(self) -> bool:
         """Whether it can be assigned: every transaction still has what it would take. Others may have been faster."""
         return all(line.amount_cents and line.amount_cents <= line.free_cents for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A receipt and the transactions that a person may assign to it together with other pairs."""
+
+    receipt: Receipt
+    client: Client
+    card: CandidateCard
+
+    @property
+    def is_ticked(self) -> bool:
+        """Whether it is sure enough to be ticked before a person looked."""
+        return self.card.candidate.score >= TICKED_FROM
+
+    @property
+    def value(self) -> str:
+        """What its checkbox sends: receipt, candidate, and the version that was seen."""
+        return f"{self.receipt.id} {self.card.candidate.id} {self.receipt.version}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +257,7 @@ class Desk:
     cards: Sequence[CandidateCard]
     last_done: Done | None  #: the newest decision of the actor that still stands
     to_check: int  #: clients' own assignments that wait for a look
+    search: searching.Search | None
 
     @property
     def onward(self) -> QueueRow | None:
@@ -241,10 +291,13 @@ def desk(session: Session, actor: Actor, filters: Filters, *, now: datetime) -> 
     """The queue and its current receipt. Statements do not grow with the length of either."""
     clients = finding.clients(session, actor)
     ids = [client.id for client in clients if filters.client_id in {"", client.id}]
-    by_reason = {(reason or ""): (count, oldest) for reason, count, oldest in session.execute(BY_REASON, {"clients": ids})}
+    extra = _narrowed(filters, now)
+    by_reason = {
+        (reason or ""): (count, oldest) for reason, count, oldest in session.execute(BY_REASON.where(*extra), {"clients": ids})
+    }
     wanted = [value for reason, value in by_reason.items() if filters.reason in {"", reason}]
     receipt = finding.receipt(session, actor, filters.receipt_id) if filters.receipt_id else None
-    queue = _queue(session, {one.id: one.name for one in clients if one.id in ids}, filters, receipt.id if receipt else "")
+    queue = _queue(session, {one.id: one.name for one in clients if one.id in ids}, filters, receipt.id if receipt else "", extra)
     if receipt is None and queue.rows:
         receipt = session.get_one(Receipt, queue.rows[0].id)
     papers = papers_of(session, receipt) if receipt else NO_PAPERS
@@ -258,13 +311,24 @@ def desk(session: Session, actor: Actor, filters: Filters, *, now: datetime) -> 
         cards=cards(session, receipt) if receipt and receipt.state == "in_review" else [],
         last_done=_last_done(session, actor, since=now - UNDO_LIFE),
         to_check=len(to_check(session, actor)),
+        search=searching.search(session, receipt, filters.search, filters.lines)
+        if receipt and receipt.state == "in_review" and filters.search is not None else None,
     )  # fmt: skip
 
 
-def _queue(session: Session, clients: Mapping[str, str], filters: Filters, here: str) -> Queue:
+def _narrowed(filters: Filters, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """What a receipt must be like besides its client and reason."""
+    words = searching.receipts_meant(filters.words) if filters.words else []
+    return (*words, *([Receipt.in_review_since < now - timedelta(days=filters.age)] if filters.age else []))
+
+
+def _queue(
+    session: Session, clients: Mapping[str, str], filters: Filters, here: str, extra: tuple[ColumnElement[bool], ...]
+) -> Queue:
     """The first rows; where the receipt `here` stands further back, the rows around it. Without one: the first is looked at."""
     asked = {"clients": list(clients), "reason": filters.reason, "here": here}
-    top, around = _queries(filters.sort, has_reason=bool(filters.reason))
+    queries = _queries(filters.sort, bool(filters.reason), extra) if extra else _usual(filters.sort, bool(filters.reason))
+    top, around = queries
     rows = [_row(row, clients) for row in session.execute(top, asked)]
     first, before = 1, None
     if here and here not in {row.id for row in rows[:QUEUE_SIZE]}:
@@ -281,8 +345,15 @@ def _row(columns: Iterable[Any], clients: Mapping[str, str]) -> QueueRow:
     return QueueRow(*fields)
 
 
+_Queries = tuple[Select[*tuple[Any, ...]], Select[*tuple[Any, ...]]]
+
+
 @cache
-def _queries(sort: str, *, has_reason: bool) -> tuple[Select[*tuple[Any, ...]], Select[*tuple[Any, ...]]]:
+def _usual(sort: str, has_reason: bool) -> _Queries:  # noqa: FBT001
+    return _queries(sort, has_reason, ())
+
+
+def _queries(sort: str, has_reason: bool, extra: tuple[ColumnElement[bool], ...]) -> _Queries:  # noqa: FBT001
     """The first rows of a queue and one more; the rows of the window that the receipt `here` stands in and one on each side."""
     is_waiting = case((Receipt.review_reason == "no_transaction_yet", 1), else_=0)  # nothing can be decided there yet
     surest = Receipt.best_score.desc().nulls_last()
@@ -292,7 +363,7 @@ def _queries(sort: str, *, has_reason: bool) -> tuple[Select[*tuple[Any, ...]], 
         "oldest": (Receipt.in_review_since, Receipt.sequence),
     }
     order = (*orders.get(sort, (is_waiting, surest, Receipt.in_review_since, Receipt.sequence)), Receipt.id)
-    query = select(*QUEUE_COLUMNS).where(OF_CLIENTS, Receipt.state == "in_review")
+    query = select(*QUEUE_COLUMNS).where(OF_CLIENTS, Receipt.state == "in_review", *extra)
     if has_reason:
         query = query.where(Receipt.review_reason == bindparam("reason"))
     ranked = query.add_columns(func.row_number().over(order_by=order).label("place")).cte()
@@ -305,30 +376,55 @@ def _queries(sort: str, *, has_reason: bool) -> tuple[Select[*tuple[Any, ...]], 
 def cards(session: Session, receipt: Receipt) -> list[CandidateCard]:
     """The receipt's candidates, each with its transactions: what can be assigned by now, best first; then what is used up."""
     candidates = list(session.scalars(CANDIDATES, {"receipt": receipt.id}))
-    wanted = {part["transaction"] for candidate in candidates for part in candidate.allocations}
-    found: dict[str, tuple[Transaction, BankAccount]] = {}
+    shown = _cards(session, [(candidate, receipt) for candidate in candidates], [receipt.client_id])
+    return sorted(shown, key=lambda card: not card.is_open)
+
+
+def _cards(session: Session, found: Sequence[tuple[Candidate, Receipt]], clients: Sequence[str]) -> list[CandidateCard]:
+    """In their order; without those whose transactions are gone."""
+    wanted = {part["transaction"] for candidate, _ in found for part in candidate.allocations}
+    lines: dict[str, tuple[Transaction, BankAccount]] = {}
     users: dict[str, str] = {}
     used: Counter[str] = Counter()
-    asked = {"transactions": list(wanted), "client": receipt.client_id}
+    asked = {"transactions": list(wanted), "clients": list(clients)}
     for transaction, account, user, cents in session.execute(TRANSACTIONS, asked):
-        found[transaction.id] = (transaction, account)
+        lines[transaction.id] = (transaction, account)
         if user is not None:
             users[transaction.id] = f"R-{user}"
             used[transaction.id] += cents
 
-    def line(part: Mapping[str, Any]) -> Line:
-        transaction, account = found[part["transaction"]]
+    def line(receipt: Receipt, part: Mapping[str, Any]) -> Line:
+        transaction, account = lines[part["transaction"]]
         return Line(
             transaction, account, part["amount_cents"], _marks(receipt, transaction),
             users.get(transaction.id), transaction.amount_cents - used[transaction.id],
         )  # fmt: skip
 
-    shown = [
-        CandidateCard(candidate, tuple(line(part) for part in candidate.allocations))
-        for candidate in candidates
-        if all(part["transaction"] in found for part in candidate.allocations)
+    return [
+        CandidateCard(candidate, tuple(line(receipt, part) for part in candidate.allocations))
+        for candidate, receipt in found
+        if all(part["transaction"] in lines for part in candidate.allocations)
     ]
-    return sorted(shown, key=lambda card: not card.is_open)
+
+
+def surest(session: Session, actor: Actor, client_id: str = "") -> list[Pair]:
+    """Receipts whose first candidate is at least likely, worth the same, and can still be assigned; client by client.
+
+    Those with several equal candidates, or about which something else is to be said, want a look of their own. At most BULK_SIZE;
+    a transaction stands in one pair only.
+    """
+    clients = {client.id: client for client in finding.clients(session, actor) if client_id in {"", client.id}}
+    found = session.execute(SUREST, {"clients": list(clients)}).all()
+    shown = _cards(session, [(candidate, receipt) for receipt, candidate in found], list(clients))
+    receipts = {receipt.id: receipt for receipt, _ in found}
+    pairs, taken = [], set[str]()
+    for card in shown:
+        lines = {line.transaction.id for line in card.lines}
+        receipt = receipts[card.candidate.receipt_id]
+        if card.is_open and card.is_worth(receipt) and not lines & taken:
+            taken |= lines
+            pairs.append(Pair(receipt, clients[receipt.client_id], card))
+    return sorted(pairs, key=lambda pair: (pair.client.name, pair.client.id))
 
 
 def _marks(receipt: Receipt, transaction: Transaction) -> tuple[tuple[int, int], ...]:
@@ -351,6 +447,16 @@ def to_check(session: Session, actor: Actor) -> list[str]:
         Assignment.client_id.in_(finding.seen_ids(actor.role)), Assignment.is_to_check, Assignment.withdrawn_at.is_(None)
     )
     return list(session.scalars(query.distinct(), {"actor": actor.user_id}))
+
+
+def last_change(session: Session, actor: Actor, receipt_id: str) -> tuple[AuditEvent, str] | None:
+    """What somebody did last about a receipt, and who. Errors: NotFound."""
+    receipt = finding.receipt(session, actor, receipt_id)
+    decisions = select(Assignment.decision_id).where(Assignment.receipt_id == receipt.id).distinct()
+    about = [f"receipt:{receipt.id}", *(f"assignment:{decision_id}" for decision_id in session.scalars(decisions))]
+    events = select(AuditEvent).where(AuditEvent.client_id == receipt.client_id, AuditEvent.subject.in_(about))
+    event = session.scalars(events.order_by(AuditEvent.sequence.desc()).limit(1)).first()
+    return (event, naming.names(session, [event.actor])[event.actor]) if event else None
 
 
 def done(

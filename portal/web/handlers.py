@@ -13,6 +13,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from portal.errors import PortalError
+from portal.models import AuditEvent
 from portal.web.htmx import is_fragment_request, notice
 
 log = structlog.get_logger()
@@ -37,15 +38,16 @@ SHOWN_IN_PLACE = {409, 422}  #: statuses whose answers htmx puts into the page (
 
 def register(app: Flask) -> None:
     """Foreseen errors, HTTP's own, and (through Flask's 500) everything that nobody foresaw."""
-    app.register_error_handler(PortalError, _foreseen)
+    app.register_error_handler(PortalError, answer)
     app.register_error_handler(CSRFError, _forged)
     app.register_error_handler(HTTPException, _http)
 
 
-def _foreseen(error: PortalError) -> ResponseReturnValue:
+def answer(error: PortalError, *, change: tuple[AuditEvent, str] | None = None) -> ResponseReturnValue:
+    """A foreseen error. `change`: what somebody else did meanwhile, and who."""
     if error.status >= 500:  # noqa: PLR2004
         log.warning("request_failed", error=type(error).__name__, code=getattr(error, "code", ""))
-    return _answer(error.status, gettext(error.message), getattr(error, "retry_after", None))
+    return _answer(error.status, gettext(error.message), getattr(error, "retry_after", None), change)
 
 
 def _forged(_error: CSRFError) -> ResponseReturnValue:
@@ -61,10 +63,18 @@ def _http(error: HTTPException) -> ResponseReturnValue:
     return answer
 
 
-def _answer(status: int, message: str | None = None, retry_after: float | None = None) -> Response:
+def _answer(
+    status: int, message: str | None = None, retry_after: float | None = None, change: tuple[AuditEvent, str] | None = None
+) -> Response:
     """The page, or the fragment that htmx shows among the notices, so that what the person was doing stays in place."""
     title, usual = WORDS.get(status, WORDS[400])
-    said = {"status": status, "title": title, "message": message or usual, "request_id": g.get("request_id", "")}
+    said = {
+        "status": status,
+        "title": title,
+        "message": message or usual,
+        "request_id": g.get("request_id", ""),
+        "change": change,
+    }
     template = "errors/_error.html" if is_fragment_request() else "errors/error.html"
     try:
         response = make_response(render_template(template, **said), status)

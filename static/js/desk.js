@@ -43,6 +43,7 @@
     Enter: () => assign(1, true),
     n: () => unfold("#set-aside"),
     p: () => part("[data-key=p]")?.click(),
+    "/": () => (part("#search-query") ? part("#search-query").focus() : part("#search-all")?.click()),
     u: () => part("#undo button")?.click(),
     "?": () => unfold("#keys"),
   };
@@ -91,7 +92,8 @@
     showRow();
     const { requestConfig } = event.detail;
     if (requestConfig?.verb === "post") history.replaceState(history.state, "", desk().dataset.address);
-    if (requestConfig?.elt?.id === "desk-filters") return; // the field that was changed keeps the focus
+    if (["desk-filters", "search-form"].includes(requestConfig?.elt?.id)) return; // the field that was changed keeps the focus
+    if (requestConfig?.elt?.id === "search-all") return part("#search-query")?.focus();
     const heading = part("#receipt-title") ?? part("#queue-title");
     heading?.setAttribute("tabindex", "-1");
     heading?.focus({ preventScroll: true });

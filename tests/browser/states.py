@@ -211,7 +211,13 @@ def faces(site: Site, known: People) -> Iterator[State]:
         if name != "open":
             yield State("client", f"/receipts/{receipt.id}")
             yield State("staff", f"/review?item={receipt.id}")
+    looked_for, (line, other, *_) = f"/review?item={ours.receipts['no_transaction'].id}&q=", ours.transactions
+    yield State("staff", f"{looked_for}Holz")
+    yield State("staff", f"{looked_for}nothing-has-this-name")
+    yield State("staff", f"{looked_for}&line={line.id}&line={other.id}")
     yield State("staff", "/review?reason=duplicate_suspected")
+    yield State("staff", "/review?find=nothing-has-this-name&age=7")
+    yield State("staff", "/review/together", does=unfold("main details"))
     for batch in ours.batches.values():
         yield State("client", f"/payments/{batch.id}")
     for name in ("draft", "prepared", "confirming", "refused"):

@@ -27,7 +27,7 @@ def _write(database: Database, count: int = 3) -> str:
         for number in range(count):
             record(
                 session,
-                Tag.RECEIPT_SET_ASIDE,
+                Tag.RECEIPT_REOPENED,
                 subject=f"receipt:{number}",
                 at=NOW,
                 client_id=client.id,
@@ -76,7 +76,7 @@ def test_another_key_finds_every_link_broken(database: Database) -> None:
         ({"at": NOW + timedelta(microseconds=1)}, 2),
         ({"actor": "somebody"}, 1),
         ({"subject": "receipt:77"}, 3),
-        ({"tag": "receipt.reopened"}, 2),
+        ({"tag": "receipt.set_aside"}, 2),
         ({"address": "10.0.0.1"}, 2),
         ({"request_id": "other"}, 2),
         ({"previous_hash": "0" * 64}, 2),
@@ -155,7 +155,7 @@ def test_postgresql_refuses_truncate(database: Database) -> None:
 @pytest.mark.parametrize("details", [{}, {"reason": "x", "more": 1}, {"reasons": "x"}])
 def test_a_tag_takes_exactly_its_keys(database: Database, details: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="takes exactly"), database.write() as session:
-        record(session, Tag.RECEIPT_SET_ASIDE, subject="receipt:1", at=NOW, **details)
+        record(session, Tag.RECEIPT_REOPENED, subject="receipt:1", at=NOW, **details)
     with database.read() as session:
         assert session.scalar(select(func.count()).select_from(AuditEvent)) == 0
 

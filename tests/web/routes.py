@@ -111,7 +111,10 @@ PERMISSIONS = {
     ("review.desk", "GET"): STAFF,
     ("review.done", "GET"): STAFF,
     ("review.quality", "GET"): STAFF,
+    ("review.before_assigning_together", "GET"): STAFF,
+    ("review.assign_together", "POST"): STAFF,
     ("review.assign", "POST"): STAFF,
+    ("review.assign_lines", "POST"): STAFF,
     ("review.confirm", "POST"): STAFF,
     ("review.withdraw", "POST"): STAFF,
     ("review.set_aside", "POST"): STAFF,
@@ -244,6 +247,8 @@ def form_of(endpoint: str, books: Books) -> dict[str, str]:
         "clients.change_permission": {"keeps_books": "0"},
         "finances.assign_columns": {"booked": "0", "amount": "1", "counterparty": "2"},
         "review.assign": {"candidate": books.candidate.id, "seen_version": version},
+        "review.assign_together": {"pair": f"{books.receipts['income'].id} {books.sure.id} {books.receipts['income'].version}"},
+        "review.assign_lines": {"line": books.transactions[1].id, "seen_version": version},
         "review.withdraw": {"seen_version": version},
         "review.set_aside": {"reason": "paid_in_cash", "seen_version": version},
         "review.reopen": {"seen_version": version},
@@ -253,6 +258,7 @@ def form_of(endpoint: str, books: Books) -> dict[str, str]:
 def _receipt(endpoint: str, books: Books) -> object:
     """Each decision about a receipt of its own, in the state that it needs."""
     name = {
+        "review.assign_lines": "changed",
         "review.confirm": "assigned",
         "review.withdraw": "assigned",
         "review.reopen": "set_aside",

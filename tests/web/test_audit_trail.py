@@ -68,6 +68,8 @@ EVENTS = {
     "messages.read": None,
     "receipts.upload": "receipt.uploaded",
     "review.assign": "assignment.made",
+    "review.assign_lines": "assignment.made",
+    "review.assign_together": "assignment.made",
     "review.confirm": "assignment.checked",
     "review.withdraw": "assignment.withdrawn",
     "review.set_aside": "receipt.set_aside",

@@ -32,9 +32,11 @@ IDS = {
     "candidate",
     "receipt",
     "transaction",
+    "line",
+    "pair",
+    "account",
     "state",
     "code",
-    "account",
 }  #: what an address or a form may name besides the path: checked below
 PLAIN = {
     "reason", "queue_reason", "sort", "pane", "direction", "q", "page", "next", "error", "language", "seen_version", "email",
@@ -42,9 +44,9 @@ PLAIN = {
     "booked", "debit", "credit", "currency", "counterparty_iban", "remittance", "id", "status", "account_iban", "anyway",
     "label", "holder", "use", "ledger_number", "start_on", "is_chosen", "iban", "title", "plan", "keeps_books", "since",
     "execute_on", "form_key", "seen", "is_on", "limit", "day_limit", "four_eyes_above", "may_pay",
-    "text", "topic", "entry", "is_helpful", "file", "amount", "issued_on", "number", "counterparty",
+    "text", "topic", "entry", "is_helpful", "file", "amount", "issued_on", "number", "counterparty", "difference", "find", "age",
 }  # fmt: skip
-READ = re.compile(r"(?:(?:args|form|values|given)\.|(?<![\w.]))get\(\s*\"(\w+)\"")
+READ = re.compile(r"(?:(?:args|form|values|given)\.|(?<![\w.]))get(?:list)?\(\s*\"(\w+)\"")
 
 ROOT = Path(__file__).resolve().parents[2]
 WHO = ["owner", "staff"]
@@ -101,8 +103,9 @@ def test_an_id_in_the_address(site: Flask, world: World, visit: Visit, ports: Po
     assert fingerprint(ports.database) == before
 
 
-def test_every_name_that_a_view_reads_is_known_here() -> None:
+def test_every_name_that_a_view_reads_is_known_here(site: Flask) -> None:
     """A new one is either no id, or belongs into the tests below."""
+    assert site.blueprints  # it has imported all forms
     sources = [*(ROOT / "portal" / "web").rglob("views.py"), *(ROOT / "templates").rglob("*.html")]
     read = {name for path in sources for name in READ.findall(path.read_text())}
     fields = {name for form in FlaskForm.__subclasses__() for name in vars(form) if hasattr(getattr(form, name), "field_class")}
@@ -152,9 +155,11 @@ def queries(theirs: Books, ours: Books, *, is_staff: bool) -> Iterator[tuple[str
     yield "/receipts/upload?transaction={}", theirs.transactions[0].id
     if is_staff:
         yield "/review?client={}", theirs.client.id
+        yield "/review/together?client={}", theirs.client.id
         for receipt in theirs.receipts.values():
             yield "/review?item={}", receipt.id
         yield "/review?sort=amount&item={}", theirs.receipts["open"].id
+        yield "/review?q=&item={}", theirs.receipts["open"].id
 
 
 def test_a_candidate_of_somebody_else(world: World, visit: Visit, ports: Ports) -> None:

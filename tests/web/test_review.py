@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 from html import unescape
 
 import pytest
 from sqlalchemy import select, update
 
 from portal.clock import FixedClock
-from portal.models import Assignment, Candidate, Connection, Receipt, Run
+from portal.models import Assignment, BankAccount, Candidate, Connection, Receipt, Run
 from portal.ports import Ports
 from portal.services.reviewing import QUEUE_SIZE
 from tests import factories
@@ -122,7 +122,9 @@ def test_it_goes_on_with_the_next_receipt_of_the_same_queue(world: World, visit:
 def test_a_double_click_assigns_once(world: World, visit: Visit, ports: Ports) -> None:
     visitor, receipt = visit(world.staff), world.ours.receipts["open"]
     page = visitor.page(DESK)
-    assert [visitor.send(page, path_of(receipt, "assignment")).status_code for _ in range(3)] == [303, 409, 409]
+    answers = [visitor.send(page, path_of(receipt, "assignment")) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [303, 409, 409]
+    assert "Assigned · Mara Klein · 27 Nov 2026, 11:00" in Page(answers[-1].text).words  # who was faster, and when
     assert len(standing(ports, receipt)) == 1
 
 
@@ -178,6 +180,182 @@ def test_a_transaction_that_somebody_else_just_used(world: World, visit: Visit, 
     assert f"already assigned to {other.label}" in shown.words
 
 
+def test_the_queue_is_searched(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, ours = visit(world.staff), world.ours
+    with ports.database.write() as session:
+        session.get_one(Receipt, ours.receipts["open"].id).counterparty = "Bäckerei Öztürk"
+    for query, found in {
+        "ÖZTÜRK": {"open"}, "bäckerei 1001": {"open"}, ours.receipts["changed"].label: {"changed"}, "42,00": {"no_transaction"},
+        "2.380,00 €": {"income"}, "AR-77": {"income"}, "%": set(), "x" * 5000: set(), "y' OR 1=1 --": set(),
+    }.items():  # fmt: skip
+        html = visitor.client.get(DESK, query_string={"find": query, "sort": "oldest"}).text
+        assert {name for name, receipt in ours.receipts.items() if f'id="queue-{receipt.id}"' in html} == found, query
+        assert f"{len(found)} open" in Page(html).words
+    page = visitor.page(f"{DESK}?find=AR-77")
+    assert page.form(path_of(ours.receipts["income"], "assignment")).fields["find"] == "AR-77"  # and one comes back to it
+    assert "Clear the filter" in visitor.page(f"{DESK}?find=nothing").words
+
+
+def test_the_queue_is_asked_by_age(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, ours = visit(world.staff), world.ours
+    with ports.database.write() as session:
+        session.execute(update(Receipt).values(in_review_since=ports.clock.now()))
+        session.get_one(Receipt, ours.receipts["changed"].id).in_review_since = ports.clock.now() - timedelta(days=8)
+    for age, count in {"3": 1, "7": 1, "30": 0, "": 8, "x": 8, "-1": 8}.items():
+        assert f"{count} open" in visitor.page(f"{DESK}?age={age}").words
+
+
+# --- several at once
+
+
+def test_the_surest_are_assigned_together(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, receipt = visit(world.staff), world.ours.receipts["income"]
+    page = visitor.page("/review/together")
+    assert "Möbelhaus Ost" in page.words
+    assert "RE-2026-1001" not in page.words  # two candidates of the same amount
+    assert "1 of 1 is ticked." in page.words
+    page = visitor.follow(visitor.send(page, "/review/together"))
+    assert "1 receipt assigned." in page.words
+    assert "Nothing is sure enough to be assigned together" in page.words
+    assert [(one.transaction_id, one.rank) for one in standing(ports, receipt)] == [(world.ours.transactions[3].id, 1)]
+    visitor.follow(visitor.send(visitor.page("/review/done"), path_of(receipt, "assignment/withdrawal")))
+    assert "Möbelhaus Ost" in visitor.page(f"/review/together?client={world.ours.client.id}").words
+
+
+def test_what_changed_meanwhile_is_told_and_the_rest_assigned(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, ours = visit(world.staff), world.ours
+    with ports.database.write() as session:
+        own = session.get_one(Receipt, ours.receipts["no_transaction"].id)
+        made = factories.candidate(session, own, (ours.transactions[1], 4200), score=0.85)
+    page = visitor.page("/review/together")
+    assert "1 of 2 is ticked." in page.words
+    likely = f"{own.id} {made.id} {own.version}"
+    pairs = [page.form("/review/together").fields["pair"], likely]
+    visitor.post(path_of(ours.receipts["income"], "set-aside"), {"reason": "duplicate", "seen_version": 1})
+    told = visitor.follow(visitor.send(page, "/review/together", pair=pairs)).words
+    assert "1 receipt assigned." in told
+    assert f"Changed in the meantime, please look at them one by one: {ours.receipts['income'].label}." in told
+    assert stored(ports, ours.receipts["no_transaction"]).state == "assigned"
+    assert stored(ports, ours.receipts["income"]).state == "set_aside"
+
+
+def test_nobody_elses_receipts_are_assigned_together(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, ours, theirs = visit(world.staff), world.ours, world.theirs
+    mine = f"{ours.receipts['income'].id} {ours.sure.id} 1"
+    before = fingerprint(ports.database)
+    visitor.page("/review/together")
+    for pairs, status in (
+        ([mine, f"{theirs.receipts['income'].id} {theirs.sure.id} 1"], 404),
+        ([f"{ours.receipts['open'].id} {theirs.candidate.id} 1"], 303),
+        ([f"{ours.receipts['open'].id} no-id 1"], 303),
+        ([mine, "no-id"], 422), ([mine + " 1"], 422), ([""], 422), ([], 422), (["a b c"], 422), (["a b 1"], 404),
+    ):  # fmt: skip
+        assert visitor.post("/review/together", {"pair": pairs}).status_code == status, pairs
+    assert fingerprint(ports.database) == before
+
+
+# --- transactions found by hand
+
+
+def choosing(world: World, name: str, *lines: int, query: str = "") -> str:
+    """The desk with a search open and some transactions ticked."""
+    chosen = "".join(f"&line={world.ours.transactions[number].id}" for number in lines)
+    return f"{DESK}?item={world.ours.receipts[name].id}&q={query}{chosen}"
+
+
+def test_a_search_finds_by_whatever_one_knows(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, (first, second, used, _) = visit(world.staff), world.ours.transactions
+    with ports.database.write() as session:
+        account = session.get_one(BankAccount, world.ours.account.id)
+        values = {"counterparty": "Café 100% Süß", "counterparty_iban": "DE02120300000000202051", "remittance": "1_000"}
+        third = factories.transaction(session, account, "t-9", 123456, now=ports.clock.now(), **values)
+        third.booked_on = date(2026, 10, 5)
+    for query, found in {
+        "": [first, second, third], "holz": [first, second], "Danke": [second], "süß": [third], "100%": [third], "1_0": [third],
+        "1.234,56": [third], "-1234,56 €": [third], "119": [first, second], "5.10.2026": [third], "2026-10-05": [third],
+        "DE02 1203": [third], "x' OR 1=1": [], "y" * 5000: [], "%": [third], "31.2.2026": [],
+    }.items():  # fmt: skip
+        asked = {"item": world.ours.receipts["open"].id, "q": query}
+        html = visitor.client.get(DESK, query_string=asked).text
+        assert {one for one in (first, second, used, third) if f'value="{one.id}"' in html} == set(found), query
+
+
+def test_several_transactions_pay_one_receipt(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, receipt = visit(world.staff), world.ours.receipts["open"]
+    with ports.database.write() as session:
+        session.get_one(Receipt, receipt.id).amount_cents = 23800
+    page = visitor.page(choosing(world, "open", 0, 1))
+    assert "2 transactions chosen €238.00" in page.words
+    assert "Adds up to the cent" in page.words
+    page = visitor.follow(visitor.send(page, path_of(receipt, "assignment/transactions")))
+    assert f"{receipt.label} Holzhandel Weber GmbH assigned to 2 transactions" in page.words
+    assert sorted((one.transaction_id, one.amount_cents) for one in standing(ports, receipt)) == sorted(
+        (one.id, 11900) for one in world.ours.transactions[:2]
+    )
+
+
+def test_the_rest_of_a_larger_payment_stays_for_other_receipts(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, ours = visit(world.staff), world.ours
+    for name, left in (("no_transaction", 7700), ("changed", 3400)):  # of 119.00, 42.00 and 43.00 are taken
+        page = visitor.page(choosing(world, name, 1))
+        assert "The rest of the payment is for other receipts" in page.words
+        visitor.follow(visitor.send(page, path_of(ours.receipts[name], "assignment/transactions")))
+        assert f"−€{left // 100}.00 Danke" in visitor.page(choosing(world, "open", query="danke")).words
+    assert [one.amount_cents for one in standing(ports, ours.receipts["no_transaction"])] == [4200]
+
+
+@pytest.mark.parametrize("fragment", [False, True])
+def test_what_differs_must_be_named(world: World, visit: Visit, ports: Ports, fragment: bool) -> None:
+    visitor, receipt = visit(world.staff), world.ours.receipts["open"]
+    with ports.database.write() as session:
+        session.get_one(Receipt, receipt.id).amount_cents = 12143  # 2 % discount of it were 242.86 cents: paid were 119.00
+    page, before = visitor.page(choosing(world, "open", 0)), fingerprint(ports.database)
+    assert "Difference to the receipt −€2.43" in page.words
+    for named in ("", "tip", "nonsense"):
+        answer = visitor.send(page, path_of(receipt, "assignment/transactions"), fragment=fragment, difference=named)
+        assert answer.status_code == 422, named
+    assert fingerprint(ports.database) == before
+    answer = visitor.send(page, path_of(receipt, "assignment/transactions"), fragment=fragment, difference="discount")
+    assert answer.status_code == (200 if fragment else 303)
+    assert [(one.amount_cents, one.difference, one.difference_cents) for one in standing(ports, receipt)] == [
+        (11900, "discount", -243)
+    ]
+    assert "Difference: −€2.43 · Discount (Skonto)" in visitor.page(f"/receipts/{receipt.id}").words
+
+
+def test_a_foreign_currency_is_assigned_as_exchanged(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, receipt = visit(world.staff), world.ours.receipts["open"]
+    with ports.database.write() as session:
+        session.get_one(Receipt, receipt.id).currency = "USD"
+    page = visitor.page(choosing(world, "open", 1))
+    visitor.follow(visitor.send(page, path_of(receipt, "assignment/transactions"), difference="exchange"))
+    assert [(one.amount_cents, one.difference, one.difference_cents) for one in standing(ports, receipt)] == [
+        (11900, "exchange", None)
+    ]
+
+
+def test_only_the_clients_own_open_transactions_can_be_chosen(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, receipt, ours = visit(world.staff), world.ours.receipts["open"], world.ours
+    page = visitor.page(choosing(world, "open", 0))
+    before = fingerprint(ports.database)
+    income, used = ours.transactions[3], ours.transactions[2]
+    for line in (world.theirs.transactions[0].id, income.id, used.id, "unknown", "x" * 5000):
+        for lines in ([line], [ours.transactions[0].id, line]):
+            answer = visitor.send(page, path_of(receipt, "assignment/transactions"), line=lines)
+            assert answer.status_code == 409
+        assert f'value="{line}"' not in visitor.get(f"{DESK}?item={receipt.id}&q=&line={line}").text
+    assert visitor.send(page, path_of(receipt, "assignment/transactions"), line=[]).status_code == 409
+    assert fingerprint(ports.database) == before
+
+
+def test_transactions_chosen_twice_are_assigned_once(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, receipt = visit(world.staff), world.ours.receipts["open"]
+    page = visitor.page(choosing(world, "open", 0, 0))
+    answers = [visitor.send(page, path_of(receipt, "assignment/transactions")).status_code for _ in range(3)]
+    assert answers == [303, 409, 409]
+    assert len(standing(ports, receipt)) == 1
+
+
 # --- undoing
 
 
@@ -187,9 +365,9 @@ def test_undo_brings_the_receipt_back(world: World, visit: Visit, ports: Ports, 
     page = visitor.follow(visitor.send(visitor.page(DESK), path_of(receipt, "assignment")))
     answer = visitor.send(page, path_of(receipt, "assignment/withdrawal"), fragment=fragment)
     page = Page(answer.text) if fragment else visitor.follow(answer)
-    assert "The candidates are being looked for again" in page.words
+    assert "2 candidates" in page.words  # as before
     assert "8 open" in page.words
-    assert (stored(ports, receipt).state, stored(ports, receipt).review_reason) == ("in_review", "manual_unlink")
+    assert (stored(ports, receipt).state, stored(ports, receipt).review_reason) == ("in_review", "several_equal")
     with ports.database.read() as session:
         steps = session.scalars(select(Assignment).where(Assignment.receipt_id == receipt.id)).all()
         assert [step.withdrawn_by for step in steps] == [world.staff.id]

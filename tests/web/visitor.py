@@ -91,7 +91,10 @@ class Visitor:
 
     def send(self, page: Page, action: str, *, fragment: bool = False, **changed: Any) -> TestResponse:
         """Press the button of the form that goes to this path; `fragment`: as htmx does."""
-        fields = {**page.form(action).fields, **{name: str(value) for name, value in changed.items()}}
+        fields = {
+            **page.form(action).fields,
+            **{name: value if isinstance(value, list) else str(value) for name, value in changed.items()},
+        }
         return self.post(action, fields, token=fields.pop("csrf_token"), headers=HTMX if fragment else None)
 
     @property

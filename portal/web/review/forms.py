@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
-from wtforms import HiddenField, IntegerField, SelectField
+from wtforms import HiddenField, IntegerField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import InputRequired
+from wtforms.validators import AnyOf, InputRequired, Optional
 
-from portal.services.assigning import SetAsideReason
+from portal.services.assigning import Difference, SetAsideReason
 
 SET_ASIDE_WORDS = {
     SetAsideReason.PAID_PRIVATELY: _("Paid privately"),
@@ -23,6 +23,13 @@ class AssignForm(FlaskForm):
     """Which proposal is right, and of which version of the receipt the page spoke."""
 
     candidate = HiddenField(validators=[InputRequired()])
+    seen_version = IntegerField(validators=[InputRequired()])
+
+
+class LinesForm(FlaskForm):
+    """Transactions that a person found, and what their sum differs by."""
+
+    difference = StringField(validators=[Optional(), AnyOf(list(Difference))])
     seen_version = IntegerField(validators=[InputRequired()])
 
 

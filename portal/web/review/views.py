@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
-from portal.errors import Rejected
+from portal.errors import Conflict, Rejected
 from portal.services import assigning, deciding, finding, measuring, reviewing
 from portal.services.reviewing import Filters
+from portal.services.searching import MOST_LETTERS
 from portal.web.access import actor, ports, staff
+from portal.web.handlers import answer
 from portal.web.htmx import is_fragment_request, notice
-from portal.web.review.forms import SET_ASIDE_WORDS, AssignForm, SetAsideForm, WithdrawForm
+from portal.web.review.forms import SET_ASIDE_WORDS, AssignForm, LinesForm, SetAsideForm, WithdrawForm
 
 blueprint = Blueprint("review", __name__)
+
+
+@blueprint.errorhandler(Conflict)
+def beaten(conflict: Conflict) -> ResponseReturnValue:
+    """Who was faster, with what and when."""
+    receipt_id = (request.view_args or {}).get("receipt_id")
+    with ports().database.read() as session:
+        return answer(conflict, change=reviewing.last_change(session, actor(), receipt_id) if receipt_id else None)
 
 
 @blueprint.get("/review")
 @staff
 def desk() -> ResponseReturnValue:
     """The whole desk, or only its inside for an htmx navigation."""
-    return _desk(_filters(request.args))
+    filters = _filters(request.args)
+    return _desk(replace(filters, search=request.args.get("q"), lines=tuple(request.args.getlist("line"))))
 
 
 @blueprint.get("/review/done")
@@ -70,6 +83,59 @@ def assign(receipt_id: str) -> ResponseReturnValue:
         )
         notice(_("%(receipt)s assigned.", receipt=receipt.label))
     return _next()
+
+
+@blueprint.post("/receipts/<id:receipt_id>/assignment/transactions")
+@staff
+def assign_lines(receipt_id: str) -> ResponseReturnValue:
+    """Assign the transactions that a person found and chose."""
+    form = LinesForm()
+    if not form.validate_on_submit():
+        raise Rejected("Choose the transaction that this receipt belongs to.")
+    with ports().database.write() as session:
+        receipt = finding.receipt(session, actor(), receipt_id)
+        deciding.assign_lines(
+            session, receipt, lines=request.form.getlist("line"),
+            difference=assigning.Difference(form.difference.data) if form.difference.data else None,
+            seen_version=form.seen_version.data, now=ports().clock.now(),
+        )  # fmt: skip
+        notice(_("%(receipt)s assigned.", receipt=receipt.label))
+    return _next()
+
+
+@blueprint.get("/review/together")
+@staff
+def before_assigning_together() -> ResponseReturnValue:
+    """The surest pairs, counted and added up, before they are assigned together."""
+    client_id = request.args.get("client", "")
+    with ports().database.read() as session:
+        if client_id:
+            finding.client(session, actor(), client_id)
+        pairs = reviewing.surest(session, actor(), client_id)
+    return render_template("review/together.html", pairs=pairs, client_id=client_id, ticked_from=reviewing.TICKED_FROM)
+
+
+@blueprint.post("/review/together")
+@staff
+def assign_together() -> ResponseReturnValue:
+    """Assign the chosen pairs, each by itself; tells how many were, and which had changed meanwhile."""
+    pairs = []
+    for value in request.form.getlist("pair")[: reviewing.BULK_SIZE]:
+        match value.split(" "):
+            case [receipt_id, candidate_id, version] if version.isascii() and version.isdecimal() and len(version) < 10:  # noqa: PLR2004
+                pairs.append((receipt_id, candidate_id, int(version)))
+            case _:
+                raise Rejected("This page is out of date. Please open it again.")
+    if not pairs:
+        raise Rejected("Choose at least one pair.")
+    with ports().database.write() as session:
+        count, changed = deciding.assign_several(session, actor(), pairs, now=ports().clock.now())
+        notice(ngettext("%(num)d receipt assigned.", "%(num)d receipts assigned.", count))
+        if changed:
+            labels = ", ".join(receipt.label for receipt in changed)
+            notice(_("Changed in the meantime, please look at them one by one: %(receipts)s.", receipts=labels))
+    client_id = request.form.get("client", "")
+    return redirect(url_for("review.before_assigning_together", client=client_id or None), 303)
 
 
 @blueprint.post("/receipts/<id:receipt_id>/assignment/withdrawal")
@@ -121,7 +187,11 @@ def reopen(receipt_id: str) -> ResponseReturnValue:
 
 def _filters(values: Mapping[str, str], *, reason: str = "reason") -> Filters:
     get = values.get
-    return Filters(client_id=get("client", ""), reason=get(reason, ""), sort=get("sort", "ready"), receipt_id=get("item", ""))
+    age = get("age", "")
+    return Filters(
+        client_id=get("client", ""), reason=get(reason, ""), sort=get("sort", "ready"), receipt_id=get("item", ""),
+        words=" ".join(get("find", "").split())[:MOST_LETTERS], age=int(age) if age in map(str, reviewing.AGES) else 0,
+    )  # fmt: skip
 
 
 def _next(receipt_id: str = "") -> ResponseReturnValue:
@@ -129,8 +199,11 @@ def _next(receipt_id: str = "") -> ResponseReturnValue:
     filters = _filters(request.form, reason="queue_reason")  # `reason` is why a receipt is set aside
     receipt_id = receipt_id or filters.receipt_id
     if is_fragment_request():
-        return _desk(Filters(filters.client_id, filters.reason, filters.sort, receipt_id))
-    given = {"client": filters.client_id, "reason": filters.reason, "sort": filters.sort, "item": receipt_id}
+        return _desk(replace(filters, receipt_id=receipt_id))
+    given = {
+        "client": filters.client_id, "reason": filters.reason, "find": filters.words, "age": filters.age, "sort": filters.sort,
+        "item": receipt_id,
+    }  # fmt: skip
     return redirect(url_for("review.desk", **{name: value for name, value in given.items() if value}), 303)  # type: ignore[arg-type]
 
 
@@ -140,4 +213,4 @@ def _desk(filters: Filters) -> ResponseReturnValue:
             finding.client(session, actor(), filters.client_id)
         page = reviewing.desk(session, actor(), filters, now=ports().clock.now())
     template = "review/_desk.html" if is_fragment_request() else "review/page.html"
-    return render_template(template, desk=page, set_aside_words=SET_ASIDE_WORDS)
+    return render_template(template, desk=page, set_aside_words=SET_ASIDE_WORDS, ages=reviewing.AGES)
