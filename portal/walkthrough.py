@@ -30,6 +30,7 @@ from portal.models import (
     Client,
     Connection,
     Document,
+    Payment,
     Preview,
     Receipt,
     Run,
@@ -39,6 +40,8 @@ from portal.models import (
 from portal.settings import Settings
 
 PATIENCE = 180.0  #: seconds for work in the background
+EXECUTED = select(Payment.id).where(Payment.state == "executed")
+PAYER = "jonas.brandt@brandt.example"
 CLIENT, STAFF, ADMIN = "amelia.north@northlight.example", "mara.klein@kanzlei.example", "admin@kanzlei.example"
 Found = TypeVar("Found")
 
@@ -72,6 +75,7 @@ class Story:
         receipt_id = self._review(owner)
         self._hear(known)
         self._resync(documents)
+        self._pay()
         self._fence(owner, receipt_id)
         self._audit()
 
@@ -251,6 +255,23 @@ class Story:
         tell("audit", told.stdout.strip().splitlines()[-1])
 
     # --- looking --------------------------------------------------------------------------------------------------
+
+    def _pay(self) -> None:
+        """The first client, who may pay: from the form to the executed payment, with his yes on the phone."""
+        payer = self._sign_in(PAYER)
+        page = payer.get(payer.get("/payments").link("/payments/new"))
+        page = payer.send(
+            page.form("/payments/new"), creditor="Werkzeug Nord GmbH", iban="DE06000000007700012345", amount="12,34",
+            remittance="RE 2026-1234",
+        )  # fmt: skip
+        order = page.url
+        payer.send(page.form("/approval"), password=PASSWORD)
+        phone = Person(self.settings.qonto_api_url)
+        self._wait(lambda _session: bool(phone.get("/phone").forms), "no request for the payment reached the phone")
+        phone.send(phone.get("/phone").form("/phone"), decision="allow")
+        self._wait(lambda session: session.scalar(EXECUTED), "the payment was not executed")
+        require("abgeschlossen" in payer.get(order).words.lower(), "the client does not see that the payment was executed")
+        tell("payment", "prepared, payee checked, approved, confirmed on the phone, executed once")
 
     def _watch(self, owner: Person, connection_id: str) -> int:
         """Poll the card as the page does, until it stops asking."""

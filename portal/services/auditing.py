@@ -88,6 +88,7 @@ class Tag(Enum):
     APPROVAL_VOIDED = ("payment_batch.approval_voided", {"reason"})
     PAYMENTS_SENT = ("payment_batch.sent", {"attempt", "digest"})
     PAYMENTS_MOVED = ("payment_batch.moved", {"state", "reason"})
+    PAYMENTS_RECALLED = ("payment_batch.recalled", {"payments"})
     PAYMENT_ENDED = ("payment.ended", {"state", "reason"})
     ASSIGNMENT_MADE = (
         "assignment.made",

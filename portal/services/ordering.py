@@ -68,6 +68,7 @@ def pay(ports: Ports, lease: Lease) -> None:
     assert lease.connection_id is not None
     began = time.monotonic()
     with ports.database.write() as session:
+        queue_up(session, lease.client_id)
         running.advance(session, lease)
         if not connecting.is_usable(session, lease.connection_id):
             _without_consent(session, lease, now=ports.clock.now())
@@ -80,6 +81,7 @@ def pay(ports: Ports, lease: Lease) -> None:
                 break
     except ConsentEnded:
         with ports.database.write() as session:
+            queue_up(session, lease.client_id)
             running.advance(session, lease)
             _without_consent(session, lease, now=ports.clock.now())
         raise
@@ -117,7 +119,6 @@ def _due(ports: Ports, lease: Lease) -> list[str]:
 
 def _without_consent(session: Session, lease: Lease, *, now: datetime) -> None:
     """What was not ordered yet will not be; what may be at the bank waits until it can be looked for again."""
-    queue_up(session, lease.client_id)
     for batch in session.scalars(_moving(lease)):
         if batch.state in {BatchState.APPROVED, BatchState.CONFIRMING}:
             _refuse(session, batch, "consent_ended", now)
@@ -129,7 +130,10 @@ def _without_consent(session: Session, lease: Lease, *, now: datetime) -> None:
 
 @contextmanager
 def _writing(ports: Ports, lease: Lease, batch: PaymentBatch) -> Iterator[tuple[Session, PaymentBatch, datetime]]:
-    """A commit of one step: behind the fence, and only on the batch that we looked at."""
+    """A commit of one step: behind the fence, and only on the batch that we looked at.
+
+    All who change a client's orders meet at the head of its chain first, so that none holds rows that another waits for.
+    """
     with ports.database.write() as session:
         queue_up(session, lease.client_id)
         running.advance(session, lease)
@@ -160,6 +164,7 @@ def _step(ports: Ports, lease: Lease, batch_id: str) -> None:
 def _later(ports: Ports, lease: Lease, batch_id: str, problem: QontoError) -> None:
     wait = (problem.retry_after or 30.0) if isinstance(problem, RateLimited) else 30.0
     with ports.database.write() as session:
+        queue_up(session, lease.client_id)
         running.advance(session, lease)
         row = session.get_one(PaymentBatch, batch_id)
         row.next_look_at, row.request_id = ports.clock.now() + timedelta(seconds=wait), problem.request_id

@@ -94,6 +94,11 @@ class BatchPage:
         is_near = self.batch.execute_on is None or self.day is None or self.elapsed < timedelta(minutes=5)
         return self.batch.state in RESTLESS or (self.batch.state == BatchState.ACCEPTED and moves and is_near)
 
+    @property
+    def is_recallable(self) -> bool:
+        """Whether the bank may still be able to stop some of it: only what waits for its day."""
+        return self.batch.execute_on is not None and any(p.state == life.PaymentState.ORDERED for p in self.batch.payments)
+
     @staticmethod
     def cause(code: str) -> str:
         """Why something came to nothing, as the pages word it."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
+from http import HTTPStatus
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -21,7 +22,7 @@ from portal.ports import Ports
 from portal.qonto.client import Qonto, all_pages
 from portal.qonto.schema import BankAccount as BankAccountRow
 from portal.qonto.schema import PayableInvoice, PayeeCheck, PayeeChecks
-from portal.services import finding, paying
+from portal.services import finding, paying, running
 from portal.services.auditing import Tag, queue_up, record
 from portal.services.finding import Actor
 
@@ -150,7 +151,7 @@ def prepare(
     ]  # fmt: skip
     batch = PaymentBatch(
         id=new_id(), client_id=client_id, connection_id=held.id, form_key=form_key,
-        way=(Way.TRANSFER if len(payments) == 1 else Way.BULK).value, state=life.BatchState.DRAFT.value,
+        way=_way(payments).value, state=life.BatchState.DRAFT.value,
         account_id=account.id, account_name=account.name, account_iban=account.iban or "", balance_cents=account.balance_cents,
         execute_on=execute_on if execute_on and execute_on > today else None, prepared_by=actor.user_id,
         created_at=ports.clock.now(), idempotency_key=new_id(), proof="",
@@ -206,7 +207,7 @@ def change(ports: Ports, actor: Actor, batch_id: str, *, account_id: str, execut
         paying.move(
             session, batch, Event.CHANGE, now=now, account_id=account.id, account_name=account.name,
             account_iban=account.iban or "", balance_cents=account.balance_cents, execute_on=day, proof="", checked_at=None,
-            next_look_at=None,
+            next_look_at=None, way=_way(batch.payments).value,
         )  # fmt: skip
         paying.void(session, batch, now=now, reason="changed")
         for payment, item in zip(batch.payments, order.items, strict=True):
@@ -250,6 +251,45 @@ def retry(ports: Ports, actor: Actor, batch_id: str, *, form_key: str) -> str:
         ports, actor, batch.client_id, form_key=form_key, account_id=batch.account_id, execute_on=None, wanted=wanted,
         retry_of=batch,
     )  # fmt: skip
+
+
+def recall(ports: Ports, actor: Actor, batch_id: str) -> int:
+    """Stop what the bank has and has not carried out yet. Returns how many payments; the next look tells what became of each.
+
+    Errors: Stale where the bank has carried out everything already; QontoError where it cannot be asked.
+    """
+    with ports.database.read() as session:
+        batch = finding.batch(session, actor, batch_id)
+        connection(session, actor, batch.client_id)
+    waiting = [payment for payment in batch.payments if payment.state == life.PaymentState.ORDERED and payment.transfer_id]
+    if batch.state != life.BatchState.ACCEPTED or not waiting:
+        raise Stale("It is too late to cancel: the order is with the bank.")
+    qonto, stopped = ports.qonto.over(), 0
+    for payment in waiting:
+        try:
+            qonto.cancel_transfer(batch.connection_id, payment.transfer_id or "")
+        except QontoError as problem:
+            if problem.status_code != HTTPStatus.UNPROCESSABLE_ENTITY:  # that one has left already
+                raise
+        else:
+            stopped += 1
+    now = ports.clock.now()
+    with ports.database.write() as session:
+        queue_up(session, batch.client_id)
+        row = finding.batch(session, actor, batch_id)
+        row.next_look_at = now
+        record(
+            session, Tag.PAYMENTS_RECALLED, subject=f"payment_batch:{row.id}", at=now, client_id=row.client_id, payments=stopped
+        )
+        run = paying.request_run(session, row, now=now)
+    ports.queue.push(running.ticket(run, now=now))
+    if not stopped:
+        raise Stale("It is too late to cancel: the order is with the bank.")
+    return stopped
+
+
+def _way(payments: Sequence[Payment]) -> Way:
+    return Way.TRANSFER if len(payments) == 1 else Way.BULK
 
 
 def _known(session: Session, client_id: str, form_key: str) -> str | None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from portal.models import PaymentBatch, User
+from portal.models import AuditEvent, PaymentBatch, User
 from tests import payers
 from tests.bank import as_file
 from tests.factories import PASSWORD, pdf
@@ -408,6 +408,24 @@ def test_another_request_on_the_phone(payer: Payer, browser: Visitor) -> None:
     payer.settle()
     assert [one["created"] for one in payer.bank.ask("executions")["payments"]] == [1]
     assert browser.post(f"/payments/{batch.id}/confirmation").status_code == 409
+
+
+def test_what_waits_for_its_day_can_be_stopped(payer: Payer, browser: Visitor) -> None:
+    day = payer.story.clock.today() + timedelta(days=3)
+    batch = payer.prepare(bill(100), execute_on=day)
+    payer.approve(batch)
+    payer.work()
+    payer.decide()
+    payer.settle()
+    path = f"/payments/{batch.id}"
+    page = browser.page(path)
+    says(browser.follow(browser.send(page, f"{path}/recall")).words, "%(num)d payment is stopped.")
+    payer.work()
+    says(browser.page(path).words, "Cancelled", "Prepare again")
+    assert [one["status"] for one in payer.executions()] == ["canceled"]
+    tags = [event.tag for event in payer.story.rows(select(AuditEvent).where(AuditEvent.actor == payer.story.owner.id))]
+    assert "payment_batch.recalled" in tags
+    assert browser.send(page, f"{path}/recall").status_code == 409
 
 
 def test_unknown_is_said(payer: Payer, browser: Visitor) -> None:

@@ -88,6 +88,7 @@ PERMISSIONS = {
     ("payments.send_as_request", "POST"): STAFF,
     ("payments.cancel", "POST"): ALL,
     ("payments.ask_again", "POST"): CLIENTS,
+    ("payments.recall", "POST"): ALL,
     ("payments.retry", "POST"): ALL,
     ("payments.change_rules", "POST"): ADMIN,
     ("payments.change_payer", "POST"): ADMIN,
@@ -272,6 +273,7 @@ def _batch(endpoint: str, books: Books) -> PaymentBatch:
         "payments.check_payees": "draft", "payments.change": "to_change", "payments.before_changing": "to_change",
         "payments.cancel": "to_cancel", "payments.send_as_request": "to_request", "payments.retry": "refused",
         "payments.ask_again": "confirming",
+        "payments.recall": "accepted",
     }  # fmt: skip
     return books.batches[name.get(endpoint, "prepared")]
 

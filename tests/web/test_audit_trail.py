@@ -60,6 +60,7 @@ EVENTS = {
     "payments.send_as_request": "payment_batch.moved",
     "payments.cancel": "payment_batch.moved",
     "payments.ask_again": "payment_batch.moved",
+    "payments.recall": "payment_batch.recalled",
     "payments.retry": "payment_batch.prepared",
     "payments.change_rules": "payment_rules.changed",
     "payments.change_payer": "membership.payer_changed",
@@ -79,6 +80,7 @@ EVENTS = {
     "webhooks.hear": "run.requested",
 }
 FILES = {"receipts.upload": pdf("Beleg"), "finances.bring": b"Buchungstag;Betrag\n01.10.2026;-1,00\n"}
+AT_THE_BANK = {"payments.recall"}  #: needs a transfer there (`flows/test_paying_pages.py`)
 DOORS = {endpoint for endpoint in EVENTS if endpoint.startswith("auth.") and endpoint != "auth.sign_out"}
 
 
@@ -97,7 +99,7 @@ def test_each_change_leaves_its_event(site: Flask, world: World, visit: Visit, p
     people = browsers(world, visit)
     seen = newest(ports)[-1].id
     for call in calls(site, world.ours, "POST"):
-        if call.endpoint in DOORS | SIGNED:
+        if call.endpoint in DOORS | SIGNED | AT_THE_BANK:
             continue
         browser, actor = people[call.permission], allowed(world, call.permission)
         with ports.database.write() as session:  # a queued run is not asked for twice

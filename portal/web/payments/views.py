@@ -7,6 +7,7 @@ import uuid
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from portal.domain.payments import sepa
 from portal.errors import PortalError, Rejected
@@ -198,6 +199,15 @@ def ask_again(batch_id: str) -> ResponseReturnValue:
     with ports().database.write() as session:
         run = paying.ask_again(session, finding.batch(session, actor(), batch_id), now=ports().clock.now())
     deciding.start(ports(), run)
+    return redirect(url_for("payments.show", batch_id=batch_id), 303)
+
+
+@blueprint.post("/payments/<id:batch_id>/recall")
+@signed_in
+def recall(batch_id: str) -> ResponseReturnValue:
+    """Stop at the bank what has not left yet."""
+    count = preparing.recall(ports(), actor(), batch_id)
+    notice(ngettext("%(num)d payment is stopped.", "%(num)d payments are stopped.", count))
     return redirect(url_for("payments.show", batch_id=batch_id), 303)
 
 
