@@ -14,7 +14,18 @@ from sqlalchemy import BindParameter, Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from portal.errors import NotAllowed, NotFound
-from portal.models import BankAccount, Client, Connection, Document, Membership, Receipt, Role, Statement, Transaction
+from portal.models import (
+    BankAccount,
+    Client,
+    Connection,
+    Document,
+    Explanation,
+    Membership,
+    Receipt,
+    Role,
+    Statement,
+    Transaction,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +37,7 @@ class Actor:
 
 
 ACTOR: BindParameter[str] = bindparam("actor")
-_OfClient = TypeVar("_OfClient", Connection, Receipt, Document, Transaction, BankAccount, Statement)
+_OfClient = TypeVar("_OfClient", Connection, Receipt, Document, Transaction, BankAccount, Statement, Explanation)
 
 
 def visible_clients(actor: Actor) -> Select[Client]:
@@ -100,6 +111,11 @@ def document(session: Session, actor: Actor, document_id: str) -> Document:
 def transaction(session: Session, actor: Actor, transaction_id: str) -> Transaction:
     """A transaction of a client the actor may see."""
     return _of_client(session, actor, Transaction, transaction_id)
+
+
+def explanation(session: Session, actor: Actor, explanation_id: str) -> Explanation:
+    """What was said about a transaction of a client the actor may see."""
+    return _of_client(session, actor, Explanation, explanation_id)
 
 
 def account(session: Session, actor: Actor, account_id: str) -> BankAccount:

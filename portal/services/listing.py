@@ -9,16 +9,18 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, exists, func, or_, select
-from sqlalchemy.orm import Session, defer
+from sqlalchemy.orm import InstrumentedAttribute, Session, defer
 
 from portal.domain import connection_state, receipt_state
 from portal.domain.connection_state import ConsentState
+from portal.domain.explanations import Reason
 from portal.domain.tax_years import Scope
 from portal.models import (
     Assignment,
     BankAccount,
     Client,
     Connection,
+    Explanation,
     Receipt,
     Run,
     SkippedInvoice,
@@ -157,11 +159,12 @@ def _wanted(actor: Actor, filters: Filters) -> list[ColumnElement[bool]]:
         wanted.append(Receipt.state == filters.state)
     if filters.direction:
         wanted.append(Receipt.direction == filters.direction)
-    return [*wanted, *(_contains(word) for word in filters.words.split()[:5])]
-
-
-def _contains(word: str) -> ColumnElement[bool]:
     columns = (Receipt.counterparty, Receipt.number)
+    return [*wanted, *(contains(columns, word) for word in filters.words.split()[:5])]
+
+
+def contains(columns: Sequence[InstrumentedAttribute[str | None]], word: str) -> ColumnElement[bool]:
+    """Whether one of the columns has this word, or a part of it, in capitals or not."""
     return or_(*(column.ilike(pattern, escape="\\") for column in columns for pattern in _patterns(word)))
 
 
@@ -319,7 +322,7 @@ class AccountRow:
     transactions: int
     first_on: object
     last_on: object
-    without_receipt: int
+    without_receipt: int  #: though one is due
 
 
 def all_accounts(session: Session, connection_id: str) -> list[BankAccount]:
@@ -333,10 +336,13 @@ def accounts(session: Session, client_id: str) -> tuple[list[AccountRow], int]:
     And how many more there are at the bank.
     """
     standing = select(Assignment.transaction_id).where(Assignment.client_id == client_id, Assignment.withdrawn_at.is_(None))
+    needing_none = select(Explanation.transaction_id).where(
+        Explanation.client_id == client_id, Explanation.withdrawn_at.is_(None), Explanation.reason != Reason.LOST.value
+    )
     query = (
         select(
             Transaction.bank_account_id, func.count(), func.min(Transaction.booked_on), func.max(Transaction.booked_on),
-            func.count().filter(Transaction.id.not_in(standing)),
+            func.count().filter(Transaction.id.not_in(standing), Transaction.id.not_in(needing_none)),
         )
         .where(Transaction.client_id == client_id, Transaction.status == "booked")
         .group_by(Transaction.bank_account_id)

@@ -32,6 +32,7 @@ IDS = {
     "candidate",
     "receipt",
     "transaction",
+    "kept",
     "state",
     "code",
 }  #: what an address or a form may name besides the path: checked below
@@ -41,6 +42,7 @@ PLAIN = {
     "booked", "debit", "credit", "currency", "counterparty_iban", "remittance", "id", "status", "account_iban", "anyway",
     "label", "holder", "use", "ledger_number", "start_on", "is_chosen", "iban", "title", "plan", "keeps_books", "since",
     "text", "topic", "entry", "is_helpful", "file", "amount", "issued_on", "number", "counterparty",
+    "month", "note", "seen", "payee", "paid_on", "purpose", "why_none",
 }  # fmt: skip
 READ = re.compile(r"(?:(?:args|form|values|given)\.|(?<![\w.]))get\(\s*\"(\w+)\"")
 
@@ -100,7 +102,11 @@ def test_an_id_in_the_address(site: Flask, world: World, visit: Visit, ports: Po
 
 def test_every_name_that_a_view_reads_is_known_here() -> None:
     """A new one is either no id, or belongs into the tests below."""
-    sources = [*(ROOT / "portal" / "web").rglob("views.py"), *(ROOT / "templates").rglob("*.html")]
+    sources = [
+        *(ROOT / "portal" / "web").rglob("views.py"),
+        ROOT / "portal/web/missing/place.py",
+        *(ROOT / "templates").rglob("*.html"),
+    ]
     read = {name for path in sources for name in READ.findall(path.read_text())}
     fields = {name for form in FlaskForm.__subclasses__() for name in vars(form) if hasattr(getattr(form, name), "field_class")}
     assert read & IDS
@@ -143,8 +149,11 @@ def queries(theirs: Books, ours: Books, *, is_staff: bool) -> Iterator[tuple[str
         "/profile/connections?client={}",
         "/finances/accounts?client={}",
         "/receipts/missing?client={}",
+        "/receipts/missing/print?client={}",
+        "/receipts/missing?state=all&month=2026-11&client={}",
     ):
         yield path, theirs.client.id
+    yield "/receipts/missing?kept={}", theirs.transactions[0].id
     yield "/receipts/upload?transaction={}", theirs.transactions[0].id
     if is_staff:
         yield "/review?client={}", theirs.client.id
