@@ -241,11 +241,11 @@ def test_the_list_is_printed(world: World, visit: Visit, ports: Ports, clock: Fi
 
 
 def test_an_account_counts_what_is_due(world: World, visit: Visit) -> None:
-    words = visit(world.ours.owner).page("/finances/accounts").words
-    assert "2" in words
-    visitor, line = visit(world.ours.owner), world.ours.transactions[0]
-    visitor.post(f"/transactions/{line.id}/explanation", {"reason": "tax", "seen": ""})
-    assert visitor.page("/finances/accounts").words != words
+    visitor, lines = visit(world.ours.owner), world.ours.transactions
+    assert " 2 €12,345.67" in visitor.page("/finances/accounts").words
+    visitor.post(f"/transactions/{lines[0].id}/explanation", {"reason": "tax", "seen": ""})
+    visitor.post(f"/transactions/{lines[1].id}/explanation", {"reason": "lost", "seen": ""})
+    assert " 1 €12,345.67" in visitor.page("/finances/accounts").words
 
 
 def test_strange_texts_stay_texts(world: World, visit: Visit) -> None:
