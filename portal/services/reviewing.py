@@ -74,7 +74,7 @@ SUREST = (
 DOCUMENTS = (
     select(Document, Preview)
     .outerjoin(Preview, and_(Preview.client_id == Document.client_id, Preview.sha256 == Document.sha256))
-    .where(Document.receipt_id == bindparam("receipt"))
+    .where(Document.receipt_id.in_(bindparam("receipts", expanding=True)))
     .order_by(Document.version.desc(), Document.is_preferred_view.desc())
 )
 DECIDED = (
@@ -258,6 +258,7 @@ class Desk:
     last_done: Done | None  #: the newest decision of the actor that still stands
     to_check: int  #: clients' own assignments that wait for a look
     search: searching.Search | None
+    next_document_id: str | None  #: whose first page will be looked at next
 
     @property
     def onward(self) -> QueueRow | None:
@@ -300,7 +301,8 @@ def desk(session: Session, actor: Actor, filters: Filters, *, now: datetime) -> 
     queue = _queue(session, {one.id: one.name for one in clients if one.id in ids}, filters, receipt.id if receipt else "", extra)
     if receipt is None and queue.rows:
         receipt = session.get_one(Receipt, queue.rows[0].id)
-    papers = papers_of(session, receipt) if receipt else NO_PAPERS
+    files = _files(session, *(one.id for one in (receipt, queue.following) if one))
+    papers = _papers(receipt, files[receipt.id]) if receipt else NO_PAPERS
     return Desk(
         filters=filters, clients=clients, queue=queue, total=sum(count for count, _ in wanted),
         oldest_at=min((oldest for _, oldest in wanted if oldest), default=None),
@@ -313,6 +315,7 @@ def desk(session: Session, actor: Actor, filters: Filters, *, now: datetime) -> 
         to_check=len(to_check(session, actor)),
         search=searching.search(session, receipt, filters.search, filters.lines)
         if receipt and receipt.state == "in_review" and filters.search is not None else None,
+        next_document_id=_seen_next(files[queue.following.id]) if queue.following else None,
     )  # fmt: skip
 
 
@@ -436,7 +439,21 @@ def _marks(receipt: Receipt, transaction: Transaction) -> tuple[tuple[int, int],
 
 def papers_of(session: Session, receipt: Receipt) -> Papers:
     """What can be seen of a receipt."""
-    files = [(document, preview) for document, preview in session.execute(DOCUMENTS, {"receipt": receipt.id})]
+    return _papers(receipt, _files(session, receipt.id)[receipt.id])
+
+
+def _files(session: Session, *receipt_ids: str) -> dict[str, list[tuple[Document, Preview]]]:
+    found: dict[str, list[tuple[Document, Preview]]] = {receipt_id: [] for receipt_id in receipt_ids}
+    for document, preview in session.execute(DOCUMENTS, {"receipts": receipt_ids}):
+        found[document.receipt_id].append((document, preview))
+    return found
+
+
+def _seen_next(files: list[tuple[Document, Preview]]) -> str | None:
+    return next((document.id for document, preview in files[:1] if preview and preview.page_keys), None)
+
+
+def _papers(receipt: Receipt, files: list[tuple[Document, Preview]]) -> Papers:
     preview = files[0][1] if files else None
     return Papers([document for document, _ in files], preview, e_invoicing.shown(receipt, files))
 

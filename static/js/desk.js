@@ -51,6 +51,8 @@
   document.addEventListener("keydown", (event) => {
     if (!desk() || !("shortcuts" in desk().dataset)) return;
     if (event.altKey || event.ctrlKey || event.metaKey || event.isComposing || event.repeat || isTyping(event.target)) return;
+    // a desk that has just come is not ready yet, and nobody has seen it: a second press meant the one before
+    if (desk().classList.contains("htmx-added")) return event.preventDefault();
     // Enter belongs to the link or button that has the focus, the arrows to whatever scrolls
     if (event.key === "Enter" && isPressable(event.target)) return;
     if (event.key.startsWith("Arrow") && !event.target.closest(".bf-queue") && event.target !== document.body) return;

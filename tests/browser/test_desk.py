@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from sqlalchemy import select
 
-from portal.models import Assignment, Receipt
+from portal.models import Assignment, Candidate, Receipt
 from tests import factories
 from tests.browser.sites import Site
 from tests.browser.windows import Windows
@@ -79,7 +79,7 @@ def test_enter_asks_first_where_a_candidate_is_only_possible(site: Site, page: P
     world = site.world
     receipt = world.ours.receipts["income"]
     with site.writing() as session:
-        factories.candidate(session, receipt, (world.ours.transactions[3], 238000), score=0.3).grade = "possible"
+        session.get_one(Candidate, world.ours.sure.id).grade = "possible"
     page.goto(f"/review?item={receipt.id}")
     page.keyboard.press("Enter")
     expect(page.locator("#assign-1 button")).to_be_focused()
@@ -135,13 +135,13 @@ def test_the_help_lists_exactly_the_keys_that_work(site: Site, page: Page) -> No
     page.keyboard.press("?")
     help_sheet = page.locator(".bf-keys-sheet")
     expect(help_sheet).to_be_visible()
-    assert [key.strip() for key in help_sheet.locator("kbd").all_inner_texts()] == ["J", "K", "↵", "1", "2", "N", "P", "?"]
+    assert [key.strip() for key in help_sheet.locator("kbd").all_inner_texts()] == ["J", "K", "↵", "1", "2", "N", "/", "P", "?"]
     page.keyboard.press("Escape")
     expect(help_sheet).to_be_hidden()
     expect(page.locator("#keys summary")).to_be_focused()
-    page.goto(f"/review?item={site.world.ours.receipts['income'].id}")
+    page.goto(f"/review?item={site.world.ours.receipts['no_transaction'].id}")
     page.keyboard.press("?")
-    assert [key.strip() for key in help_sheet.locator("kbd").all_inner_texts()] == ["J", "K", "N", "?"]
+    assert [key.strip() for key in help_sheet.locator("kbd").all_inner_texts()] == ["J", "K", "N", "/", "?"]
 
 
 def test_no_key_works_while_somebody_types_or_holds_a_modifier(site: Site, page: Page) -> None:

@@ -1,0 +1,138 @@
+"""Twenty receipts from the first to the last: by keys alone, by mouse alone, without JavaScript, on a phone, and two people at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import Page, Request, expect
+from sqlalchemy import select, update
+
+from portal.models import Assignment, BankAccount, Connection, Receipt
+from tests import factories
+from tests.browser.sites import Site
+from tests.browser.windows import Windows
+
+pytestmark = pytest.mark.browser
+
+MANY = 20
+DESK = "/review?sort=oldest"
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+@pytest.fixture
+def receipts(site: Site) -> list[Receipt]:
+    """Twenty in review, nothing else: each with a likely candidate of its own and a page to look at."""
+    ours, now = site.world.ours, site.ports.clock.now()
+    with site.ports.database.write() as session:
+        session.execute(
+            update(Receipt).where(Receipt.state == "in_review").values(state="set_aside", set_aside_reason="duplicate")
+        )
+        over, account = session.get_one(Connection, ours.documents.id), session.get_one(BankAccount, ours.account.id)
+        made = []
+        for number in range(MANY):
+            line = factories.transaction(session, account, f"journey-{number}", 1000 + number, now=now)
+            receipt = factories.receipt(
+                session, over, 500 + number, now=now + timedelta(seconds=number), amount_cents=1000 + number,
+                review_reason="counterparty_unclear",
+            )  # fmt: skip
+            factories.candidate(session, receipt, (line, 1000 + number))
+            document = factories.document(session, site.ports.storage, receipt, factories.pdf(receipt.label), now=now)
+            factories.preview(session, site.ports.storage, document, now=now)
+            made.append(receipt)
+    return made
+
+
+def is_all_assigned(site: Site, receipts: list[Receipt]) -> None:
+    """Each to its own transaction, and once."""
+    with site.ports.database.read() as session:
+        standing = select(Assignment).where(Assignment.receipt_id.in_([receipt.id for receipt in receipts]))
+        found = session.scalars(standing).all()
+    assert sorted(one.receipt_id for one in found) == sorted(receipt.id for receipt in receipts)
+    amounts = {receipt.id: receipt.amount_cents for receipt in receipts}
+    assert all(one.amount_cents == amounts[one.receipt_id] and one.withdrawn_at is None for one in found)
+
+
+def by_keys(page: Page) -> None:
+    page.keyboard.press("Enter")
+
+
+def by_mouse(page: Page) -> None:
+    page.locator("#assign-1 button").click()
+
+
+def by_thumb(page: Page) -> None:
+    page.locator(".bf-phone-assign").tap()
+
+
+def walk(page: Page, receipts: list[Receipt], assign: Callable[[Page], None]) -> None:
+    """From the first to the last, always to the next one of the queue."""
+    for receipt in receipts:
+        expect(page.locator("#receipt-title")).to_contain_text(receipt.label)
+        expect(page.locator("#desk")).not_to_have_class(re.compile("htmx-added"))  # a key before that is not taken
+        assign(page)
+    expect(page.locator("#pane-queue")).to_contain_text("Nothing is waiting for review")
+
+
+def test_by_keys_alone(site: Site, windows: Windows, receipts: list[Receipt]) -> None:
+    """A decision is one request; the picture of the receipt that comes next has been fetched before."""
+    asked: list[Request] = []
+    with windows.at(site, site.world.staff) as page:
+        page.goto(DESK)
+        expect(page.locator("#receipt-title")).to_contain_text(receipts[0].label)
+        page.wait_for_load_state("networkidle")
+        page.on("request", lambda request: asked.append(request))
+        walk(page, receipts, by_keys)
+        page.wait_for_load_state("networkidle")
+    is_all_assigned(site, receipts)
+    posts = [request for request in asked if request.method == "POST"]
+    assert len(posts) == MANY
+    others = [request.url for request in asked if request.method != "POST" and not request.url.endswith((".webp", ".svg"))]
+    assert others == []  # but for the site's mark, which Chromium asks for with each new address
+    pictures = [request.url for request in asked if request.url.endswith(".webp")]
+    assert len(pictures) == len(set(pictures)) == MANY - 2  # the first two lay there when the walk began
+
+
+def test_by_mouse_alone(site: Site, windows: Windows, receipts: list[Receipt]) -> None:
+    with windows.at(site, site.world.staff) as page:
+        page.goto(DESK)
+        walk(page, receipts, by_mouse)
+    is_all_assigned(site, receipts)
+
+
+def test_without_javascript(site: Site, windows: Windows, receipts: list[Receipt]) -> None:
+    with windows.at(site, site.world.staff, java_script_enabled=False) as page:
+        page.goto(DESK)
+        walk(page, receipts, by_mouse)
+    is_all_assigned(site, receipts)
+
+
+def test_on_a_phone(site: Site, windows: Windows, receipts: list[Receipt]) -> None:
+    with windows.at(site, site.world.staff, **PHONE) as page:
+        page.goto(f"{DESK}&pane=candidates&item={receipts[0].id}")
+        walk(page, receipts, by_thumb)
+    is_all_assigned(site, receipts)
+
+
+def test_two_people_race(site: Site, windows: Windows, receipts: list[Receipt]) -> None:
+    """On the same receipts, in turn one a step ahead of the other: each is decided once, and who was slower is told by whom."""
+    names = {site.world.staff.name, site.world.admin.name}
+    with (
+        windows.at(site, site.world.staff, may_say="409") as one,
+        windows.at(site, site.world.admin, may_say="409") as other,
+    ):
+        for number, receipt in enumerate(receipts):
+            first, second = (one, other) if number % 2 else (other, one)
+            for page in (first, second):
+                page.goto(f"{DESK}&item={receipt.id}")
+                expect(page.locator("#receipt-title")).to_contain_text(receipt.label)
+            by_keys(first)
+            expect(first.locator(".bf-undo-last")).to_contain_text(receipt.label)
+            by_keys(second)
+            told = second.locator("#notices [role=alert]")
+            expect(told).to_contain_text("This receipt is already assigned or set aside.")
+            (winner,) = names - {site.world.staff.name if second is one else site.world.admin.name}
+            expect(told).to_contain_text(f"Assigned · {winner} · ")
+    is_all_assigned(site, receipts)
