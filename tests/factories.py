@@ -27,6 +27,7 @@ from portal.models import (
     Connection,
     Consent,
     Document,
+    Explanation,
     Membership,
     Payment,
     PaymentBatch,
@@ -70,6 +71,7 @@ class Books:
     preview: Preview = field(init=False)
     candidate: Candidate = field(init=False)
     sure: Candidate = field(init=False)  #: of the receipt "income"
+    explanation: Explanation = field(init=False)
     runs: dict[str, Run] = field(default_factory=dict)
     batches: dict[str, PaymentBatch] = field(default_factory=dict)  #: by their state, or what they are there for
     qonto_account: str = "account-1"  #: the bank's id of the account that pays; `payable` knows a true one
@@ -259,6 +261,19 @@ def statement(
     return made
 
 
+def explanation(
+    session: Session, of: Transaction, by: User, *, now: datetime, reason: str = "private", note: str = ""
+) -> Explanation:
+    """What somebody said about a transaction an hour ago."""
+    made = Explanation(
+        id=new_id(), client_id=of.client_id, transaction_id=of.id, reason=reason, note=note, actor=by.id,
+        created_at=now - timedelta(hours=1), withdrawn_at=None, withdrawn_by=None,
+    )  # fmt: skip
+    session.add(made)
+    session.flush()
+    return made
+
+
 def candidate(session: Session, of: Receipt, *parts: tuple[Transaction, int], rank: int = 1, score: float = 0.9) -> Candidate:
     """A proposal for a receipt in review."""
     found, cents = parts[0]
@@ -333,6 +348,7 @@ def _books(session: Session, storage: Storage, number: str, name: str, email: st
         transaction(session, account, "t-3", 59500, now=now, remittance="RE-2026-1004", counterparty="Elektro Süß e.K."),
         transaction(session, account, "t-4", 238000, now=now, side="credit", counterparty="Möbelhaus Ost", remittance="AR-77"),
     ]
+    books.explanation = explanation(session, books.transactions[3], owner, now=now)
     _receipts(session, storage, books, now)
     books.runs = {
         "documents": run(session, made, "documents", now=now, over=documents, skipped={"not_paid": 1}),

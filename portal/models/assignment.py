@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from portal.models.base import Base, HasId, Id
 
 TO_CHECK = "is_to_check AND withdrawn_at IS NULL"
+TO_CHECK_SQLITE = "is_to_check = 1 AND withdrawn_at IS NULL"  #: as queries say it there; otherwise the index is not used
 
 
 class Candidate(HasId, Base):
@@ -44,7 +45,7 @@ class Assignment(HasId, Base):
         ),
         Index("ix_assignment_client_created", "client_id", "created_at"),
         Index("ix_assignment_transaction", "transaction_id"),
-        Index("ix_assignment_to_check", "client_id", sqlite_where=text(TO_CHECK), postgresql_where=text(TO_CHECK)),
+        Index("ix_assignment_to_check", "client_id", sqlite_where=text(TO_CHECK_SQLITE), postgresql_where=text(TO_CHECK)),
     )
 
     client_id: Mapped[str] = mapped_column(Id, ForeignKey("client.id"))

@@ -20,7 +20,7 @@ class Receipt(HasId, Base):
     __tablename__ = "receipt"
     __table_args__ = (
         UniqueConstraint("connection_id", "qonto_id"),
-        Index("ix_receipt_client_state", "client_id", "state"),
+        Index("ix_receipt_queue", "client_id", "state", "review_reason", "in_review_since"),
         Index("ix_receipt_number_in_client", "client_id", "sequence", unique=True),
     )
 
@@ -28,7 +28,7 @@ class Receipt(HasId, Base):
     connection_id: Mapped[str | None] = mapped_column(Id, ForeignKey("connection.id"))  #: None: uploaded by hand
     sequence: Mapped[int]  #: counts the client's receipts: R-1, R-2, …
     qonto_id: Mapped[str | None]
-    kind: Mapped[str]  #: supplier_invoice, client_invoice, credit_note
+    kind: Mapped[str]  #: supplier_invoice, client_invoice, credit_note, own_receipt (written by the client)
     direction: Mapped[str]  #: expense or income
     number: Mapped[str | None]
     counterparty: Mapped[str | None]

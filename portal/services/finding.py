@@ -19,6 +19,7 @@ from portal.models import (
     Client,
     Connection,
     Document,
+    Explanation,
     Membership,
     PaymentBatch,
     PaymentRules,
@@ -39,7 +40,7 @@ class Actor:
 
 ACTOR: BindParameter[str] = bindparam("actor")
 SWITCHED_ON = select(PaymentRules.client_id).where(PaymentRules.is_on)  #: clients with payments
-_OfClient = TypeVar("_OfClient", Connection, Receipt, Document, Transaction, BankAccount, Statement, PaymentBatch)
+_OfClient = TypeVar("_OfClient", Connection, Receipt, Document, Transaction, BankAccount, Statement, PaymentBatch, Explanation)
 
 
 def visible_clients(actor: Actor) -> Select[Client]:
@@ -144,6 +145,11 @@ def document(session: Session, actor: Actor, document_id: str) -> Document:
 def transaction(session: Session, actor: Actor, transaction_id: str) -> Transaction:
     """A transaction of a client the actor may see."""
     return _of_client(session, actor, Transaction, transaction_id)
+
+
+def explanation(session: Session, actor: Actor, explanation_id: str) -> Explanation:
+    """What was said about a transaction of a client the actor may see."""
+    return _of_client(session, actor, Explanation, explanation_id)
 
 
 def account(session: Session, actor: Actor, account_id: str) -> BankAccount:

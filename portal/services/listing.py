@@ -13,12 +13,14 @@ from sqlalchemy.orm import Session, defer
 
 from portal.domain import connection_state, receipt_state
 from portal.domain.connection_state import ConsentState
+from portal.domain.explanations import Reason
 from portal.domain.tax_years import Scope
 from portal.models import (
     Assignment,
     BankAccount,
     Client,
     Connection,
+    Explanation,
     Receipt,
     Run,
     SkippedInvoice,
@@ -309,7 +311,7 @@ class AccountRow:
     transactions: int
     first_on: object
     last_on: object
-    without_receipt: int
+    without_receipt: int  #: though one is due
 
 
 def all_accounts(session: Session, connection_id: str) -> list[BankAccount]:
@@ -323,10 +325,13 @@ def accounts(session: Session, client_id: str) -> tuple[list[AccountRow], int]:
     And how many more there are at the bank.
     """
     standing = select(Assignment.transaction_id).where(Assignment.client_id == client_id, Assignment.withdrawn_at.is_(None))
+    needing_none = select(Explanation.transaction_id).where(
+        Explanation.client_id == client_id, Explanation.withdrawn_at.is_(None), Explanation.reason != Reason.LOST.value
+    )
     query = (
         select(
             Transaction.bank_account_id, func.count(), func.min(Transaction.booked_on), func.max(Transaction.booked_on),
-            func.count().filter(Transaction.id.not_in(standing)),
+            func.count().filter(Transaction.id.not_in(standing), Transaction.id.not_in(needing_none)),
         )
         .where(Transaction.client_id == client_id, Transaction.status == "booked")
         .group_by(Transaction.bank_account_id)

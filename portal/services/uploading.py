@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal.db import new_id
 from portal.domain.matching import Allocation
-from portal.errors import NotFound, Rejected
+from portal.errors import AlreadyAssigned, NotFound, Rejected
 from portal.media import Media, safe_file_name, sniff
 from portal.models import Client, Document, Preview, Receipt, Role, Transaction
 from portal.ports import Ports
@@ -19,17 +19,28 @@ from portal.services.auditing import Tag, queue_up, record
 from portal.services.finding import Actor
 
 LARGEST = 25 * 1024 * 1024
+INVOICES = {"expense": "supplier_invoice", "income": "client_invoice"}
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the person knows of the receipt; everything but the direction may be left out. Cents as on paper, EUR."""
+    """What the person knows of the receipt; everything but the direction may be left out. Cents as on paper."""
 
     direction: str  #: expense, income
     amount_cents: int | None = None
+    currency: str = "EUR"
     issued_on: date | None = None
     number: str | None = None
     counterparty: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """Bytes of a kind that pages can show, with a harmless name."""
+
+    content: bytes
+    media: Media
+    file_name: str
 
 
 def upload(
@@ -53,18 +64,32 @@ def upload(
         client = finding.client(session, actor, client_id)
         if transaction_id:
             facts = _completed(session, finding.transaction(session, actor, transaction_id), client, facts)
-    sha256 = ports.storage.put(client.id, content)  # bytes first
+    paper = Paper(content, media, safe_file_name(file_name, media))
+    return keep(ports, actor, client_id=client.id, paper=paper, facts=facts, transaction_id=transaction_id)
+
+
+def keep(
+    ports: Ports, actor: Actor, *, client_id: str, paper: Paper, facts: Facts, transaction_id: str = "", is_own: bool = False
+) -> str:  # fmt: skip
+    """Make a receipt of bytes that are known to be fit, and look for what belongs to it; its id.
+
+    `is_own`: the client writes it himself in place of one that he cannot have (Eigenbeleg), so it must not come beside another.
+    Errors: NotFound; AlreadyAssigned, for an own receipt only, when the transaction has not enough left.
+    """
+    sha256 = ports.storage.put(client_id, paper.content)  # bytes first
     now = ports.clock.now()
     with ports.database.write() as session:
-        finding.client(session, actor, client.id)
+        client = finding.client(session, actor, client_id)
         queue_up(session, client.id)  # receipts are numbered per client
+        if is_own:
+            _require_room(session, finding.transaction(session, actor, transaction_id), facts)
         receipt = Receipt(
             id=new_id(), client_id=client.id, connection_id=None, qonto_id=None,
             sequence=1 + (session.scalar(select(func.max(Receipt.sequence)).where(Receipt.client_id == client.id)) or 0),
-            kind="supplier_invoice" if facts.direction == "expense" else "client_invoice", direction=facts.direction,
+            kind="own_receipt" if is_own else INVOICES[facts.direction], direction=facts.direction,
             number=facts.number, counterparty=facts.counterparty, amount_cents=facts.amount_cents,
-            currency="EUR" if facts.amount_cents is not None else None, issued_on=facts.issued_on, source_status="uploaded",
-            eligibility="uploaded", linked_transactions=[], attachments=[], state="in_review",
+            currency=facts.currency if facts.amount_cents is not None else None, issued_on=facts.issued_on,
+            source_status="uploaded", eligibility="uploaded", linked_transactions=[], attachments=[], state="in_review",
             review_reason="amount_missing" if facts.amount_cents is None else "no_transaction_yet", in_review_since=now,
             duplicate_of=_same_content(session, client.id, sha256), document_state="complete", document_tries=0, version=1,
             is_changed_at_source=False, created_at=now, updated_at=now,
@@ -75,16 +100,17 @@ def upload(
         session.flush()
         document = Document(
             id=new_id(), client_id=client.id, receipt_id=receipt.id, attachment_id=None, version=1, sha256=sha256,
-            size=len(content), media_type=media.media_type, file_name=safe_file_name(file_name, media), fetched_at=now,
+            size=len(paper.content), media_type=paper.media.media_type, file_name=paper.file_name, fetched_at=now,
         )  # fmt: skip
         session.add(document)
         if not _has_preview(session, client.id, sha256):
-            session.add(Preview(id=new_id(), client_id=client.id, sha256=sha256, media_type=media.media_type, state="due"))
+            session.add(Preview(id=new_id(), client_id=client.id, sha256=sha256, media_type=paper.media.media_type, state="due"))
         session.flush()
-        record(
-            session, Tag.RECEIPT_UPLOADED, subject=f"receipt:{receipt.id}", at=now, client_id=client.id, sha256=sha256,
-            duplicate_of=receipt.duplicate_of,
+        tag, told = (
+            (Tag.RECEIPT_WRITTEN, {"transaction": transaction_id}) if is_own
+            else (Tag.RECEIPT_UPLOADED, {"duplicate_of": receipt.duplicate_of})
         )  # fmt: skip
+        record(session, tag, subject=f"receipt:{receipt.id}", at=now, client_id=client.id, sha256=sha256, **told)
         if transaction_id:
             _assign(session, actor, receipt, finding.transaction(session, actor, transaction_id), now)
         runs = [
@@ -106,6 +132,11 @@ def _completed(session: Session, transaction: Transaction, client: Client, facts
         else assigning.open_cents(session, transaction) or transaction.amount_cents,
         counterparty=facts.counterparty or transaction.counterparty,
     )  # fmt: skip
+
+
+def _require_room(session: Session, transaction: Transaction, facts: Facts) -> None:
+    if transaction.status != "booked" or assigning.open_cents(session, transaction) < (facts.amount_cents or 0):
+        raise AlreadyAssigned("This transaction has a receipt meanwhile. An own receipt is not needed any more.")
 
 
 def _assign(session: Session, actor: Actor, receipt: Receipt, transaction: Transaction, now: datetime) -> None:

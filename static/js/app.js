@@ -66,8 +66,8 @@
     boxes.forEach((box) => box.addEventListener("change", look));
   }
 
-  // The menu of the bar closes on Escape and on a click beside it.
-  const menu = () => document.querySelector(".bf-menu[open]");
+  // What opens over the page (the bar's menu, a row's choices) closes on Escape and on a click beside it.
+  const menu = () => document.querySelector(":is(.bf-menu, .bf-row-choice)[open]");
   document.addEventListener("click", (event) => {
     if (menu() && !menu().contains(event.target)) menu().open = false;
   });
@@ -77,6 +77,12 @@
     open.open = false;
     open.querySelector("summary").focus();
   });
+
+  // Without this file people print with their browser's own menu.
+  for (const button of document.querySelectorAll("[data-print]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => print());
+  }
 
   // A list of errors is read first.
   copyButtons(document);

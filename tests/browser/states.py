@@ -22,6 +22,7 @@ from portal.simulator import einvoices
 from portal.simulator.papers import Line, Paper, Party
 from tests import factories
 from tests.browser.sites import Cookies, Site
+from tests.factories import Books
 
 NO_PAGE = {
     "static", "auth.home", "documents.download", "documents.page", "documents.preview", "connections.progress", "health.healthz",
@@ -195,6 +196,7 @@ def pages(site: Site) -> Iterator[State]:
     known = {
         "client_id": ours.client.id, "connection_id": ours.documents.id, "receipt_id": ours.receipts["open"].id,
         "document_id": ours.document.id, "kind": "documents", "account_id": ours.account.id, "bank_id": ours.bank.id, "statement_id": ours.statement.id,
+        "transaction_id": ours.transactions[0].id,
         "batch_id": ours.batches["prepared"].id,
     }  # fmt: skip
     for rule in site.app.url_map.iter_rules():
@@ -211,10 +213,7 @@ def faces(site: Site, known: People) -> Iterator[State]:
         if name != "open":
             yield State("client", f"/receipts/{receipt.id}")
             yield State("staff", f"/review?item={receipt.id}")
-    looked_for, (line, other, *_) = f"/review?item={ours.receipts['no_transaction'].id}&q=", ours.transactions
-    yield State("staff", f"{looked_for}Holz")
-    yield State("staff", f"{looked_for}nothing-has-this-name")
-    yield State("staff", f"{looked_for}&line={line.id}&line={other.id}")
+    yield from _searched(ours)
     yield State("staff", "/review?reason=duplicate_suspected")
     yield State("staff", "/review?find=nothing-has-this-name&age=7")
     yield State("staff", "/review/together", does=unfold("main details"))
@@ -231,6 +230,14 @@ def faces(site: Site, known: People) -> Iterator[State]:
     yield State("client", "/receipts?q=nothing-has-this-name")
     yield State("client", f"/finances/statements/{ours.statement.id}", does=unfold("main details"))
     yield State("client", f"/receipts/upload?transaction={ours.transactions[0].id}")
+    yield State("client", "/receipts/missing?state=all")
+    yield State("client", "/receipts/missing?state=lost")
+    yield State("client", f"/transactions/{ours.transactions[3].id}/explanation")
+    yield State("client", f"/transactions/{ours.transactions[2].id}/explanation")
+    yield State("client", f"/transactions/{ours.transactions[2].id}/own-receipt")
+    yield State("staff", f"/receipts/missing?state=not_needed&client={ours.client.id}")
+    yield State("staff", f"/receipts/missing/print?state=all&client={ours.client.id}")
+    yield State("client", "/receipts/missing/print?q=nothing-has-this-name")
     yield State("staff", "/review/done?pane=to-check")
     yield State("staff", f"/connections/{ours.bank.id}")
     yield State("client", f"/connections/{ours.bank.id}")
@@ -257,6 +264,14 @@ def faces(site: Site, known: People) -> Iterator[State]:
     yield from _endings(site, known)
 
 
+def _searched(ours: Books) -> Iterator[State]:
+    """The desk with its search for transactions."""
+    looked_for, (line, other, *_) = f"/review?item={ours.receipts['no_transaction'].id}&q=", ours.transactions
+    yield State("staff", f"{looked_for}Holz")
+    yield State("staff", f"{looked_for}nothing-has-this-name")
+    yield State("staff", f"{looked_for}&line={line.id}&line={other.id}")
+
+
 def _opened(site: Site) -> Iterator[State]:
     """Menus and whatever folds."""
     ours = site.world.ours
@@ -266,6 +281,8 @@ def _opened(site: Site) -> Iterator[State]:
     yield State("staff", f"/review?item={ours.receipts['income'].id}", does=unfold("#keys"))
     yield State("client", f"/receipts/{ours.receipts['assigned'].id}", does=unfold("main details"))
     yield State("staff", f"/receipts/{ours.receipts['open'].id}", does=unfold("main details"))
+    yield State("client", "/receipts/missing", does=lambda page: page.click(".bf-row-choice:first-child summary"))
+    yield State("client", "/receipts/missing", does=lambda page: page.click(".bf-row-choice:last-child summary"))
     yield State("admin", "/admin/audit", does=unfold("tr:nth-child(-n+5) details"))
 
 
@@ -275,6 +292,8 @@ def _refused(site: Site) -> Iterator[State]:
     yield State("halfway", "/sign-in/second-factor", does=sent("main form[action='/sign-in/second-factor']", 422))
     yield State("enrolling", "/second-factor/enrolment", does=sent("main form[action='/second-factor/enrolment']", 422))
     yield State("client", "/profile", does=sent("form[action='/profile/password']", 422))
+    yield State("client", f"/transactions/{site.world.ours.transactions[0].id}/explanation", does=sent("main form", 422))
+    yield State("client", f"/transactions/{site.world.ours.transactions[0].id}/own-receipt", does=sent("main form", 422))
     yield State("staff", f"/review?item={site.world.ours.receipts['open'].id}", does=decide_too_late)
     yield State("client", "/finances/accounts", does=sent("main form[action$='/runs']", 429))
     yield State(

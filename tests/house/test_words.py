@@ -16,6 +16,7 @@ from werkzeug.routing import BuildError
 from portal import create_app
 from portal.domain.connection_state import Word
 from portal.domain.eligibility import Eligibility, SkipReason
+from portal.domain.explanations import Reason
 from portal.domain.matching.reasons import ReasonCode, ReviewReason
 from portal.domain.receipt_state import ReceiptWord, Why
 from portal.models import Role
@@ -24,6 +25,7 @@ from portal.queue import QUEUE_OF_KIND
 from portal.services.assigning import SetAsideReason
 from portal.services.auditing import Tag
 from portal.services.connecting import KINDS, Ending
+from portal.services.missing import STATES
 from portal.settings import Settings
 from portal.web.access import Permission
 from tests.house import texts
@@ -37,13 +39,15 @@ CODES = [
     *(("skip", code.value) for code in SkipReason),
     *(("skip_next", code.value) for code in SkipReason),
     *(("receipt", code.value) for code in ReceiptWord),
-    *(("kind", kind) for kind in ("supplier_invoice", "client_invoice", "credit_note")),
+    *(("kind", kind) for kind in ("supplier_invoice", "client_invoice", "credit_note", "own_receipt")),
     *(("direction", code) for code in ("expense", "income")),
     *(("eligibility", code.value) for code in Eligibility),
     *(("document_problem", code) for code in ("encrypted", "broken", "too_big", "timeout", "crashed", "type")),
     *(("problem", code.value) for code in Code),
     *(("connection_reason", code) for code in ("", "other_organization", *(code.value for code in ENDS_A_CONSENT))),
     *(("review", code.value) for code in ReviewReason),
+    *(("explanation", code.value) for code in Reason),
+    *(("missing_state", code) for code in (*STATES, "all")),
     *(("set_aside", code.value) for code in SetAsideReason),
     *(("grade", code) for code in ("sure", "likely", "possible")),
     *(("role", code.value) for code in Role),

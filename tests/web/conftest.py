@@ -17,6 +17,12 @@ from tests.factories import World
 from tests.web.visitor import Visit, Visitor
 
 
+@pytest.fixture(autouse=True)
+def _readiness_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a slow machine a check would outlive its test, with a connection in its hands."""
+    monkeypatch.setattr("portal.web.health.views.PATIENCE", 60.0)
+
+
 @pytest.fixture
 def site(ports: Ports, compiled: BytecodeCache) -> Flask:
     """Not called `app`: pytest-flask would share one `g` between all requests of a test."""

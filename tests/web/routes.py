@@ -42,6 +42,12 @@ PERMISSIONS = {
     ("receipts.index", "GET"): ALL,
     ("receipts.show", "GET"): ALL,
     ("receipts.missing", "GET"): ALL,
+    ("missing.printed", "GET"): ALL,
+    ("missing.before_explaining", "GET"): ALL,
+    ("missing.explain", "POST"): ALL,
+    ("missing.withdraw", "POST"): ALL,
+    ("missing.before_writing", "GET"): ALL,
+    ("missing.write", "POST"): ALL,
     ("receipts.before_uploading", "GET"): ALL,
     ("receipts.upload", "POST"): ALL,
     ("documents.download", "GET"): ALL,
@@ -130,6 +136,7 @@ PERMISSIONS = {
 }
 SIGNED = {"webhooks.hear"}  #: no browser calls it: the bank's signature is the proof (`flows/test_webhooks.py`)
 LAST = {
+    "review.assign_lines": 1,  # what the withdrawal sets free
     "clients.reopen": 1,
     "finances.take_in": 1,
     "finances.undo": 2,
@@ -179,7 +186,10 @@ def calls(site: Flask, books: Books, *methods: str) -> Iterator[Call]:
     arguments = {rule.endpoint: rule.arguments for rule in site.url_map.iter_rules()}
     for endpoint, method in sorted(routes(site), key=lambda route: (LAST.get(route[0], 0), route)):
         if not methods or method in methods:
-            known = {**_arguments(books), "receipt_id": _receipt(endpoint, books).id, "batch_id": _batch(endpoint, books).id}
+            known = {
+                **_arguments(books), "receipt_id": _receipt(endpoint, books).id, "batch_id": _batch(endpoint, books).id,
+                "transaction_id": books.transactions[1 if endpoint == "missing.write" else 0].id,
+            }  # fmt: skip
             path = adapter.build(endpoint, {name: known[name] for name in arguments[endpoint]})
             yield Call(endpoint, method, path, form_of(endpoint, books) if method == "POST" else {})
 
@@ -214,6 +224,14 @@ def form_of(endpoint: str, books: Books) -> dict[str, str]:
         "messages.write": {"text": "Guten Tag", "receipt": books.receipts["open"].id},
         "clients.commission": {"tax_year": "2020", "returns": "vat"},
         "receipts.upload": {"client": books.client.id, "direction": "expense"},  # and a file
+        "missing.explain": {"reason": "tax", "seen": ""},
+        "missing.write": {
+            "payee": "Stadt Hamburg",
+            "amount": "119,00",
+            "paid_on": "2026-11-03",
+            "purpose": "Parken",
+            "why_none": "Automat",
+        },
         "receipts.resync": {"reason": "document_wrong"},
         "admin.resync": {"reason": "check"},
         "admin.resync_all": {"reason": "check"},
@@ -248,7 +266,7 @@ def form_of(endpoint: str, books: Books) -> dict[str, str]:
         "finances.assign_columns": {"booked": "0", "amount": "1", "counterparty": "2"},
         "review.assign": {"candidate": books.candidate.id, "seen_version": version},
         "review.assign_together": {"pair": f"{books.receipts['income'].id} {books.sure.id} {books.receipts['income'].version}"},
-        "review.assign_lines": {"line": books.transactions[1].id, "seen_version": version},
+        "review.assign_lines": {"line": books.transactions[2].id, "seen_version": version},
         "review.withdraw": {"seen_version": version},
         "review.set_aside": {"reason": "paid_in_cash", "seen_version": version},
         "review.reopen": {"seen_version": version},
@@ -281,7 +299,7 @@ def _batch(endpoint: str, books: Books) -> PaymentBatch:
 def _arguments(books: Books) -> dict[str, str]:
     return {
         "client_id": books.client.id, "connection_id": books.documents.id, "document_id": books.document.id,
-        "account_id": books.account.id, "bank_id": books.bank.id, "user_id": books.owner.id, "statement_id": books.statement.id, "subscription_id": books.client.id, "kind": "documents", "number": "1", "filename": "css/app.css",
+        "account_id": books.account.id, "bank_id": books.bank.id, "user_id": books.owner.id, "statement_id": books.statement.id, "subscription_id": books.client.id, "explanation_id": books.explanation.id, "kind": "documents", "number": "1", "filename": "css/app.css",
         "tax_year": str(books.client.created_at.year), "tax_return": "income",
     }  # fmt: skip
 

@@ -5,7 +5,18 @@ from __future__ import annotations
 from sqlalchemy import delete, update
 
 from portal.clock import FixedClock
-from portal.models import Assignment, BankAccount, Candidate, Connection, Consent, Run, ScaSession, Statement, Transaction
+from portal.models import (
+    Assignment,
+    BankAccount,
+    Candidate,
+    Connection,
+    Consent,
+    Explanation,
+    Run,
+    ScaSession,
+    Statement,
+    Transaction,
+)
 from portal.ports import Ports
 from tests import factories
 from tests.factories import World
@@ -22,7 +33,7 @@ def test_each_account_tells_what_came_in(world: World, visit: Visit) -> None:
     assert "4 since" in row  # transactions
     assert "missing ones? Hauptkonto" in words
     assert "no transactions. The bank connection reaches back 90 days at most." in words
-    assert " 3 €12,345.67" in words  # three of them without a receipt
+    assert " 2 €12,345.67" in words  # of them lack a receipt; one has its own, one needs none
 
 
 def test_its_labels_are_those_that_people_were_told(world: World, visit: Visit) -> None:
@@ -52,7 +63,7 @@ def test_a_closed_account_says_so(world: World, visit: Visit, ports: Ports) -> N
 
 def test_without_an_account_there_is_one_next_step(world: World, visit: Visit, ports: Ports) -> None:
     with ports.database.write() as session:
-        for table in (Candidate, Assignment, Transaction, Statement, BankAccount):
+        for table in (Candidate, Assignment, Explanation, Transaction, Statement, BankAccount):
             session.execute(delete(table).where(table.client_id == world.ours.client.id))
         for table in (Consent, ScaSession, Run):
             session.execute(delete(table).where(table.connection_id == world.ours.bank.id))

@@ -35,6 +35,7 @@ IDS = {
     "line",
     "pair",
     "account",
+    "kept",
     "invoice",
     "accepted",
     "state",
@@ -47,6 +48,7 @@ PLAIN = {
     "label", "holder", "use", "ledger_number", "start_on", "is_chosen", "iban", "title", "plan", "keeps_books", "since",
     "execute_on", "form_key", "seen", "is_on", "limit", "day_limit", "four_eyes_above", "may_pay",
     "text", "topic", "entry", "is_helpful", "file", "amount", "issued_on", "number", "counterparty", "difference", "find", "age",
+    "month", "note", "payee", "paid_on", "purpose", "why_none",
 }  # fmt: skip
 READ = re.compile(r"(?:(?:args|form|values|given)\.|(?<![\w.]))get(?:list)?\(\s*\"(\w+)\"")
 
@@ -108,7 +110,11 @@ def test_an_id_in_the_address(site: Flask, world: World, visit: Visit, ports: Po
 def test_every_name_that_a_view_reads_is_known_here(site: Flask) -> None:
     """A new one is either no id, or belongs into the tests below."""
     assert site.blueprints  # it has imported all forms
-    sources = [*(ROOT / "portal" / "web").rglob("views.py"), *(ROOT / "templates").rglob("*.html")]
+    sources = [
+        *(ROOT / "portal" / "web").rglob("views.py"),
+        ROOT / "portal/web/missing/place.py",
+        *(ROOT / "templates").rglob("*.html"),
+    ]
     read = {name for path in sources for name in READ.findall(path.read_text())}
     fields = {name for form in FlaskForm.__subclasses__() for name in vars(form) if hasattr(getattr(form, name), "field_class")}
     assert read & IDS
@@ -173,8 +179,11 @@ def queries(theirs: Books, ours: Books, *, is_staff: bool) -> Iterator[tuple[str
         "/finances/accounts?client={}",
         "/receipts/missing?client={}",
         "/payments?client={}",
+        "/receipts/missing/print?client={}",
+        "/receipts/missing?state=all&month=2026-11&client={}",
     ):
         yield path, theirs.client.id
+    yield "/receipts/missing?kept={}", theirs.transactions[0].id
     yield "/receipts/upload?transaction={}", theirs.transactions[0].id
     if is_staff:
         yield "/review?client={}", theirs.client.id

@@ -58,6 +58,7 @@ def pages_of_the_firm(books: Books) -> list[str]:
         "/review", f"/review?item={first}", f"/review?client={books.client.id}&item={first}", "/review/done", "/receipts",
         f"/receipts/{first}", "/clients", f"/clients/{books.client.id}", f"/profile/connections?client={books.client.id}",
         f"/connections/{books.documents.id}", f"/finances/accounts?client={books.client.id}",
+        f"/receipts/missing?client={books.client.id}", f"/transactions/{books.transactions[0].id}/explanation",
     ]  # fmt: skip
 
 
@@ -78,6 +79,8 @@ def test_a_clients_pages(world: World, visit: Visit, ports: Ports, clock: FixedC
     paths = [
         "/receipts", "/receipts?state=in_review&q=weber", f"/receipts/{world.ours.receipts['assigned'].id}",
         "/profile/connections", "/finances/accounts", f"/connections/{world.ours.documents.id}", "/profile", "/help",
+        "/receipts/missing", "/receipts/missing?state=all&month=2026-11&q=weber", "/receipts/missing/print",
+        f"/transactions/{world.ours.transactions[0].id}/own-receipt",
     ]  # fmt: skip
     before = count(owner, statements, paths)
     grow(ports, world, clock)

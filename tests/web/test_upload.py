@@ -150,12 +150,12 @@ def test_a_client_answers_a_missing_receipt_on_its_line(visit: Visit, world: Wor
     """S-22: from the list of what is missing, with nothing but the file; it is assigned, and the firm checks it once."""
     line, client = _line(ports, world, 0), visit(world.ours.owner)
     page = client.page("/receipts/missing")
-    assert f"/receipts/upload?transaction={line.id}" in page.links
+    assert f"/receipts/upload?transaction={line.id}&list=1" in page.links
     assert line.counterparty in client.page(f"/receipts/upload?transaction={line.id}").words
     answer = _upload(client, world, transaction=line.id)
     receipt = _receipt(ports, answer.location)
     assert (receipt.state, receipt.amount_cents, receipt.counterparty) == ("assigned", line.amount_cents, line.counterparty)
-    assert f"/receipts/upload?transaction={line.id}" not in client.page("/receipts/missing").links
+    assert f"/receipts/upload?transaction={line.id}&list=1" not in client.page("/receipts/missing").links
     staff = visit(world.staff)
     assert "2 to check" in staff.page("/review").words
     waiting = staff.page("/review/done?pane=to-check")

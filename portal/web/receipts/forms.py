@@ -30,7 +30,8 @@ class AmountField(StringField):
                 raise ValueError(gettext("Enter an amount, for example 119,00.")) from None
 
     def _value(self) -> str:
-        return str(getattr(self, "raw_text", ""))
+        known = f"{self.data // 100},{self.data % 100:02d}" if isinstance(self.data, int) and self.data >= 0 else ""
+        return str(getattr(self, "raw_text", known))
 
 
 def _text_or_none(text: str | None) -> str | None:

@@ -15,6 +15,7 @@ from portal.services.listing import Filters
 from portal.web.access import actor, ports, signed_in, staff
 from portal.web.forms import ResyncForm, refuse
 from portal.web.htmx import notice
+from portal.web.missing import place
 from portal.web.receipts.forms import UploadForm
 
 blueprint = Blueprint("receipts", __name__)
@@ -43,11 +44,10 @@ def index() -> ResponseReturnValue:
 @blueprint.get("/receipts/missing")
 @signed_in
 def missing() -> ResponseReturnValue:
-    """Transactions without a receipt, with upload in the row."""
-    number = max(1, request.args.get("page", 1, type=int))
+    """Transactions without a receipt, with everything that can be done about one in its row."""
     with ports().database.read() as session:
-        page = missing_receipts.index(session, actor(), client_id=request.args.get("client", ""), number=number)
-    return render_template("receipts/missing.html", page=page)
+        found = missing_receipts.index(session, actor(), place.filters())
+    return render_template("receipts/missing.html", found=found)
 
 
 @blueprint.get("/receipts/upload")
@@ -74,7 +74,8 @@ def upload() -> ResponseReturnValue:
             refuse(form.file, problem)
         else:
             _tell(receipt_id, has_transaction=bool(form.transaction.data))
-            return redirect(url_for("receipts.show", receipt_id=receipt_id), 303)
+            own_page = url_for("receipts.show", receipt_id=receipt_id)
+            return redirect(place.back(form.client.data) if "list" in request.args else own_page, 303)
     return _upload_page(form), 422
 
 
@@ -92,7 +93,8 @@ def _tell(receipt_id: str, *, has_transaction: bool) -> None:
 
 def _upload_page(form: UploadForm) -> str:
     transaction = _offer(form)
-    return render_template("receipts/upload.html", form=form, accepted=ACCEPTED, transaction=transaction)
+    from_list = {**place.place(), "list": "1"} if "list" in request.args else {}
+    return render_template("receipts/upload.html", form=form, accepted=ACCEPTED, transaction=transaction, from_list=from_list)
 
 
 def _offer(form: UploadForm) -> Transaction | None:
