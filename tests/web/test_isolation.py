@@ -137,6 +137,27 @@ def test_an_id_in_the_query(world: World, visit: Visit, ports: Ports, who: str) 
     assert fingerprint(ports.database) == before
 
 
+@pytest.mark.usefixtures("payable")
+def test_what_a_payment_names_of_somebody_else(world: World, visit: Visit, ports: Ports) -> None:
+    """Their account, their invoice, their payment: each answers as one that nobody has, and nothing is made of it."""
+    visitor, ours, theirs, mine = visit(world.ours.owner), world.ours, world.theirs, nobodys()
+    without = frozenset({"user_session", "request_budget", "attempt"})
+    before = fingerprint(ports.database, without=without)
+    for path, name, foreign in (
+        (f"/clients/{ours.client.id}/payments/new", "account", theirs.qonto_account),
+        (f"/clients/{ours.client.id}/payments/invoices", "invoice", theirs.client.id),
+        (f"/payments/{ours.batches['prepared'].id}/approval", "accepted", theirs.batches["prepared"].payments[0].id),
+    ):
+        form = {
+            "account": ours.qonto_account, "creditor": "W", "iban": "DE06000000007700012345", "amount": "1,00", "remittance": "R",
+            "form_key": nobodys(), "password": "wrong",
+        }  # fmt: skip
+        answers = [visitor.post(path, {**form, name: one}) for one in (foreign, mine)]
+        assert [answer.status_code for answer in answers] == [422, 422], path
+        assert same(*answers, foreign, mine), path
+    assert fingerprint(ports.database, without=without) == before
+
+
 @pytest.mark.parametrize("who", WHO)
 def test_a_message_about_a_receipt_of_somebody_else(world: World, visit: Visit, ports: Ports, who: str) -> None:
     visitor = visit(person(world, who))
