@@ -43,6 +43,7 @@ class Receipt(HasId, Base):
     linked_transactions: Mapped[list[Any]] = mapped_column(default=list)  #: bank ids of transactions that the bank linked
     attachments: Mapped[list[Any]] = mapped_column(default=list)  #: bank ids of the files that belong to it now
     qonto_updated_at: Mapped[datetime | None]
+    corrected: Mapped[dict[str, Any]] = mapped_column(default=dict)  #: facts that a person corrected → what was read
     filled: Mapped[list[Any]] = mapped_column(default=list)  #: facts that the bank does not tell: they are its e-invoice's
 
     state: Mapped[str]  #: in_review, assigned, set_aside

@@ -68,6 +68,7 @@ class Tag(Enum):
     RECEIPT_CHANGED = ("receipt.changed", {"fields"})
     RECEIPT_MISSING = ("receipt.missing_at_source", set[str]())
     RECEIPT_SET_ASIDE = ("receipt.set_aside", {"reason", "considered"})
+    RECEIPT_CORRECTED = ("receipt.corrected", {"fields"})
     RECEIPT_REOPENED = ("receipt.reopened", {"reason"})
     DOCUMENT_STORED = ("document.stored", {"receipt", "version", "sha256", "size"})
     DOCUMENT_VIEWED = ("document.viewed", {"receipt"})

@@ -122,6 +122,7 @@ PERMISSIONS = {
     ("review.assign", "POST"): STAFF,
     ("review.assign_lines", "POST"): STAFF,
     ("review.confirm", "POST"): STAFF,
+    ("review.correct", "POST"): STAFF,
     ("review.withdraw", "POST"): STAFF,
     ("review.set_aside", "POST"): STAFF,
     ("review.reopen", "POST"): STAFF,
@@ -266,6 +267,7 @@ def form_of(endpoint: str, books: Books) -> dict[str, str]:
         "finances.assign_columns": {"booked": "0", "amount": "1", "counterparty": "2"},
         "review.assign": {"candidate": books.candidate.id, "seen_version": version},
         "review.assign_together": {"pair": f"{books.receipts['income'].id} {books.sure.id} {books.receipts['income'].version}"},
+        "review.correct": {"number": "RE-7", "seen_version": version},
         "review.assign_lines": {"line": books.transactions[2].id, "seen_version": version},
         "review.withdraw": {"seen_version": version},
         "review.set_aside": {"reason": "paid_in_cash", "seen_version": version},
@@ -278,6 +280,7 @@ def _receipt(endpoint: str, books: Books) -> object:
     name = {
         "review.assign_lines": "changed",
         "review.confirm": "assigned",
+        "review.correct": "waiting",
         "review.withdraw": "assigned",
         "review.reopen": "set_aside",
         "review.set_aside": "no_transaction",

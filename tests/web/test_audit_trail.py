@@ -74,6 +74,7 @@ EVENTS = {
     "review.assign_lines": "assignment.made",
     "review.assign_together": "assignment.made",
     "review.confirm": "assignment.checked",
+    "review.correct": "receipt.corrected",
     "review.withdraw": "assignment.withdrawn",
     "review.set_aside": "receipt.set_aside",
     "review.reopen": "receipt.reopened",
