@@ -215,7 +215,7 @@ def _to_review(receipt: Receipt, reason: ReviewReason, now: datetime, *, is_undo
     receipt.state, receipt.set_aside_reason, receipt.updated_at = "in_review", None, now
     if before is not None:
         receipt.review_reason, receipt.in_review_since = before["reason"], datetime.fromisoformat(before["since"])
-        receipt.is_changed_at_source = before["is_changed_at_source"]
+        receipt.is_changed_at_source, receipt.is_left_to_people = before["is_changed_at_source"], True
     else:
         receipt.review_reason, receipt.in_review_since = reason.value, now
         receipt.best_score = None  # the next matching looks again
