@@ -178,7 +178,7 @@ def obstacles(session: Session, client: Client, user_id: str) -> list[Gate]:
 
 
 def needs_second_person(session: Session, batch: PaymentBatch) -> bool:
-    """Whether who prepared it may not approve it."""
+    """Whether who prepared or changed it may not approve it."""
     held = rules(session, batch.client_id)
     payers = select(func.count()).where(
         Membership.client_id == batch.client_id, Membership.kind == "client", Membership.may_pay
@@ -214,8 +214,8 @@ def approve(
         raise Stale("This order has changed in the meantime. Please look at it again.")
     if not is_checked(batch, now=now):
         raise Rejected("The payees were checked too long ago. Have them checked again.")
-    if needs_second_person(session, batch) and batch.prepared_by == actor.user_id:
-        raise Rejected("A second person has to approve this: you have prepared it yourself.")
+    if needs_second_person(session, batch) and actor.user_id in batch.makers:
+        raise Rejected("A second person has to approve this: you have prepared or changed it yourself.")
     _accept_payees(session, batch, actor.user_id, accepted, now)
     if found := orders.flaws(order, bounds(session, client.id, today=berlin_day(now))):
         raise Refused(found)

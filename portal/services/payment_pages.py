@@ -72,13 +72,14 @@ class BatchPage:
     batch: PaymentBatch
     client: Client
     prepared_by: str
+    changed_by: Sequence[str]
     approved_by: str
     approval: Approval | None
     connected_by: str
     gates: Sequence[Gate]
     is_clients: bool  #: the actor belongs to the client: he approves, the firm prepares
     needs_second_person: bool
-    is_own: bool  #: the actor has prepared it
+    is_own: bool  #: the actor has prepared or changed it
     is_checked: bool
     digest: str
     day: date | None  #: on which banks will work on it
@@ -165,12 +166,13 @@ def one(session: Session, actor: Actor, batch_id: str, *, now: datetime) -> Batc
     is_clients = actor.role is Role.CLIENT
     day = batch.execute_on or (today if batch.state in {BatchState.DRAFT, BatchState.PREPARED} else None)
     connection = session.get_one(Connection, batch.connection_id)
+    people = naming.names(session, [*batch.makers, *([approval.user_id] if approval else [])])
     elapsed = now - (batch.sca_asked_at or (approval.approved_at if approval else now))
     return BatchPage(
-        batch, client, naming.names(session, [batch.prepared_by])[batch.prepared_by],
-        naming.names(session, [approval.user_id])[approval.user_id] if approval else "", approval,
+        batch, client, people[batch.prepared_by], [people[user_id] for user_id in batch.changed_by],
+        people[approval.user_id] if approval else "", approval,
         _name(session, connection.connected_by), paying.obstacles(session, client, actor.user_id) if is_clients else (),
-        is_clients, paying.needs_second_person(session, batch), batch.prepared_by == actor.user_id,
+        is_clients, paying.needs_second_person(session, batch), actor.user_id in batch.makers,
         paying.is_checked(batch, now=now), orders.digest(paying.order_of(batch)),
         sepa.next_banking_day(day) if day else None, bool(day and not sepa.is_banking_day(day)), _earlier(session, batch, now),
         elapsed, batch.state == BatchState.CONFIRMING and elapsed >= ordering.HINT_AFTER,

@@ -154,7 +154,7 @@ def prepare(
         way=_way(payments).value, state=life.BatchState.DRAFT.value,
         account_id=account.id, account_name=account.name, account_iban=account.iban or "", balance_cents=account.balance_cents,
         execute_on=execute_on if execute_on and execute_on > today else None, prepared_by=actor.user_id,
-        created_at=ports.clock.now(), idempotency_key=new_id(), proof="",
+        changed_by=[], created_at=ports.clock.now(), idempotency_key=new_id(), proof="",
         retry_of=retry_of.id if retry_of else None, was_lost=bool(retry_of and retry_of.reason == "not_arrived"),
     )  # fmt: skip
     batch.payments = payments
@@ -207,7 +207,7 @@ def change(ports: Ports, actor: Actor, batch_id: str, *, account_id: str, execut
         paying.move(
             session, batch, Event.CHANGE, now=now, account_id=account.id, account_name=account.name,
             account_iban=account.iban or "", balance_cents=account.balance_cents, execute_on=day, proof="", checked_at=None,
-            next_look_at=None, way=_way(batch.payments).value,
+            next_look_at=None, way=_way(batch.payments).value, changed_by=list(dict.fromkeys((*batch.changed_by, actor.user_id))),
         )  # fmt: skip
         paying.void(session, batch, now=now, reason="changed")
         for payment, item in zip(batch.payments, order.items, strict=True):

@@ -9,8 +9,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from portal.models import AuditEvent, PaymentBatch, User
-from tests import payers
+from portal.errors import Rejected
+from portal.models import AuditEvent, PaymentBatch, Role, User
+from portal.services import preparing
+from portal.services.finding import Actor
+from tests import factories, payers
 from tests.bank import as_file
 from tests.factories import PASSWORD, pdf
 from tests.flows.reading import Reader, says, words_of
@@ -449,3 +452,42 @@ def test_unknown_is_said(payer: Payer, browser: Visitor) -> None:
     payer.settle((60, 60))
     says(browser.page(f"/payments/{batch.id}").words, "Completed")
     assert payer.story.clock.now() - batch.created_at > timedelta(minutes=40)
+
+
+# --- what a reviewer proved -----------------------------------------------------------------------------------------
+
+
+def colleague(story: Story, *, may_pay: bool = True) -> Actor:
+    """Somebody else of the same client."""
+    with story.ports.database.write() as session:
+        person = factories.user(session, "b@brandt.example", "B", Role.CLIENT, now=story.clock.now())
+        factories.member(session, person, story.client, "client").may_pay = may_pay
+        return Actor(person.id, Role.CLIENT)
+
+
+def test_who_changed_an_order_does_not_approve_it_alone(story: Story, reader: Reader, staff: User) -> None:
+    """The tax office prepares 1 EUR; what the client makes of it is not approved by the tax office's name on it."""
+    payer = Payer.of(story, four_eyes_above_cents=10_000)
+    story.owner.totp_sealed = "sealed"
+    second, browser = colleague(story), reader.browser(story.owner)
+    batch = payer.prepare(bill(100), actor=Actor(staff.id, Role.STAFF))
+    path = f"/payments/{batch.id}"
+    page = browser.page(path)
+    late = browser.send(
+        browser.page(f"{path}/details"), f"{path}/details", amount="4800,00", iban=payers.iban(42), remittance="anders"
+    )  # fmt: skip
+    assert browser.send(page, f"{path}/approval", password=PASSWORD).status_code == 409  # what the page showed is gone
+    says(
+        browser.follow(late).words,
+        "You have prepared or changed this payment yourself. Let somebody else prepare it, for example your tax office.",
+        "Changed by",
+    )
+    with pytest.raises(Rejected, match="second person"):
+        payer.approve(payer.batch(batch.id))
+    assert payer.batch(batch.id).makers == [staff.id, story.owner.id]
+    other = payer.prepare(bill(20_000), actor=Actor(staff.id, Role.STAFF))
+    preparing.change(
+        story.ports, second, other.id, account_id=payer.account(), execute_on=None, wanted=bill(30_000, payers.iban(43))
+    )  # fmt: skip
+    payer.approve(payer.batch(other.id))
+    assert payer.batch(other.id).state == "approved"
