@@ -9,7 +9,7 @@ import hmac
 from collections.abc import Collection
 from datetime import date, datetime, time, timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal.clock import BERLIN, berlin_day
@@ -39,6 +39,7 @@ from portal.services.finding import Actor
 LIMIT_CENTS, DAY_LIMIT_CENTS = 500_000, 2_000_000  #: until an admin sets others (decisions.md)
 PROOF_LIFE = timedelta(hours=22)  #: the bank's own lasts 23
 NEEDS_CONSENT = frozenset(("close_match", "no_match", "not_possible"))  #: results that somebody has to take for right
+CHECKED = NEEDS_CONSENT | {"match"}  #: what a payee's bank can say; anything else is no answer
 
 
 class Refused(Rejected):
@@ -191,7 +192,7 @@ def needs_second_person(session: Session, batch: PaymentBatch) -> bool:
 
 def is_checked(batch: PaymentBatch, *, now: datetime) -> bool:
     """Whether the payees' banks have been asked, not too long ago."""
-    return batch.checked_at is not None and now - batch.checked_at < PROOF_LIFE
+    return bool(batch.proof) and batch.checked_at is not None and now - batch.checked_at < PROOF_LIFE
 
 
 def approve(
@@ -236,6 +237,8 @@ def approve(
 
 def _accept_payees(session: Session, batch: PaymentBatch, user_id: str, accepted: Collection[str], now: datetime) -> None:
     """Each payee whose name differs needs a tick of its own (F83)."""
+    if any(payment.payee_result not in CHECKED for payment in batch.payments):
+        raise Rejected("The payees have not all been checked. Have them checked again.")
     differing = [payment for payment in batch.payments if payment.payee_result in NEEDS_CONSENT]
     if any(payment.id not in accepted for payment in differing):
         raise Rejected("Please confirm each payee whose name differs, or could not be checked.")
@@ -338,6 +341,27 @@ def request_run(session: Session, batch: PaymentBatch, *, now: datetime) -> Run:
     return running.request(
         session, client_id=batch.client_id, connection_id=batch.connection_id, kind="payments", trigger="client", now=now
     )
+
+
+def taken_up_by(session: Session, batch_id: str) -> str | None:
+    """The later order in which what did not come through of this one is on its way, paid or waits; None: it may be retried."""
+    ids = [batch_id]
+    while ids:
+        later = list(session.scalars(select(PaymentBatch).where(PaymentBatch.retry_of.in_(ids))))
+        for order in later:
+            if any(payment.state not in life.FREE_AGAIN for payment in order.payments):
+                return order.id
+        ids = [order.id for order in later]
+    return None
+
+
+def was_lost(session: Session, client_id: str, invoice_ids: Collection[str]) -> bool:
+    """Whether one of these invoices was in an order whose outcome was unknown for a time (E03)."""
+    query = select(PaymentBatch.id).join(Payment, Payment.batch_id == PaymentBatch.id).where(
+        PaymentBatch.client_id == client_id, Payment.invoice_id.in_(list(invoice_ids)),
+        or_(PaymentBatch.was_lost, PaymentBatch.reason == "not_arrived"),
+    )  # fmt: skip
+    return bool(invoice_ids) and session.scalar(query.limit(1)) is not None
 
 
 def links(session: Session, client_id: str) -> list[tuple[str, str]]:

@@ -87,6 +87,7 @@ class BatchPage:
     earlier: Sequence[PaymentBatch]  #: the same was ordered before: the same IBAN and amount within the last days
     elapsed: timedelta  #: since the bank asked for its confirmation
     is_hinted: bool
+    again: str | None  #: the order that has taken up what did not come through
 
     @property
     def is_restless(self) -> bool:
@@ -176,6 +177,7 @@ def one(session: Session, actor: Actor, batch_id: str, *, now: datetime) -> Batc
         paying.is_checked(batch, now=now), orders.digest(paying.order_of(batch)),
         sepa.next_banking_day(day) if day else None, bool(day and not sepa.is_banking_day(day)), _earlier(session, batch, now),
         elapsed, batch.state == BatchState.CONFIRMING and elapsed >= ordering.HINT_AFTER,
+        paying.taken_up_by(session, batch.id) if batch.state in life.FINAL else None,
     )  # fmt: skip
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
-from portal.errors import Rejected
+from portal.errors import Rejected, Stale
 from portal.models import AuditEvent, PaymentBatch, Role, User
 from portal.services import preparing
 from portal.services.finding import Actor
@@ -491,3 +494,116 @@ def test_who_changed_an_order_does_not_approve_it_alone(story: Story, reader: Re
     )  # fmt: skip
     payer.approve(payer.batch(other.id))
     assert payer.batch(other.id).state == "approved"
+
+
+def test_checking_again_while_nobody_answers_takes_no_tick_away(payer: Payer, browser: Visitor) -> None:
+    """What the payee's bank said stands; without its tick nothing is approved."""
+    page = created(payer, browser, iban=NO_MATCH)
+    batch = newest(payer)
+    path = f"/payments/{batch.id}"
+    payer.bank.fault("vop_5xx", times=1)
+    page = browser.follow(browser.post(f"{path}/payees"))
+    says(page.words, "The payees' banks cannot be asked at the moment. Please try again in a few minutes.", "Name does not match")
+    assert browser.send(page, f"{path}/approval", password=PASSWORD).status_code == 422
+    assert newest(payer).state == "prepared"
+    assert browser.send(page, f"{path}/approval", password=PASSWORD, accepted=batch.payments[0].id).status_code == 303
+
+
+def test_some_payees_that_cannot_be_checked_any_more_make_it_a_draft(payer: Payer, browser: Visitor) -> None:
+    batch = payer.prepare(bill(100), bill(200, NO_MATCH))
+    with payer.story.ports.database.write() as session:  # as if that bank had answered before
+        row = session.get_one(PaymentBatch, batch.id)
+        row.payments[0].iban, row.payments[1].iban = UNREACHABLE, PAYEE
+    browser.post(f"/payments/{batch.id}/payees")
+    found = payer.batch(batch.id)
+    assert (found.state, found.proof, found.checked_at) == ("draft", "", None)
+    assert [payment.payee_result for payment in found.payments][0] == "unavailable"
+
+
+def test_nothing_is_approved_whose_payee_was_not_checked(payer: Payer) -> None:
+    batch = payer.prepare()
+    with payer.story.ports.database.write() as session:
+        session.get_one(PaymentBatch, batch.id).payments[0].payee_result = "unavailable"
+    with pytest.raises(Rejected, match="have not all been checked"):
+        payer.approve(batch)
+
+
+class Slow:
+    """The bank, which answers the check of payees only after something else has happened."""
+
+    def __init__(self, bank: Any, meanwhile: Callable[[], object]) -> None:
+        self._bank, self._meanwhile = bank, meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bank, name)
+
+    def over(self, *given: Any) -> Slow:
+        return Slow(self._bank.over(*given), self._meanwhile)
+
+    def check_payees(self, *asked: Any) -> Any:
+        answer = self._bank.check_payees(*asked)
+        self._meanwhile()
+        return answer
+
+
+@pytest.mark.parametrize("is_change", [False, True])
+def test_a_check_is_written_only_on_what_was_checked(payer: Payer, *, is_change: bool) -> None:
+    """Somebody changes the payee while his bank is asked about the one before."""
+    story, batch = payer.story, payer.prepare()
+
+    def change(ports: Any, wanted: preparing.Wanted) -> None:
+        preparing.change(ports, payer.actor, batch.id, account_id=payer.account(), execute_on=None, wanted=wanted)
+
+    slow = replace(story.ports, qonto=Slow(story.ports.qonto, lambda: change(story.ports, bill(77, NO_MATCH))))  # type: ignore[arg-type]
+    with pytest.raises(Stale):
+        _ = change(slow, bill(88)) if is_change else preparing.check_again(slow, payer.actor, batch.id)  # type: ignore[func-returns-value]
+    (payment,) = payer.batch(batch.id).payments
+    assert (payment.amount_cents, payment.iban, payment.payee_result) == (77, NO_MATCH, "no_match")
+
+
+def test_two_tabs_try_again_once(payer: Payer, browser: Visitor) -> None:
+    """What was taken up again is not taken up a second time, not even from the order before that."""
+    batch = payer.prepare(bill(100))
+    payer.approve(batch)
+    payer.work()
+    payer.decide("deny")
+    payer.settle((4,))
+    path = f"/payments/{batch.id}"
+    tabs = [browser.page(path), browser.page(path)]
+    first, again = (browser.send(tabs[0], f"{path}/retry") for _ in range(2))
+    assert first.location == again.location
+    assert browser.send(tabs[1], f"{path}/retry").status_code == 409
+    page = browser.page(path)
+    says(page.words, "This was prepared again already.")
+    assert not [form for form in page.forms if form.action.endswith("/retry")]
+    browser.send(browser.follow(first), f"{first.location}/cancellation")  # given up: free again
+    page = browser.page(first.location)
+    third = browser.send(page, f"{first.location}/retry")
+    assert third.status_code == 303
+    assert browser.send(tabs[1], f"{path}/retry").status_code == 409
+    assert browser.send(browser.follow(third), f"{third.location}/approval", password=PASSWORD).status_code == 303
+    payer.work()
+    payer.decide()
+    payer.settle()
+    assert browser.send(tabs[1], f"{path}/retry").status_code == 409
+    assert len(payer.executions()) == 1
+
+
+def test_what_was_lost_once_is_released_by_two_whatever_became_of_it_since(payer: Payer, browser: Visitor) -> None:
+    """E03: neither a second retry nor choosing the invoice anew makes one person enough."""
+    (invoice,) = open_invoices(payer, 1)
+    lost = payer.prepare_invoices(invoice)
+    with payer.story.ports.database.write() as session:
+        row = session.get_one(PaymentBatch, lost.id)
+        row.state, row.reason = "refused", "not_arrived"
+        row.payments[0].state = "refused"
+    path = f"/payments/{lost.id}"
+    again = browser.send(browser.page(path), f"{path}/retry").location
+    browser.send(browser.page(again), f"{again}/cancellation")
+    third = browser.send(browser.page(again), f"{again}/retry").location
+    browser.send(browser.page(third), f"{third}/cancellation")
+    chosen = payer.prepare_invoices(invoice)
+    for batch in (payer.batch(third.rsplit("/", 1)[1]), chosen):
+        assert batch.was_lost
+    with pytest.raises(Rejected, match="second person"):
+        payer.approve(chosen)
