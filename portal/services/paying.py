@@ -98,12 +98,12 @@ def connection_of(session: Session, client_id: str) -> Connection | None:
 
 def standing(session: Session, client: Client, user_id: str) -> Standing:
     """What decides whether this person may pay for this client."""
-    connection = connection_of(session, client.id)
+    connection, held = connection_of(session, client.id), rules(session, client.id)
     has_second_factor = session.scalar(select(User.totp_sealed.is_not(None)).where(User.id == user_id))
     return Standing(
         client.plan in PLANS_WITH_BANK, connection.state if connection else None,
         connection.scopes.split() if connection else (), bool(connection and connection.connected_by == user_id),
-        bool(has_second_factor),
+        bool(has_second_factor), bool(held and held.is_on),
     )  # fmt: skip
 
 

@@ -87,6 +87,7 @@ class BatchPage:
     earlier: Sequence[PaymentBatch]  #: the same was ordered before: the same IBAN and amount within the last days
     elapsed: timedelta  #: since the bank asked for its confirmation
     is_hinted: bool
+    is_on: bool  #: payments are switched on
     again: str | None  #: the order that has taken up what did not come through
 
     @property
@@ -118,11 +119,16 @@ class BatchPage:
 
 
 def index(session: Session, actor: Actor, *, now: datetime, client_id: str = "") -> PaymentsPage:
-    """The orders of the named client, else of the actor's first one with payments. Errors: as `finding.payer`."""
-    client = finding.payer(session, actor, client_id) if client_id else finding.first_payer(session, actor)
+    """The orders of the named client, else of the actor's first one with payments. Errors: as `finding.payer`.
+
+    Where payments were switched off: only what had been let go before.
+    """
+    client = finding.payer(session, actor, client_id, is_reading=True) if client_id else finding.first_payer(session, actor)
     connection, rules = paying.connection_of(session, client.id), paying.rules(session, client.id)
     assert rules is not None
     query = select(PaymentBatch).where(PaymentBatch.client_id == client.id).order_by(PaymentBatch.created_at.desc())
+    if not rules.is_on:
+        query = query.where(PaymentBatch.state.not_in(finding.UNDECIDED))
     standing = paying.standing(session, client, actor.user_id)
     left = rules.day_limit_cents - paying.approved_cents(session, client.id, day=berlin_day(now))
     return PaymentsPage(
@@ -164,7 +170,7 @@ def one(session: Session, actor: Actor, batch_id: str, *, now: datetime) -> Batc
     approval = session.scalars(
         select(Approval).where(Approval.batch_id == batch.id).order_by(Approval.approved_at.desc()).limit(1)
     ).first()
-    is_clients = actor.role is Role.CLIENT
+    is_clients, rules = actor.role is Role.CLIENT, paying.rules(session, client.id)
     day = batch.execute_on or (today if batch.state in {BatchState.DRAFT, BatchState.PREPARED} else None)
     connection = session.get_one(Connection, batch.connection_id)
     people = naming.names(session, [*batch.makers, *([approval.user_id] if approval else [])])
@@ -177,7 +183,7 @@ def one(session: Session, actor: Actor, batch_id: str, *, now: datetime) -> Batc
         paying.is_checked(batch, now=now), orders.digest(paying.order_of(batch)),
         sepa.next_banking_day(day) if day else None, bool(day and not sepa.is_banking_day(day)), _earlier(session, batch, now),
         elapsed, batch.state == BatchState.CONFIRMING and elapsed >= ordering.HINT_AFTER,
-        paying.taken_up_by(session, batch.id) if batch.state in life.FINAL else None,
+        bool(rules and rules.is_on), paying.taken_up_by(session, batch.id) if batch.state in life.FINAL else None,
     )  # fmt: skip
 
 

@@ -272,7 +272,9 @@ def recall(ports: Ports, actor: Actor, batch_id: str) -> int:
     """
     with ports.database.read() as session:
         batch = finding.batch(session, actor, batch_id)
-        connection(session, actor, batch.client_id)
+        client = finding.payer(session, actor, batch.client_id, is_reading=True)
+        if gates.to_prepare(replace(paying.standing(session, client, actor.user_id), is_on=True)):
+            raise NotAllowed("Payments cannot be stopped at the moment. The page “Payments” says what is in the way.")
     waiting = [payment for payment in batch.payments if payment.state == life.PaymentState.ORDERED and payment.transfer_id]
     if batch.state != life.BatchState.ACCEPTED or not waiting:
         raise Stale("It is too late to cancel: the order is with the bank.")

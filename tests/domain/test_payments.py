@@ -273,6 +273,7 @@ FREE = Standing(True, "active", ["payment.write", "organization.read"], is_conne
     ("changed", "prepares", "approves"),
     [
         ({}, [], []),
+        ({"is_on": False, "connection_state": None}, [Gate.OFF], [Gate.OFF]),
         ({"is_in_plan": False}, [Gate.PLAN], [Gate.PLAN]),
         ({"connection_state": None}, [Gate.NOT_CONNECTED], [Gate.NOT_CONNECTED]),
         ({"connection_state": "disconnected"}, [Gate.NOT_CONNECTED], [Gate.NOT_CONNECTED]),

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select, update
 
 from portal.errors import Rejected, Stale
-from portal.models import AuditEvent, PaymentBatch, Role, User
+from portal.models import AuditEvent, PaymentBatch, PaymentRules, Role, User
 from portal.services import preparing
 from portal.services.finding import Actor
 from tests import factories, payers
@@ -607,3 +607,43 @@ def test_what_was_lost_once_is_released_by_two_whatever_became_of_it_since(payer
         assert batch.was_lost
     with pytest.raises(Rejected, match="second person"):
         payer.approve(chosen)
+
+
+def switch_off(payer: Payer) -> None:
+    with payer.story.ports.database.write() as session:
+        session.execute(update(PaymentRules).values(is_on=False))
+
+
+def test_what_the_bank_has_stays_readable_after_switching_off(
+    payer: Payer, browser: Visitor, reader: Reader, staff: User, admin: User
+) -> None:
+    """B11: nobody loses sight of money on its way; nothing new can be made."""
+    story, waiting = payer.story, payer.prepare(bill(200, payers.iban(9)))
+    scheduled = payer.prepare(bill(100), execute_on=story.clock.today() + timedelta(days=3))
+    payer.approve(scheduled)
+    payer.work()
+    payer.decide()
+    payer.settle()
+    ended = payer.pay(bill(300, payers.iban(8)))
+    switch_off(payer)
+    new = f"/clients/{story.client.id}/payments/new"
+    for visitor in (browser, reader.browser(staff), reader.browser(admin)):
+        says(visitor.page(f"/payments/{scheduled.id}").words, "With the bank")
+        says(visitor.page(f"/payments/{ended.id}").words, "Completed")
+        assert visitor.get(f"/payments/{scheduled.id}/progress", headers=HTMX).status_code == 200
+        page = visitor.page("/payments")
+        says(page.words, "Your tax office has switched payments off. What is with the bank already goes on.")
+        assert "€3.00" in page.words
+        assert "€2.00" not in page.words
+        assert "Create payment" not in page.words
+        for path in (new, new.replace("new", "invoices"), f"/payments/{waiting.id}"):
+            assert visitor.get(path).status_code == 404
+        assert visitor.post(f"/payments/{waiting.id}/cancellation").status_code == 404
+    assert re.search(r"\bPayments\b", browser.page("/receipts").words)
+    assert "Payments" in reader.browser(staff).page(f"/clients/{story.client.id}").words
+    assert browser.send(browser.page(f"/payments/{scheduled.id}"), f"/payments/{scheduled.id}/recall").status_code == 303
+    payer.work()
+    page = browser.page(f"/payments/{scheduled.id}")
+    says(page.words, "Cancelled")
+    assert not [form for form in page.forms if form.action.endswith("/retry")]
+    assert browser.post(f"/payments/{scheduled.id}/retry", {"form_key": str(uuid.uuid4())}).status_code == 404

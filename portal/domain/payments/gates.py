@@ -12,6 +12,7 @@ NEEDED = ("payment.write",)  #: without it the bank takes no transfer
 class Gate(StrEnum):
     """What stands in the way; templates word it."""
 
+    OFF = "off"  #: the firm has switched payments off
     PLAN = "plan"  #: payments are part of a larger plan
     NOT_CONNECTED = "not_connected"
     ACTION_NEEDED = "action_needed"  #: the consent has ended
@@ -37,10 +38,13 @@ class Standing:
     scopes: Sequence[str]
     is_connector: bool  #: he has connected
     has_second_factor: bool
+    is_on: bool = True  #: payments are switched on
 
 
 def to_prepare(standing: Standing) -> list[Gate]:
     """What keeps anybody from preparing a payment."""
+    if not standing.is_on:
+        return [Gate.OFF]
     gates = [] if standing.is_in_plan else [Gate.PLAN]
     if standing.connection_state in {None, "disconnected", "connecting"}:
         return [*gates, Gate.NOT_CONNECTED]
