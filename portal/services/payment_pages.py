@@ -22,6 +22,7 @@ from portal.services.finding import Actor
 from portal.services.preparing import Offer
 
 MOST_SHOWN = 100
+ALIKE_WITHIN = timedelta(days=14)  #: the same amount to the same IBAN may be a second payment (reliability.md E08)
 #: a page in this state looks again by itself
 RESTLESS = frozenset((BatchState.APPROVED, BatchState.SENDING, BatchState.CONFIRMING, BatchState.UNKNOWN))
 
@@ -84,7 +85,7 @@ class BatchPage:
     digest: str
     day: date | None  #: on which banks will work on it
     is_moved: bool  #: they rest on the day that was asked for
-    earlier: Sequence[PaymentBatch]  #: the same was ordered before: the same IBAN and amount within the last days
+    earlier: Sequence[PaymentBatch]  #: the same was ordered before: the same IBAN and amount within the last two weeks
     elapsed: timedelta  #: since the bank asked for its confirmation
     is_hinted: bool
     is_on: bool  #: payments are switched on
@@ -188,13 +189,13 @@ def one(session: Session, actor: Actor, batch_id: str, *, now: datetime) -> Batc
 
 
 def _earlier(session: Session, batch: PaymentBatch, now: datetime) -> list[PaymentBatch]:
-    """Orders of the last days that pay one of the same payees the same amount."""
+    """Orders of the last days that pay, or would pay, one of the same payees the same amount (E08)."""
     if batch.state not in {BatchState.DRAFT, BatchState.PREPARED}:
         return []
     same = {(payment.iban, payment.amount_cents) for payment in batch.payments}
     query = select(PaymentBatch).where(
         PaymentBatch.client_id == batch.client_id, PaymentBatch.id != batch.id,
-        PaymentBatch.created_at > now - timedelta(days=7), PaymentBatch.state.not_in(("refused", "cancelled", "draft")),
+        PaymentBatch.created_at > now - ALIKE_WITHIN, PaymentBatch.state.not_in(("refused", "cancelled")),
     )  # fmt: skip
     return [
         other

@@ -279,27 +279,34 @@ def recall(ports: Ports, actor: Actor, batch_id: str) -> int:
     if batch.state != life.BatchState.ACCEPTED or not waiting:
         raise Stale("It is too late to cancel: the order is with the bank.")
     qonto, stopped = ports.qonto.over(), 0
-    for payment in waiting:
-        try:
-            qonto.cancel_transfer(batch.connection_id, payment.transfer_id or "")
-        except QontoError as problem:
-            if problem.status_code != HTTPStatus.UNPROCESSABLE_ENTITY:  # that one has left already
-                raise
-        else:
-            stopped += 1
+    try:
+        for payment in waiting:
+            try:
+                qonto.cancel_transfer(batch.connection_id, payment.transfer_id or "")
+            except QontoError as problem:
+                if problem.status_code != HTTPStatus.UNPROCESSABLE_ENTITY:  # that one has left already
+                    raise
+            else:
+                stopped += 1
+    finally:  # what was stopped before the line broke is stopped
+        _note_recall(ports, batch, stopped)
+    if not stopped:
+        raise Stale("It is too late to cancel: the order is with the bank.")
+    return stopped
+
+
+def _note_recall(ports: Ports, batch: PaymentBatch, stopped: int) -> None:
+    """Keep how many were stopped, and have a worker look what became of each."""
     now = ports.clock.now()
     with ports.database.write() as session:
         queue_up(session, batch.client_id)
-        row = finding.batch(session, actor, batch_id)
+        row = session.get_one(PaymentBatch, batch.id)
         row.next_look_at = now
         record(
             session, Tag.PAYMENTS_RECALLED, subject=f"payment_batch:{row.id}", at=now, client_id=row.client_id, payments=stopped
         )
         run = paying.request_run(session, row, now=now)
     ports.queue.push(running.ticket(run, now=now))
-    if not stopped:
-        raise Stale("It is too late to cancel: the order is with the bank.")
-    return stopped
 
 
 def _way(payments: Sequence[Payment]) -> Way:

@@ -647,3 +647,30 @@ def test_what_the_bank_has_stays_readable_after_switching_off(
     says(page.words, "Cancelled")
     assert not [form for form in page.forms if form.action.endswith("/retry")]
     assert browser.post(f"/payments/{scheduled.id}/retry", {"form_key": str(uuid.uuid4())}).status_code == 404
+
+
+def test_a_recall_that_breaks_half_way_is_remembered(payer: Payer, browser: Visitor) -> None:
+    batch = payer.prepare(
+        bill(100), bill(200, payers.iban(5)), execute_on=payer.story.clock.today() + timedelta(days=4)
+    )  # fmt: skip
+    payer.approve(batch)
+    payer.work()
+    payer.decide()
+    payer.settle()
+    payer.bank.fault("5xx", times=9, match={"method": "POST", "path": "/v2/sepa/transfers/*/cancel", "nth": 2})
+    path = f"/payments/{batch.id}"
+    assert browser.send(browser.page(path), f"{path}/recall").status_code == 502
+    (event,) = payer.story.rows(select(AuditEvent).where(AuditEvent.tag == "payment_batch.recalled"))
+    assert event.details == {"payments": 1}
+    payer.bank.heal()
+    payer.work()
+    assert sorted(payment.state for payment in payer.batch(batch.id).payments) == ["cancelled", "ordered"]
+
+
+@pytest.mark.parametrize(("days", "is_told"), [(0, True), (13, True), (15, False)])
+def test_the_same_within_two_weeks_is_pointed_out(payer: Payer, browser: Visitor, days: int, *, is_told: bool) -> None:
+    """E08: also of an order that nobody has approved yet."""
+    payer.prepare(bill(1234))
+    with payer.story.ports.database.write() as session:
+        session.execute(update(PaymentBatch).values(created_at=payer.story.clock.now() - timedelta(days=days)))
+    assert ("Is this a second payment?" in created(payer, browser).words) is is_told
