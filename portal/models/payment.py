@@ -54,6 +54,7 @@ class PaymentBatch(HasId, Base):
     account_iban: Mapped[str]
     balance_cents: Mapped[int | None] = mapped_column(BigInteger)  #: what it held when the batch was prepared
     execute_on: Mapped[date | None]  #: None: as soon as the bank can
+    requested_at: Mapped[datetime | None]  #: when it was let go as a request, which has no approval here
     prepared_by: Mapped[str] = mapped_column(Id, ForeignKey("user_account.id"))
     changed_by: Mapped[list[Any]] = mapped_column(default=list)  #: ids of all who have changed it since
     created_at: Mapped[datetime]

@@ -115,15 +115,18 @@ def bounds(session: Session, client_id: str, *, today: date, balance_cents: int 
 
 
 def approved_cents(session: Session, client_id: str, *, day: date) -> int:
-    """What was approved on a Berlin day, but for what came to nothing."""
+    """What was let go on a Berlin day, by an approval or as a request, but for what came to nothing."""
     start, end = (datetime.combine(one, time(), BERLIN) for one in (day, day + timedelta(days=1)))
-    query = (
-        select(func.coalesce(func.sum(Payment.amount_cents), 0))
-        .join(Approval, Approval.batch_id == Payment.batch_id)
-        .where(
-            Approval.client_id == client_id, Approval.approved_at >= start, Approval.approved_at < end,
-            Approval.voided_at.is_(None), Payment.state.not_in(list(life.FREE_AGAIN)),
-        )
+    approved = select(Approval.batch_id).where(
+        Approval.client_id == client_id, Approval.approved_at >= start, Approval.approved_at < end, Approval.voided_at.is_(None)
+    )
+    requested = select(PaymentBatch.id).where(
+        PaymentBatch.client_id == client_id, PaymentBatch.requested_at >= start, PaymentBatch.requested_at < end,
+        PaymentBatch.state.not_in((BatchState.DRAFT, BatchState.PREPARED)),
+    )  # fmt: skip
+    query = select(func.coalesce(func.sum(Payment.amount_cents), 0)).where(
+        Payment.client_id == client_id, Payment.batch_id.in_(approved.union(requested)),
+        Payment.state.not_in(list(life.FREE_AGAIN)),
     )  # fmt: skip
     return int(session.scalar(query) or 0)
 
@@ -181,13 +184,16 @@ def obstacles(session: Session, client: Client, user_id: str) -> list[Gate]:
 def needs_second_person(session: Session, batch: PaymentBatch) -> bool:
     """Whether who prepared or changed it may not approve it."""
     held = rules(session, batch.client_id)
-    payers = select(func.count()).where(
-        Membership.client_id == batch.client_id, Membership.kind == "client", Membership.may_pay
-    )  # fmt: skip
     return gates.needs_second_person(
         total_cents=batch.total_cents, above_cents=held.four_eyes_above_cents if held else None,
-        is_one_person=(session.scalar(payers) or 0) <= 1, was_lost=batch.was_lost,
+        is_one_person=is_one_person(session, batch.client_id), was_lost=batch.was_lost,
     )  # fmt: skip
+
+
+def is_one_person(session: Session, client_id: str) -> bool:
+    """Whether nobody but one belongs to the client, whoever of them may pay (decisions.md)."""
+    members = select(func.count()).where(Membership.client_id == client_id, Membership.kind == "client")
+    return (session.scalar(members) or 0) <= 1
 
 
 def is_checked(batch: PaymentBatch, *, now: datetime) -> bool:
@@ -289,19 +295,30 @@ def _seal(key: str, batch_id: str, user_id: str, approved_at: datetime, digest: 
 
 
 def send_as_request(session: Session, batch: PaymentBatch, *, now: datetime) -> Run | None:
-    """Have the batch laid into the bank's app, where the client releases it. None: it is on its way already."""
-    queue_up(session, batch.client_id)
+    """Have the batch laid into the bank's app, where the client releases it. None: it is on its way already.
+
+    Errors: NotAllowed where the connection does not allow it, Stale, Refused.
+    """
+    client = session.get_one(Client, batch.client_id)
+    queue_up(session, client.id)
     session.refresh(batch)
     if batch.state in life.MOVING or batch.state == BatchState.ENDED:
         return None
+    if gates.to_request(standing(session, client, batch.prepared_by)):  # no gate of these is about the person
+        raise NotAllowed("This cannot be sent as a request. The page “Payments” says what is in the way; else reconnect Qonto.")
     if batch.state not in {BatchState.DRAFT, BatchState.PREPARED}:
         raise Stale("This order has changed in the meantime. Please look at it again.")
     batch.way, batch.proof = Way.REQUEST.value, ""
-    if found := orders.flaws(order_of(batch), bounds(session, batch.client_id, today=berlin_day(now))):
+    order = order_of(batch)
+    if found := orders.flaws(order, bounds(session, client.id, today=berlin_day(now))):
         raise Refused(found)
     if batch.state == BatchState.DRAFT:
         move(session, batch, Event.CHECK, now=now)  # the bank's app checks the payees itself
-    move(session, batch, Event.APPROVE, now=now, next_look_at=now)
+    move(session, batch, Event.APPROVE, now=now, next_look_at=now, requested_at=now)
+    record(
+        session, Tag.PAYMENTS_REQUESTED, subject=f"payment_batch:{batch.id}", at=now, client_id=client.id,
+        total_cents=batch.total_cents, digest=orders.digest(order),
+    )  # fmt: skip
     return request_run(session, batch, now=now)
 
 

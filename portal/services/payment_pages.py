@@ -40,6 +40,7 @@ class PaymentsPage:
     batches: Sequence[PaymentBatch]
     rules: PaymentRules
     left_cents: int
+    is_one_person: bool  #: the client has nobody for four eyes
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def index(session: Session, actor: Actor, *, now: datetime, client_id: str = "")
     return PaymentsPage(
         finding.payers(session, actor), client, connection, _name(session, connection.connected_by if connection else None),
         gates.to_prepare(standing), gates.to_approve(standing) if actor.role is Role.CLIENT else (),
-        list(session.scalars(query.limit(MOST_SHOWN))), rules, left,
+        list(session.scalars(query.limit(MOST_SHOWN))), rules, left, paying.is_one_person(session, client.id),
     )  # fmt: skip
 
 

@@ -155,7 +155,7 @@ def prepare(
         way=_way(payments).value, state=life.BatchState.DRAFT.value,
         account_id=account.id, account_name=account.name, account_iban=account.iban or "", balance_cents=account.balance_cents,
         execute_on=execute_on if execute_on and execute_on > today else None, prepared_by=actor.user_id,
-        changed_by=[], created_at=ports.clock.now(), idempotency_key=new_id(), proof="",
+        changed_by=[], requested_at=None, created_at=ports.clock.now(), idempotency_key=new_id(), proof="",
         retry_of=retry_of.id if retry_of else None, was_lost=bool(retry_of and (retry_of.was_lost or retry_of.reason == "not_arrived")),
     )  # fmt: skip
     batch.payments = payments
@@ -381,7 +381,8 @@ def _note_checks(session: Session, batch: PaymentBatch, checks: PayeeChecks, now
         payment.payee_result, payment.payee_name = check.result, check.name or ""
         payment.payee_accepted_by = payment.payee_accepted_at = None
     if is_whole:
-        paying.move(session, batch, Event.CHECK, now=now, proof=checks.proof, checked_at=now)
+        way = _way(batch.payments).value  # one that could not become a request is an order again
+        paying.move(session, batch, Event.CHECK, now=now, proof=checks.proof, checked_at=now, way=way)
     elif batch.state == life.BatchState.PREPARED:
         paying.move(session, batch, Event.CHANGE, now=now, proof="", checked_at=None)
     return is_any

@@ -288,6 +288,12 @@ def test_gates(changed: dict[str, object], prepares: list[Gate], approves: list[
     assert (gates.to_prepare(standing), gates.to_approve(standing)) == (prepares, approves)
 
 
+def test_a_request_needs_its_own_scope() -> None:
+    assert gates.to_request(FREE) == [Gate.SCOPE]
+    assert gates.to_request(replace(FREE, scopes=["payment.write", "request_transfers.write"])) == []
+    assert gates.to_request(replace(FREE, is_on=False)) == [Gate.OFF]
+
+
 def test_every_cause_has_its_owner() -> None:
     assert {*gates.REFUSALS.values(), "other"} == set(gates.OWNERS)
     assert gates.cause("a word we do not know") == "other"

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from portal.errors import Rejected, Stale
+from portal.domain.payments.orders import Flaw
+from portal.errors import NotAllowed, Rejected, Stale
 from portal.models import AuditEvent, PaymentBatch, PaymentRules, Role, User
-from portal.services import preparing
+from portal.services import paying, preparing
 from portal.services.finding import Actor
 from tests import factories, payers
 from tests.bank import as_file
@@ -674,3 +675,66 @@ def test_the_same_within_two_weeks_is_pointed_out(payer: Payer, browser: Visitor
     with payer.story.ports.database.write() as session:
         session.execute(update(PaymentBatch).values(created_at=payer.story.clock.now() - timedelta(days=days)))
     assert ("Is this a second payment?" in created(payer, browser).words) is is_told
+
+
+def request(payer: Payer, batch: PaymentBatch) -> None:
+    with payer.story.ports.database.write() as session:
+        paying.send_as_request(session, session.get_one(PaymentBatch, batch.id), now=payer.story.clock.now())
+
+
+def test_requests_count_for_the_day_and_leave_their_event(payer: Payer) -> None:
+    for number in range(4):
+        request(payer, payer.prepare(bill(480_000, payers.iban(number + 1))))
+    waiting = payer.prepare(bill(80_000))
+    request(payer, waiting)
+    with pytest.raises(paying.Refused) as caught:
+        payer.prepare(bill(1, payers.iban(6)))
+    assert caught.value.kinds == [Flaw.DAY_LIMIT]
+    events = payer.story.rows(select(AuditEvent).where(AuditEvent.tag == "payment_batch.requested"))
+    assert sum(event.details["total_cents"] for event in events) == 2_000_000
+    with payer.story.ports.database.write() as session:
+        paying.cancel(session, session.get_one(PaymentBatch, waiting.id), now=payer.story.clock.now())
+    request(payer, payer.prepare(bill(80_000)))
+
+
+def test_a_request_needs_what_the_bank_wants_for_it(payer: Payer) -> None:
+    batch = payer.prepare()
+    with payer.story.ports.database.write() as session:
+        row = session.get_one(type(payer.story.connection("payments")), payer.story.connection("payments").id)
+        row.scopes = "organization.read payment.write"
+    with pytest.raises(NotAllowed):
+        request(payer, batch)
+    assert payer.batch(batch.id).state == "prepared"
+
+
+def test_a_request_that_went_back_is_approved_as_an_order(payer: Payer) -> None:
+    batch = payer.prepare(execute_on=payer.story.clock.today() + timedelta(days=1))
+    request(payer, batch)
+    payer.bank.move(days=2)
+    payer.work()
+    assert payer.batch(batch.id).reason == "past"
+    with payer.story.ports.database.write() as session:
+        session.get_one(PaymentBatch, batch.id).execute_on = None
+    with pytest.raises(Rejected, match="too long ago"):
+        payer.approve(payer.batch(batch.id))
+    preparing.check_again(payer.story.ports, payer.actor, batch.id)
+    payer.approve(payer.batch(batch.id))
+    payer.work()
+    assert (payer.batch(batch.id).way, payer.batch(batch.id).state) == ("transfer", "confirming")
+
+
+def test_four_eyes_count_all_members_and_may_always_be_wanted(story: Story, reader: Reader, admin: User) -> None:
+    """Who may not pay himself can still prepare with the tax office: the company is not one of one person."""
+    payer = Payer.of(story)
+    story.owner.totp_sealed = "sealed"
+    desk, browser = reader.browser(admin), reader.browser(story.owner)
+    path = f"/clients/{story.client.id}"
+    desk.send(
+        desk.page(path), f"{path}/payments/rules", is_on="y", limit="5000", day_limit="20000", four_eyes_above="0"
+    )  # fmt: skip
+    assert payer.rules().four_eyes_above_cents == 0
+    says(browser.page("/payments").words, "not needed in a company of one")
+    colleague(story, may_pay=False)
+    assert "Two persons always" in browser.page("/payments").words
+    with pytest.raises(Rejected, match="second person"):
+        payer.approve(payer.prepare(bill(1)))

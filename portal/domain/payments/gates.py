@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 NEEDED = ("payment.write",)  #: without it the bank takes no transfer
+TO_REQUEST = ("request_transfers.write",)  #: and without this no request
 
 
 class Gate(StrEnum):
@@ -51,6 +52,12 @@ def to_prepare(standing: Standing) -> list[Gate]:
     if standing.connection_state != "active":
         return [*gates, Gate.ACTION_NEEDED]
     return [*gates, *([] if set(NEEDED) <= set(standing.scopes) else [Gate.SCOPE])]
+
+
+def to_request(standing: Standing) -> list[Gate]:
+    """What keeps the firm from laying one into the bank's app, where its user releases it."""
+    found = to_prepare(standing)
+    return found or ([] if set(TO_REQUEST) <= set(standing.scopes) else [Gate.SCOPE])
 
 
 def to_approve(standing: Standing) -> list[Gate]:

@@ -42,6 +42,7 @@ def upgrade() -> None:
         sa.Column("account_iban", sa.String(), nullable=False),
         sa.Column("balance_cents", sa.BigInteger(), nullable=True),
         sa.Column("execute_on", sa.Date(), nullable=True),
+        sa.Column("requested_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("prepared_by", sa.Uuid(as_uuid=False), nullable=False),
         sa.Column("changed_by", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
