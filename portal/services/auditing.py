@@ -89,6 +89,7 @@ class Tag(Enum):
     PAYEES_CHECKED = ("payment_batch.payees_checked", {"results"})
     PAYEE_ACCEPTED = ("payment.payee_accepted", {"result"})
     PAYMENTS_APPROVED = ("payment_batch.approved", {"total_cents", "digest"})
+    PAYMENTS_REQUESTED = ("payment_batch.requested", {"total_cents", "digest"})
     APPROVAL_VOIDED = ("payment_batch.approval_voided", {"reason"})
     PAYMENTS_SENT = ("payment_batch.sent", {"attempt", "digest"})
     PAYMENTS_MOVED = ("payment_batch.moved", {"state", "reason"})

@@ -57,7 +57,7 @@ EVENTS = {
     "payments.approve": "payment_batch.approved",
     "payments.change": "payment_batch.changed",
     "payments.check_payees": "payment_batch.payees_checked",
-    "payments.send_as_request": "payment_batch.moved",
+    "payments.send_as_request": "payment_batch.requested",
     "payments.cancel": "payment_batch.moved",
     "payments.ask_again": "payment_batch.moved",
     "payments.recall": "payment_batch.recalled",

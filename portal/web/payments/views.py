@@ -167,7 +167,8 @@ def change(batch_id: str) -> ResponseReturnValue:
 @signed_in
 def check_payees(batch_id: str) -> ResponseReturnValue:
     """Ask the payees' banks again."""
-    preparing.check_again(ports(), actor(), batch_id)
+    if not preparing.check_again(ports(), actor(), batch_id):
+        notice(_("The payees' banks cannot be asked at the moment. Please try again in a few minutes."))
     return redirect(url_for("payments.show", batch_id=batch_id), 303)
 
 
