@@ -61,6 +61,8 @@ class PaymentBatch(HasId, Base):
     proof: Mapped[str] = mapped_column(default="")  #: the bank's token that the payees were checked, for exactly these
     checked_at: Mapped[datetime | None]  #: when they were
     retry_of: Mapped[str | None] = mapped_column(Id, ForeignKey("payment_batch.id"))  #: what it takes up again
+    lost_at: Mapped[datetime | None] = mapped_column(default=None)  #: since when its outcome is unknown
+    looks: Mapped[int] = mapped_column(default=0)  #: how often it was looked for since then
     was_lost: Mapped[bool] = mapped_column(default=False)  #: that one's outcome was unknown for a time: two persons release it
 
     idempotency_key: Mapped[str] = mapped_column(Id)

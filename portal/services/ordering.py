@@ -18,9 +18,9 @@ import structlog
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from portal.clock import BERLIN, berlin_day
-from portal.crypto import place_of
-from portal.domain.payments import gates, life, orders, sepa
+from portal.clock import BERLIN
+from portal.crypto import CannotOpen, place_of
+from portal.domain.payments import life, orders, sepa
 from portal.domain.payments.life import BatchState, Event, PaymentEvent, PaymentState
 from portal.domain.payments.orders import Order, Way
 from portal.errors import ConsentEnded, OutcomeUnknown, QontoError, RateLimited, ScaRequired
@@ -52,6 +52,7 @@ PACE = (
 )  #: how long after its acceptance a batch is looked at how often; later four times a day
 RARELY = timedelta(hours=6)
 TRANSACTION_WITHIN = timedelta(days=7)  #: a settled transfer whose booked movement the bank has not named by then stays without
+AFTER_A_BREAK = timedelta(minutes=1)  #: until an order is looked at again whose step ended in an error
 CHUNK = 100  #: ids in one question
 
 
@@ -123,7 +124,7 @@ def _without_consent(session: Session, lease: Lease, *, now: datetime) -> None:
         if batch.state in {BatchState.APPROVED, BatchState.CONFIRMING}:
             _refuse(session, batch, "consent_ended", now)
         elif batch.state == BatchState.SENDING and batch.doubt_since is not None:
-            paying.move(session, batch, Event.LOSE, now=now, reason="consent_ended", next_look_at=now)
+            _lose(session, batch, now, "consent_ended")
         elif batch.state == BatchState.SENDING:
             _refuse(session, batch, "consent_ended", now)
 
@@ -150,8 +151,16 @@ def _step(ports: Ports, lease: Lease, batch_id: str) -> None:
     step = STEPS.get(BatchState(batch.state))
     if step is None:
         return
+    with ports.database.write() as session:  # should this step break, the others have their turn before it comes again
+        queue_up(session, lease.client_id)
+        running.advance(session, lease)
+        session.get_one(PaymentBatch, batch_id).next_look_at = ports.clock.now() + AFTER_A_BREAK
     try:
         step(ports, lease, batch)
+    except CannotOpen:  # the confirmation's token: without it nothing was sent, and nothing will be
+        with _writing(ports, lease, batch) as (session, row, now):
+            if row.state == BatchState.CONFIRMING:
+                _refuse(session, row, Code.SCA_EXPIRED, now)
     except _Changed:
         log.info("batch_changed", batch=batch_id)
     except ConsentEnded:
@@ -224,15 +233,28 @@ def _send_again(ports: Ports, lease: Lease, batch: PaymentBatch) -> None:
     """A call whose answer is missing: the same again while the bank remembers its key, else it has to be looked for."""
     with ports.database.read() as session:
         is_approved = paying.is_approved(session, batch, paying.order_of(batch), key=ports.settings.secret_key)
-    is_remembered = batch.doubt_since is None or ports.clock.now() < batch.doubt_since + KEY_LIFE
-    if is_approved and is_remembered:
+    if batch.doubt_since is not None and (found := _look_up(ports, batch, since=batch.doubt_since)) is not None:
+        with _writing(ports, lease, batch) as (session, row, now):
+            _accept(session, row, found, now)
+        return
+    if is_approved and _is_remembered(batch.doubt_since, ports.clock.now()):
         _send(ports, lease, batch, sca_token=_sca_token(ports, batch) if batch.sca_allowed_at else "")
         return
     with _writing(ports, lease, batch) as (session, row, now):
         if row.doubt_since is None:
             _refuse(session, row, "changed", now)
         else:
-            paying.move(session, row, Event.LOSE, now=now, next_look_at=now)
+            _lose(session, row, now)
+
+
+def _is_remembered(doubt_since: datetime | None, now: datetime) -> bool:
+    """Whether the bank surely knows the key still. A clock that ran backwards tells nothing: then it may be forgotten."""
+    return doubt_since is None or doubt_since <= now < doubt_since + KEY_LIFE
+
+
+def _lose(session: Session, batch: PaymentBatch, now: datetime, reason: str = "") -> None:
+    """Its outcome is unknown: from now on it is only looked for, and another attempt is released by two persons."""
+    paying.move(session, batch, Event.LOSE, now=now, reason=reason, lost_at=now, looks=0, was_lost=True, next_look_at=now)
 
 
 def _send(ports: Ports, lease: Lease, batch: PaymentBatch, *, sca_token: str = "") -> None:
@@ -251,7 +273,8 @@ def _send(ports: Ports, lease: Lease, batch: PaymentBatch, *, sca_token: str = "
         )  # fmt: skip
 
     def refuse_late() -> None:
-        if not sent <= ports.clock.now() < min(sent + PROMPTLY, doubt_since + KEY_LIFE):
+        now = ports.clock.now()
+        if not (sent <= now < sent + PROMPTLY and _is_remembered(doubt_since, now)):
             raise _TooLate
 
     try:
@@ -287,7 +310,7 @@ def _unheard(
     else:
         code = "consent_ended" if isinstance(problem, ConsentEnded) else problem.code
         if was_in_doubt:  # only the bank's lists can tell
-            paying.move(session, batch, Event.LOSE, now=now, reason=code, next_look_at=now)
+            _lose(session, batch, now, code)
         else:
             _refuse(session, batch, _as_confirmed(code, problem, is_confirmed=is_confirmed), now)
 
@@ -367,11 +390,13 @@ def _confirmed(ports: Ports, lease: Lease, batch: PaymentBatch) -> None:
     order = paying.order_of(batch)
     with ports.database.read() as session:
         is_approved = paying.is_approved(session, batch, order, key=ports.settings.secret_key)
-    if is_approved and orders.digest(order) == batch.body_sha256:
+        rules = paying.rules(session, batch.client_id)
+    is_on = rules is not None and rules.is_on
+    if is_on and is_approved and orders.digest(order) == batch.body_sha256:
         _send(ports, lease, batch, sca_token=_sca_token(ports, batch))
         return
     with _writing(ports, lease, batch) as (session, row, now):
-        _refuse(session, row, "changed", now)
+        _refuse(session, row, "changed" if is_on else "payments_off", now)
 
 
 def _sca_token(ports: Ports, batch: PaymentBatch) -> str:
@@ -388,35 +413,43 @@ def _place(batch: PaymentBatch) -> str:
 def _look_for(ports: Ports, lease: Lease, batch: PaymentBatch) -> None:
     """Its answer is missing and its key forgotten: the bank's lists decide."""
     asked_at = batch.asked_at or batch.created_at
-    found = _look_up(ports, batch, since=batch.doubt_since or asked_at, until=asked_at + ABSENT_AFTER)
+    found = _look_up(ports, batch, since=batch.doubt_since or asked_at, until=asked_at + ABSENT_AFTER, is_strict=True)
+    can_be_seen = found is not None or any(
+        account.id == batch.account_id for account in ports.qonto.organization(batch.connection_id).bank_accounts
+    )  # a consent that does not reach to the account shows nothing of it
     with _writing(ports, lease, batch) as (session, row, now):
         if found is not None:
             _accept(session, row, found, now)
-        elif now >= asked_at + ABSENT_AFTER:
-            _refuse(session, row, row.reason if row.reason in gates.REFUSALS else "not_arrived", now)
+        elif row.looks and now >= max(asked_at, row.lost_at or asked_at) + ABSENT_AFTER and can_be_seen:
+            _refuse(session, row, "not_arrived", now)
         else:
-            row.next_look_at = min(now + timedelta(minutes=1), asked_at + ABSENT_AFTER)
+            row.looks, row.next_look_at = row.looks + 1, now + timedelta(minutes=1)
 
 
-def _look_up(ports: Ports, batch: PaymentBatch, *, since: datetime, until: datetime | None = None) -> str | None:
+def _look_up(
+    ports: Ports, batch: PaymentBatch, *, since: datetime, until: datetime | None = None, is_strict: bool = False
+) -> str | None:
     """The bank's id of this order, by the marks that it carries; None: the bank does not have it.
 
     A transfer of the same account, amount and text from the minutes in doubt (`until`) is ours as well, should the bank not keep
-    the marks: to take it for another's would mean paying a second time.
+    the marks: to take it for another's would mean paying a second time. `is_strict`: a row that cannot be read could be ours.
+
+    Marks are unique, so the lists are asked from long before: our clock need not be the bank's.
     """
     connection_id, order = batch.connection_id, paying.order_of(batch)
-    marks = {item.mark for item in order.items}
+    marks, early = {item.mark for item in order.items}, batch.created_at - timedelta(days=1)
     match order.way:
         case Way.BULK:
-            bulks = _rows(lambda n: ports.qonto.bulk_transfers(connection_id, page=n))
+            bulks = _rows(lambda n: ports.qonto.bulk_transfers(connection_id, page=n), is_strict=is_strict)
             return next((bulk.id for bulk in bulks if marks & {entry.mark for entry in bulk.entries}), None)
         case Way.REQUEST:
-            asked = _rows(lambda n: ports.qonto.transfer_requests(connection_id, created_from=since - SLACK, page=n))
+            asked = _rows(lambda n: ports.qonto.transfer_requests(connection_id, created_from=early, page=n), is_strict=is_strict)
             return next((row.id for row in asked if row.note == orders.note(order.mark)), None)
-    made = list(_rows(lambda n: ports.qonto.transfers(connection_id, updated_from=since - SLACK, page=n)))
-    for row in made:
+    made = []
+    for row in _rows(lambda n: ports.qonto.transfers(connection_id, updated_from=early, page=n), is_strict=is_strict):
         if row.note == orders.note(order.items[0].mark):
             return row.id
+        made.append(row)
     if until is None:
         return None
     return _lookalike(ports, order, made, since=since - SLACK, until=until)
@@ -437,9 +470,14 @@ def _lookalike(ports: Ports, order: Order, made: Sequence[Transfer], *, since: d
     return next((one for one in alike if one not in taken), None)
 
 
-def _rows(fetch: Callable[[int], Page[Row]]) -> Iterator[Row]:
-    """Every row of a list of the bank."""
-    return (row for page in all_pages(fetch) for row in page.rows)
+def _rows(fetch: Callable[[int], Page[Row]], *, is_strict: bool = False) -> Iterator[Row]:
+    """Every row of a list of the bank. `is_strict`: after the last one a QontoError, if there were some that cannot be read."""
+    is_whole = True
+    for page in all_pages(fetch):
+        is_whole = is_whole and not page.unreadable
+        yield from page.rows
+    if is_strict and not is_whole:
+        raise QontoError("Qonto's answer cannot be read.", code=Code.SCHEMA, permanent=False)
 
 
 # --- following it to its end ----------------------------------------------------------------------------------------
@@ -491,11 +529,11 @@ def _pace(session: Session, batch: PaymentBatch, now: datetime) -> None:
     accepted_at = batch.accepted_at or now
     if life.is_over(payment.state for payment in batch.payments):
         is_named = all(p.transaction_id for p in batch.payments if p.state == PaymentState.EXECUTED)
-        if is_named or now >= accepted_at + TRANSACTION_WITHIN:
+        if is_named or now >= max(accepted_at, _day_start(batch) or accepted_at) + TRANSACTION_WITHIN:
             paying.move(session, batch, Event.END, now=now, next_look_at=None)
             return
-    if batch.execute_on and batch.execute_on > berlin_day(now):
-        morning = datetime(batch.execute_on.year, batch.execute_on.month, batch.execute_on.day, 6, tzinfo=BERLIN)
+    morning = _day_start(batch)
+    if morning is not None and now < morning:
         batch.next_look_at = min(now + timedelta(days=1), morning)
         return
     since = now - max(accepted_at, _day_start(batch) or accepted_at)

@@ -49,6 +49,8 @@ def upgrade() -> None:
         sa.Column("proof", sa.String(), nullable=False),
         sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("retry_of", sa.Uuid(as_uuid=False), nullable=True),
+        sa.Column("lost_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("looks", sa.Integer(), nullable=False),
         sa.Column("was_lost", sa.Boolean(), nullable=False),
         sa.Column("idempotency_key", sa.Uuid(as_uuid=False), nullable=False),
         sa.Column("body_sha256", sa.String(), nullable=False),
