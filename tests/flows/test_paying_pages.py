@@ -88,6 +88,8 @@ def test_nothing_is_approved_without_the_password(payer: Payer, browser: Visitor
         answer = browser.send(page, f"{path}/approval", password=password)
         assert answer.status_code == 422
     assert newest(payer).state == "prepared"
+    (event,) = payer.story.rows(select(AuditEvent).where(AuditEvent.tag == "user.sign_in_failed"))
+    assert (event.actor, event.details) == (payer.story.owner.id, {"reason": "confirmation"})
 
 
 @pytest.mark.fault("F85")
@@ -182,8 +184,11 @@ def test_the_day_is_told_on_which_banks_work(payer: Payer, browser: Visitor) -> 
 
 
 def test_the_iban_while_it_is_typed(payer: Payer, browser: Visitor) -> None:
-    says(words_of(browser.get(f"/payments/iban?iban={PAYEE}", headers=HTMX).text), "Valid: %(iban)s")
-    says(words_of(browser.get("/payments/iban?iban=DE12", headers=HTMX).text), "Not valid: a digit is wrong, or one is missing.")
+    says(words_of(browser.post("/payments/iban", {"iban": PAYEE}, headers=HTMX).text), "Valid: %(iban)s")
+    says(
+        words_of(browser.post("/payments/iban", {"iban": "DE12"}, headers=HTMX).text),
+        "Not valid: a digit is wrong, or one is missing.",
+    )
 
 
 @pytest.mark.parametrize(

@@ -83,12 +83,12 @@ def choose(client_id: str) -> ResponseReturnValue:
     return _invoices(client_id, form, ticked), 422
 
 
-@blueprint.get("/payments/iban")
+@blueprint.post("/payments/iban")
 @signed_in
 def check_iban() -> ResponseReturnValue:
-    """Whether what was typed is an IBAN; asked while the form is filled in."""
-    number = sepa.plain_iban(request.args.get("iban", ""))[:50]
-    return render_template("payments/_iban.html", number=number, is_right=sepa.is_iban(number))
+    """Whether what was typed is an IBAN; asked while the form is filled in. Not by an address: those are written down."""
+    number = sepa.plain_iban(request.form.get("iban", ""))[:50]
+    return fragment("payments/_iban.html", page=url_for("payments.index"), number=number, is_right=sepa.is_iban(number))
 
 
 @blueprint.get("/payments/<id:batch_id>")
