@@ -165,7 +165,8 @@ def prepare(
         account_id=account.id, account_name=account.name, account_iban=account.iban or "", balance_cents=account.balance_cents,
         execute_on=day, prepared_by=actor.user_id,
         changed_by=[], requested_at=None, created_at=ports.clock.now(), idempotency_key=new_id(), proof="",
-        retry_of=retry_of.id if retry_of else None, was_lost=bool(retry_of and (retry_of.was_lost or retry_of.reason == "not_arrived")),
+        retry_of=retry_of.id if retry_of else None,
+        was_lost=bool(retry_of and (retry_of.was_lost or retry_of.reason == "not_arrived")),
     )  # fmt: skip
     batch.payments = payments
     _refuse_flaws(ports, client_id, paying.order_of(batch), execute_on=execute_on, balance_cents=account.balance_cents)

@@ -527,7 +527,7 @@ def test_some_payees_that_cannot_be_checked_any_more_make_it_a_draft(payer: Paye
     browser.post(f"/payments/{batch.id}/payees")
     found = payer.batch(batch.id)
     assert (found.state, found.proof, found.checked_at) == ("draft", "", None)
-    assert [payment.payee_result for payment in found.payments][0] == "unavailable"
+    assert found.payments[0].payee_result == "unavailable"
 
 
 def test_nothing_is_approved_whose_payee_was_not_checked(payer: Payer) -> None:
