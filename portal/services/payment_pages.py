@@ -22,6 +22,7 @@ from portal.services.finding import Actor
 from portal.services.preparing import Offer
 
 MOST_SHOWN = 100
+UNANSWERED_AFTER = timedelta(seconds=sum(ordering.AGAIN_AFTER[:2]))  #: by then the same was asked three times
 ALIKE_WITHIN = timedelta(days=14)  #: the same amount to the same IBAN may be a second payment (reliability.md E08)
 #: a page in this state looks again by itself
 RESTLESS = frozenset((BatchState.APPROVED, BatchState.SENDING, BatchState.CONFIRMING, BatchState.UNKNOWN))
@@ -89,6 +90,7 @@ class BatchPage:
     earlier: Sequence[PaymentBatch]  #: the same was ordered before: the same IBAN and amount within the last two weeks
     elapsed: timedelta  #: since the bank asked for its confirmation
     is_hinted: bool
+    is_unanswered: bool  #: the bank was asked more than once without an answer
     is_on: bool  #: payments are switched on
     again: str | None  #: the order that has taken up what did not come through
 
@@ -185,6 +187,7 @@ def one(session: Session, actor: Actor, batch_id: str, *, now: datetime) -> Batc
         paying.is_checked(batch, now=now), orders.digest(paying.order_of(batch)),
         sepa.next_banking_day(day) if day else None, bool(day and not sepa.is_banking_day(day)), _earlier(session, batch, now),
         elapsed, batch.state == BatchState.CONFIRMING and elapsed >= ordering.HINT_AFTER,
+        batch.state == BatchState.SENDING and batch.doubt_since is not None and now - batch.doubt_since >= UNANSWERED_AFTER,
         bool(rules and rules.is_on), paying.taken_up_by(session, batch.id) if batch.state in life.FINAL else None,
     )  # fmt: skip
 

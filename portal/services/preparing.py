@@ -16,7 +16,7 @@ from portal.db import new_id
 from portal.domain.payments import gates, life, orders, sepa
 from portal.domain.payments.life import Event
 from portal.domain.payments.orders import Item, Order, Way
-from portal.errors import ConsentEnded, NotAllowed, PortalError, QontoError, Rejected, Stale
+from portal.errors import Conflict, ConsentEnded, NotAllowed, PortalError, QontoError, Rejected, ScopeMissing, Stale
 from portal.models import Connection, Payment, PaymentBatch
 from portal.ports import Ports
 from portal.qonto.client import Qonto, all_pages
@@ -38,6 +38,14 @@ class Wanted:
     attachments: tuple[str, ...] = ()
     invoice_id: str | None = None
     invoice_number: str = ""
+
+
+class UsedForm(Conflict):
+    """The form made an order already, of something else: `batch_id`."""
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__("This form was used already. The order that was made with it stands under “Payments”.")
+        self.batch_id = batch_id
 
 
 class Obstacle(StrEnum):
@@ -131,14 +139,15 @@ def prepare(
 ) -> str:  # fmt: skip
     """Put an order together and have its payees checked. Returns its id; the same form sent again gives the same one.
 
-    Errors: NotFound, NotAllowed, Refused, AlreadyPaid, QontoError.
+    Errors: NotFound, NotAllowed, Refused, UsedForm, AlreadyPaid, QontoError.
     """
+    day = execute_on if execute_on and execute_on > ports.clock.today() else None
     with ports.database.read() as session:
         held = connection(session, actor, client_id)
-        if known := _known(session, client_id, form_key):
+        if known := _known(session, client_id, form_key, account_id, day, wanted):
             return known
         _refuse_taken_up(session, retry_of)
-    qonto, today = ports.qonto.over(), ports.clock.today()
+    qonto = ports.qonto.over()
     account = next((one for one in accounts(qonto, held.id) if one.id == account_id), None)
     if account is None:
         raise Rejected("Choose the account that pays.")
@@ -154,7 +163,7 @@ def prepare(
         id=new_id(), client_id=client_id, connection_id=held.id, form_key=form_key,
         way=_way(payments).value, state=life.BatchState.DRAFT.value,
         account_id=account.id, account_name=account.name, account_iban=account.iban or "", balance_cents=account.balance_cents,
-        execute_on=execute_on if execute_on and execute_on > today else None, prepared_by=actor.user_id,
+        execute_on=day, prepared_by=actor.user_id,
         changed_by=[], requested_at=None, created_at=ports.clock.now(), idempotency_key=new_id(), proof="",
         retry_of=retry_of.id if retry_of else None, was_lost=bool(retry_of and retry_of.was_lost),
     )  # fmt: skip
@@ -165,7 +174,7 @@ def prepare(
         with ports.database.write() as session:
             now = ports.clock.now()
             queue_up(session, client_id)
-            if known := _known(session, client_id, form_key):
+            if known := _known(session, client_id, form_key, account_id, day, wanted):
                 return known
             _refuse_taken_up(session, retry_of)
             if paying.was_lost(session, client_id, [one.invoice_id for one in wanted if one.invoice_id]):
@@ -313,9 +322,22 @@ def _way(payments: Sequence[Payment]) -> Way:
     return Way.TRANSFER if len(payments) == 1 else Way.BULK
 
 
-def _known(session: Session, client_id: str, form_key: str) -> str | None:
-    query = select(PaymentBatch.id).where(PaymentBatch.client_id == client_id, PaymentBatch.form_key == form_key)
-    return session.scalar(query)
+def _known(
+    session: Session, client_id: str, form_key: str, account_id: str, day: date | None, wanted: Sequence[Wanted]
+) -> str | None:  # fmt: skip
+    """The order that this form has made. Errors: UsedForm where that is not what it asks for now (an old page, sent again).
+
+    Invoices that are on their way are not offered any more, so the same form sent again may ask for fewer of them.
+    """
+    query = select(PaymentBatch).where(PaymentBatch.client_id == client_id, PaymentBatch.form_key == form_key)
+    found = session.scalar(query)
+    if found is None:
+        return None
+    made = {(one.creditor, one.iban, one.amount_cents, one.remittance, one.invoice_id) for one in found.payments}
+    asked = {(one.creditor, one.iban, one.amount_cents, one.remittance, one.invoice_id) for one in wanted}
+    if (found.account_id, found.execute_on) != (account_id, day) or not asked <= made:
+        raise UsedForm(found.id)
+    return found.id
 
 
 def _refuse_flaws(
@@ -358,9 +380,9 @@ def _check(qonto: Qonto, connection_id: str, payees: list[tuple[str, str]]) -> P
     """What the payees' banks say. Where nobody can tell, the order waits as a draft: without a check no payment (F83)."""
     try:
         return qonto.check_payees(connection_id, payees)
-    except ConsentEnded:
+    except (ConsentEnded, ScopeMissing):  # asking again would not help
         raise
-    except (QontoError, PortalError):
+    except PortalError:
         return PayeeChecks(tuple(PayeeCheck("unavailable") for _ in payees), "")
 
 

@@ -88,6 +88,8 @@ def test_nothing_is_approved_without_the_password(payer: Payer, browser: Visitor
         answer = browser.send(page, f"{path}/approval", password=password)
         assert answer.status_code == 422
     assert newest(payer).state == "prepared"
+    (event,) = payer.story.rows(select(AuditEvent).where(AuditEvent.tag == "user.sign_in_failed"))
+    assert (event.actor, event.details) == (payer.story.owner.id, {"reason": "confirmation"})
 
 
 @pytest.mark.fault("F85")
@@ -98,7 +100,11 @@ def test_double_click_two_tabs_back_and_a_replayed_form(payer: Payer, browser: V
     typed = {"creditor": "Werkzeug GmbH", "iban": PAYEE, "amount": "12,34", "remittance": "RE 2026-7"}
     first, second = (browser.send(form, path, **typed) for _ in range(2))  # pressed twice
     third = browser.send(form, path, **{**typed, "amount": "99,00"})  # back, changed, sent again
-    assert first.location == second.location == third.location
+    assert first.location == second.location
+    assert third.status_code == 409
+    says(words_of(third.text), "This form was used already.")
+    assert str(first.location) in third.text
+    assert [payment.amount_cents for payment in payer.payments()] == [12_34]
     check, tab = (browser.follow(first) for _ in range(2))
     address = f"{first.location}/approval"
     answers = [browser.send(page, address, password=PASSWORD) for page in (check, check, tab)]
@@ -182,15 +188,18 @@ def test_the_day_is_told_on_which_banks_work(payer: Payer, browser: Visitor) -> 
 
 
 def test_the_iban_while_it_is_typed(payer: Payer, browser: Visitor) -> None:
-    says(words_of(browser.get(f"/payments/iban?iban={PAYEE}", headers=HTMX).text), "Valid: %(iban)s")
-    says(words_of(browser.get("/payments/iban?iban=DE12", headers=HTMX).text), "Not valid: a digit is wrong, or one is missing.")
+    says(words_of(browser.post("/payments/iban", {"iban": PAYEE}, headers=HTMX).text), "Valid: %(iban)s")
+    says(
+        words_of(browser.post("/payments/iban", {"iban": "DE12"}, headers=HTMX).text),
+        "Not valid: a digit is wrong, or one is missing.",
+    )
 
 
 @pytest.mark.parametrize(
     ("payee", "says_so"),
     [
         (CLOSE, "The bank knows the holder as “%(name)s”."),
-        (NO_MATCH, "The account belongs to somebody else. Ask the payee on a known number before you pay."),
+        (NO_MATCH, "The name does not fit the holder of the account. Ask the payee on a known number before you pay."),
         (payers.NOT_POSSIBLE, "The payee's bank does not take part in the check."),
     ],
 )
@@ -738,3 +747,48 @@ def test_four_eyes_count_all_members_and_may_always_be_wanted(story: Story, read
     assert "Two persons always" in browser.page("/payments").words
     with pytest.raises(Rejected, match="second person"):
         payer.approve(payer.prepare(bill(1)))
+
+
+def test_a_used_form_of_invoices(payer: Payer, browser: Visitor) -> None:
+    """Pressed twice it makes one order; with another invoice it is another wish, and says so."""
+    ids = open_invoices(payer)
+    path = f"/clients/{payer.story.client.id}/payments/invoices"
+    page = browser.page(path)
+    first, second = (browser.send(page, path, invoice=ids[0]) for _ in range(2))
+    assert first.location == second.location
+    other = browser.send(page, path, invoice=ids[1])
+    assert other.status_code == 409
+    says(words_of(other.text), "Look at the order that was made with it")
+    assert len(payer.payments()) == 1
+
+
+def test_a_check_that_is_not_allowed_is_not_an_outage(payer: Payer, browser: Visitor) -> None:
+    path = f"/clients/{payer.story.client.id}/payments/new"
+    page = browser.page(path)
+    payer.bank.fault("403_scope", match={"method": "POST", "path": "/v2/sepa/verify_payee"})
+    answer = browser.send(page, path, creditor="W", iban=PAYEE, amount="1,00", remittance="R")
+    assert answer.status_code == 502
+    assert payer.payments() == []
+
+
+def test_headlines_tell_who_has_to_do_what(payer: Payer, browser: Visitor, reader: Reader, staff: User) -> None:
+    desk = reader.browser(staff)
+    batch, asked = payer.prepare(), payer.prepare(bill(200, payers.iban(5)))
+    payer.approve(batch)
+    request(payer, asked)
+    mine, theirs = browser.page(f"/payments/{batch.id}").words, desk.page(f"/payments/{batch.id}").words
+    says(mine, "Confirm in your Qonto app")
+    assert "Confirm in your Qonto app" not in theirs + browser.page(f"/payments/{asked.id}").words
+
+
+def test_asking_again_is_not_silence(payer: Payer, browser: Visitor) -> None:
+    """Only calls without an answer let the page say that Qonto does not answer."""
+    silent = "Qonto does not answer. We keep asking under the same number, so that nothing is transferred twice."
+    batch = payer.prepare()
+    payer.approve(batch)
+    with payer.story.ports.database.write() as session:
+        row = session.get_one(PaymentBatch, batch.id)
+        row.state, row.attempts, row.doubt_since = "sending", 4, payer.story.clock.now()
+    assert silent not in browser.page(f"/payments/{batch.id}").words
+    payer.bank.move(seconds=13)
+    says(browser.page(f"/payments/{batch.id}").words, silent)

@@ -84,7 +84,7 @@ PERMISSIONS = {
     ("payments.prepare", "POST"): ALL,
     ("payments.invoices", "GET"): ALL,
     ("payments.choose", "POST"): ALL,
-    ("payments.check_iban", "GET"): ALL,
+    ("payments.check_iban", "POST"): ALL,
     ("payments.show", "GET"): ALL,
     ("payments.progress", "GET"): ALL,
     ("payments.approve", "POST"): CLIENTS,

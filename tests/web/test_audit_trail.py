@@ -54,6 +54,7 @@ EVENTS = {
     "finances.undo": "statement.undone",
     "payments.prepare": "payment_batch.prepared",
     "payments.choose": "payment_batch.prepared",
+    "payments.check_iban": None,
     "payments.approve": "payment_batch.approved",
     "payments.change": "payment_batch.changed",
     "payments.check_payees": "payment_batch.payees_checked",
