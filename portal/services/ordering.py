@@ -233,11 +233,11 @@ def _send_again(ports: Ports, lease: Lease, batch: PaymentBatch) -> None:
     """A call whose answer is missing: the same again while the bank remembers its key, else it has to be looked for."""
     with ports.database.read() as session:
         is_approved = paying.is_approved(session, batch, paying.order_of(batch), key=ports.settings.secret_key)
-    if batch.doubt_since is not None and (found := _look_up(ports, batch, since=batch.doubt_since)) is not None:
-        with _writing(ports, lease, batch) as (session, row, now):
-            _accept(session, row, found, now)
-        return
     if is_approved and _is_remembered(batch.doubt_since, ports.clock.now()):
+        if batch.doubt_since is not None and (found := _look_up(ports, batch, since=batch.doubt_since)) is not None:
+            with _writing(ports, lease, batch) as (session, row, now):
+                _accept(session, row, found, now)
+            return
         _send(ports, lease, batch, sca_token=_sca_token(ports, batch) if batch.sca_allowed_at else "")
         return
     with _writing(ports, lease, batch) as (session, row, now):

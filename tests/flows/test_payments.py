@@ -147,7 +147,9 @@ def test_an_invoice_that_changes_between_choosing_and_approving(payer: Payer, ch
 
 def test_a_form_that_is_sent_twice_makes_one_order(payer: Payer) -> None:
     key = str(uuid.uuid4())
-    assert payer.prepare(form_key=key).id == payer.prepare(bill(999), form_key=key).id
+    assert payer.prepare(form_key=key).id == payer.prepare(form_key=key).id
+    with pytest.raises(preparing.UsedForm):
+        payer.prepare(bill(999), form_key=key)
     assert len(payer.payments()) == 1
 
 
