@@ -262,7 +262,7 @@ def approval_of(session: Session, batch_id: str) -> Approval | None:
 
 
 def is_approved(session: Session, batch: PaymentBatch, order: Order, *, key: str) -> bool:
-    """Whether exactly this order was approved (E09), by whom the payments connection still belongs to.
+    """Whether exactly this order was approved (E09), by whom the payments connection still belongs to, over the same consent.
 
     A request is released in the bank's app: who prepared it needs nobody's approval here.
     """
@@ -271,6 +271,8 @@ def is_approved(session: Session, batch: PaymentBatch, order: Order, *, key: str
     held, connection = approval_of(session, batch.id), session.get_one(Connection, batch.connection_id)
     if held is None or held.user_id != connection.connected_by:
         return False
+    if connection.connected_at is not None and connection.connected_at > held.approved_at:
+        return False  # connected anew since: nobody expects an old order to go out with that
     digest = orders.digest(order)
     seal = _seal(key, batch.id, held.user_id, held.approved_at, digest)
     return hmac.compare_digest(held.digest, digest) and hmac.compare_digest(held.seal, seal)

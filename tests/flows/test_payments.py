@@ -15,7 +15,7 @@ from portal.domain.payments.orders import Flaw
 from portal.errors import Fenced, NotAllowed, NotFound, Rejected, Stale
 from portal.models import Approval, Assignment, AuditEvent, Payment, PaymentBatch, PaymentRules, Role, Run, User
 from portal.qonto.client import Qonto
-from portal.services import auditing, ordering, paying, preparing, running
+from portal.services import auditing, connecting, ordering, paying, preparing, running
 from portal.services.finding import Actor
 from tests import factories, payers
 from tests.payers import CLOSE, DECLINED, INVALID, NO_MATCH, PAYEE, UNREACHABLE, Payer, bill
@@ -216,6 +216,17 @@ def test_a_key_that_may_be_forgotten_is_never_used(payer: Payer, fault: str, min
             once(payer, batch)
         else:
             never(payer, found, "refused", reason="not_arrived")
+
+
+def test_an_old_approval_does_not_outlive_its_consent(payer: Payer, story: Story) -> None:
+    batch = payer.prepare()
+    payer.approve(batch)
+    connecting.disconnect(story.ports, actor=payer.actor, connection_id=story.connection("payments").id)
+    payer.bank.move(hours=3)
+    story.connect("payments")
+    payer.settle((4, 60))
+    assert payer.batch(batch.id).state in {"prepared", "refused"}
+    assert payer.executions() == []
 
 
 def test_our_clock_is_set_back_while_the_answer_is_missing(payer: Payer, story: Story) -> None:
