@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ import pyotp
 import pytest
 from playwright.sync_api import Locator, Page, expect
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from jobs.runs import execute_run
 from portal.db import Database
@@ -25,7 +27,7 @@ from portal.models import BankAccount, Connection, Receipt, Role, Run, ScaSessio
 from portal.services import authenticating, running
 from tests import factories
 from tests.browser.sites import Site, opened, simulator
-from tests.browser.windows import Windows, keep_picture
+from tests.browser.windows import PATIENCE, Windows, close, keep_picture
 from tests.factories import PASSWORD
 
 pytestmark = [
@@ -78,13 +80,17 @@ class Worker(threading.Thread):
     """Does what is due, as ticker and workers do, whenever it is let."""
 
     def __init__(self, site: Site) -> None:
-        super().__init__()
+        super().__init__(daemon=True)
         self.site, self.may, self.stops = site, threading.Event(), threading.Event()
+        self.broke: BaseException | None = None  #: what ended it
 
     def run(self) -> None:
-        while not self.stops.wait(0.05):
-            if self.may.is_set():
-                self._work()
+        try:
+            while not self.stops.wait(0.05):
+                if self.may.is_set():
+                    self._work()
+        except BaseException as error:  # noqa: BLE001 -- told by whoever waits for it
+            self.broke = error
 
     def _work(self) -> None:
         ports = self.site.ports
@@ -97,8 +103,24 @@ class Worker(threading.Thread):
     def working(self) -> Iterator[None]:
         """It goes on until the end of the block."""
         self.may.set()
-        yield
-        self.may.clear()
+        try:
+            yield
+        finally:
+            self.may.clear()
+
+    def wait(self, is_so: Callable[[Session], bool]) -> None:
+        """Until the work has got that far. What broke it, or how the runs stand if it never gets there, is told."""
+        end = time.monotonic() + PATIENCE / 1000
+        while time.monotonic() < end:
+            if self.broke:
+                raise self.broke
+            with self.site.ports.database.read() as session:
+                if is_so(session):
+                    return
+            self.stops.wait(0.05)
+        with self.site.ports.database.read() as session:
+            stand = [(run.kind, run.trigger, run.state, run.reason, run.next_attempt_at) for run in session.scalars(select(Run))]
+        raise AssertionError(f"it never came: {stand}")
 
 
 @dataclass
@@ -129,7 +151,8 @@ def stage(database: Database, tmp_path: Path, language: str) -> Iterator[Stage]:
             yield Stage(site, worker, owner, staff, secret)
         finally:
             worker.stops.set()
-            worker.join()
+            worker.join(PATIENCE / 1000)
+            assert not worker.is_alive()
 
 
 @pytest.fixture
@@ -293,18 +316,14 @@ def confirm(stage: Stage, words: Words) -> None:
     phone = page.context.new_page()
     phone.goto(f"{bank}/phone")
     Words(phone, words.language).button("Confirm").click()
-    phone.close()
     expect(page.get_by_text(words("Confirmed."))).to_be_visible()
+    close(phone)
     httpx2.delete(f"{bank}/_control/faults").raise_for_status()
 
 
 def wait_for_question(stage: Stage) -> None:
     """Until the bank has asked."""
-    ended = threading.Event()
-    while not ended.wait(0.05):
-        with stage.site.ports.database.read() as session:
-            if session.scalar(select(ScaSession.id).where(ScaSession.state == "waiting")):
-                ended.set()
+    stage.worker.wait(lambda session: session.scalar(select(ScaSession.id).where(ScaSession.state == "waiting")) is not None)
 
 
 def review(stage: Stage, words: Words) -> tuple[str, str]:
@@ -345,15 +364,14 @@ def disconnect(stage: Stage, words: Words) -> None:
 
 def wait_until_nothing_is_due(stage: Stage) -> None:
     """Work in the background that no page tells of."""
-    ports, ended = stage.site.ports, threading.Event()
-    while not ended.wait(0.05):
-        with ports.database.read() as session:
-            open_runs = session.scalars(select(Run).where(Run.kind.in_(KINDS), Run.state != "done")).all()
-        assert stage.worker.is_alive()
+
+    def nothing_is_due(session: Session) -> bool:
+        open_runs = session.scalars(select(Run).where(Run.kind.in_(KINDS), Run.state != "done")).all()
         stuck = [run.reason for run in open_runs if run.state in {"waiting", "needs_person"} and run.reason != "sca_required"]
         assert not stuck
-        if not open_runs:
-            ended.set()
+        return not open_runs
+
+    stage.worker.wait(nothing_is_due)
 
 
 # --- the ways that end badly ---------------------------------------------------------------------------------------

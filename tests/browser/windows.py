@@ -46,7 +46,7 @@ class Windows:
                 yield page
                 keep_picture(page)
                 for other in page.context.pages[1:]:
-                    other.close()
+                    close(other)
                 page.goto("about:blank")
         except BaseException:
             page.context.close()
@@ -81,6 +81,12 @@ def _listening(page: Page, site: Site) -> Iterator[list[str]]:
     yield said
     page.context.remove_listener("console", complains)
     page.context.remove_listener("weberror", breaks)
+
+
+def close(page: Page) -> None:
+    """Close a window that was opened beside the first. Chromium forgets to while a page is arriving; Playwright then waits for ever."""
+    page.wait_for_load_state()
+    page.close()
 
 
 def keep_picture(page: Page, name: str = "") -> None:
