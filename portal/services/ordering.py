@@ -20,10 +20,10 @@ from sqlalchemy.orm import Session
 
 from portal.clock import BERLIN, berlin_day
 from portal.crypto import place_of
-from portal.domain.payments import gates, life, orders, sepa
+from portal.domain.payments import life, orders, sepa
 from portal.domain.payments.life import BatchState, Event, PaymentEvent, PaymentState
 from portal.domain.payments.orders import Order, Way
-from portal.errors import ConsentEnded, OutcomeUnknown, QontoError, RateLimited, ScaRequired
+from portal.errors import ConsentEnded, OutcomeUnknown, QontoError, RateLimited, ScaRequired, Unavailable
 from portal.models import Connection, Payment, PaymentBatch, Run
 from portal.ports import Ports
 from portal.qonto.client import Page, all_pages
@@ -40,7 +40,9 @@ KEY_LIFE = timedelta(minutes=25)  #: the bank remembers a key for 30 minutes
 PROMPTLY = timedelta(seconds=90)  #: between noting that a call is made and making it
 AGAIN_AFTER = (2.0, 10.0, 60.0, 300.0)  #: seconds until a call without an answer is repeated (faults.md F80)
 ABSENT_AFTER = timedelta(minutes=10)  #: what the bank's lists do not show so long after the last call has never arrived
+LOOKS = 2  #: … and not before it was looked for so often: our clock may have jumped
 SLACK = timedelta(minutes=5)  #: between the bank's clock and ours
+MARKED_SINCE = timedelta(days=1)  #: marks are unique, so they are looked for from well before an order was made
 SCA_LIFE = timedelta(minutes=15)
 SCA_BETWEEN, SCA_SLOWER = timedelta(seconds=3), timedelta(seconds=5)
 HINT_AFTER = timedelta(seconds=30)
@@ -123,7 +125,7 @@ def _without_consent(session: Session, lease: Lease, *, now: datetime) -> None:
         if batch.state in {BatchState.APPROVED, BatchState.CONFIRMING}:
             _refuse(session, batch, "consent_ended", now)
         elif batch.state == BatchState.SENDING and batch.doubt_since is not None:
-            paying.move(session, batch, Event.LOSE, now=now, reason="consent_ended", next_look_at=now)
+            _lose(session, batch, now, reason="consent_ended")
         elif batch.state == BatchState.SENDING:
             _refuse(session, batch, "consent_ended", now)
 
@@ -184,7 +186,7 @@ def _begin(ports: Ports, lease: Lease, batch: PaymentBatch) -> None:
                 paying.move(session, row, Event.VOID, now=now, reason=obstacle, next_look_at=None)
         return
     # A database that came back from a backup does not know what was ordered after it was made: the bank does.
-    if (found := _look_up(ports, batch, since=batch.created_at)) is not None:
+    if (found := _look_up(ports, batch)) is not None:
         with _writing(ports, lease, batch) as (session, row, now):
             paying.move(session, row, Event.SEND, now=now)
             _accept(session, row, found, now)
@@ -224,15 +226,19 @@ def _send_again(ports: Ports, lease: Lease, batch: PaymentBatch) -> None:
     """A call whose answer is missing: the same again while the bank remembers its key, else it has to be looked for."""
     with ports.database.read() as session:
         is_approved = paying.is_approved(session, batch, paying.order_of(batch), key=ports.settings.secret_key)
-    is_remembered = batch.doubt_since is None or ports.clock.now() < batch.doubt_since + KEY_LIFE
+    is_remembered = batch.doubt_since is None or batch.doubt_since <= ports.clock.now() < batch.doubt_since + KEY_LIFE
     if is_approved and is_remembered:
+        if batch.doubt_since is not None and (found := _look_up(ports, batch)) is not None:
+            with _writing(ports, lease, batch) as (session, row, now):
+                _accept(session, row, found, now)
+            return
         _send(ports, lease, batch, sca_token=_sca_token(ports, batch) if batch.sca_allowed_at else "")
         return
     with _writing(ports, lease, batch) as (session, row, now):
         if row.doubt_since is None:
             _refuse(session, row, "changed", now)
         else:
-            paying.move(session, row, Event.LOSE, now=now, next_look_at=now)
+            _lose(session, row, now)
 
 
 def _send(ports: Ports, lease: Lease, batch: PaymentBatch, *, sca_token: str = "") -> None:
@@ -241,9 +247,10 @@ def _send(ports: Ports, lease: Lease, batch: PaymentBatch, *, sca_token: str = "
     digest = orders.digest(order)
     with _writing(ports, lease, batch) as (session, row, now):
         sent, doubt_since = now, row.doubt_since or now
+        sent_by = session.get_one(Connection, row.connection_id).connected_by
         paying.move(
             session, row, Event.SEND, now=now, body_sha256=digest, asked_at=now, attempts=row.attempts + 1,
-            doubt_since=doubt_since, next_look_at=now,
+            doubt_since=doubt_since, sent_by=sent_by, next_look_at=now,
         )  # fmt: skip
         record(
             session, Tag.PAYMENTS_SENT, subject=f"payment_batch:{row.id}", at=now, client_id=row.client_id,
@@ -251,7 +258,7 @@ def _send(ports: Ports, lease: Lease, batch: PaymentBatch, *, sca_token: str = "
         )  # fmt: skip
 
     def refuse_late() -> None:
-        if not sent <= ports.clock.now() < min(sent + PROMPTLY, doubt_since + KEY_LIFE):
+        if not max(sent, doubt_since) <= ports.clock.now() < min(sent + PROMPTLY, doubt_since + KEY_LIFE):
             raise _TooLate
 
     try:
@@ -287,7 +294,7 @@ def _unheard(
     else:
         code = "consent_ended" if isinstance(problem, ConsentEnded) else problem.code
         if was_in_doubt:  # only the bank's lists can tell
-            paying.move(session, batch, Event.LOSE, now=now, reason=code, next_look_at=now)
+            _lose(session, batch, now, reason=code)
         else:
             _refuse(session, batch, _as_confirmed(code, problem, is_confirmed=is_confirmed), now)
 
@@ -309,6 +316,11 @@ def _accept(session: Session, batch: PaymentBatch, qonto_id: str, now: datetime)
     for payment in batch.payments:
         payment.transfer_id = qonto_id if way is Way.TRANSFER else None
         paying.move_payment(session, payment, PaymentEvent.ORDER, now=now)
+
+
+def _lose(session: Session, batch: PaymentBatch, now: datetime, *, reason: str = "") -> None:
+    """Only the bank's lists can tell now; from here on no single person releases it again."""
+    paying.move(session, batch, Event.LOSE, now=now, reason=reason, was_lost=True, lost_at=now, looks=0, next_look_at=now)
 
 
 def _refuse(session: Session, batch: PaymentBatch, reason: str, now: datetime) -> None:
@@ -386,43 +398,62 @@ def _place(batch: PaymentBatch) -> str:
 
 
 def _look_for(ports: Ports, lease: Lease, batch: PaymentBatch) -> None:
-    """Its answer is missing and its key forgotten: the bank's lists decide."""
+    """Its answer is missing and its key forgotten: the bank's lists decide, once they were read whole, late and often enough."""
     asked_at = batch.asked_at or batch.created_at
-    found = _look_up(ports, batch, since=batch.doubt_since or asked_at, until=asked_at + ABSENT_AFTER)
+    since, until = (batch.doubt_since or asked_at) - SLACK, asked_at + ABSENT_AFTER
+    is_absent_at = max(asked_at, batch.lost_at or asked_at) + ABSENT_AFTER
+    found = _look_up(ports, batch, alike=(since, until))
+    is_late = ports.clock.now() >= is_absent_at and batch.looks + 1 >= LOOKS
+    is_blind = found is None and is_late and not _sees_as_much(ports, batch)
     with _writing(ports, lease, batch) as (session, row, now):
+        row.looks += 1
         if found is not None:
             _accept(session, row, found, now)
-        elif now >= asked_at + ABSENT_AFTER:
-            _refuse(session, row, row.reason if row.reason in gates.REFUSALS else "not_arrived", now)
+        elif is_blind:
+            row.reason, row.next_look_at = "other_consent", now + PACE[-1][1]
+        elif is_late:
+            _refuse(session, row, "not_arrived", now)
         else:
-            row.next_look_at = min(now + timedelta(minutes=1), asked_at + ABSENT_AFTER)
+            row.reason, row.next_look_at = "", min(now + timedelta(minutes=1), max(is_absent_at, now + SCA_BETWEEN))
 
 
-def _look_up(ports: Ports, batch: PaymentBatch, *, since: datetime, until: datetime | None = None) -> str | None:
+def _sees_as_much(ports: Ports, batch: PaymentBatch) -> bool:
+    """Whether the consent still shows what it showed when the order was sent: that of the same person, with the same account.
+
+    What another person may not see looks as if it were not there.
+    """
+    with ports.database.read() as session:
+        connected_by = session.get_one(Connection, batch.connection_id).connected_by
+    if batch.sent_by is None or batch.sent_by != connected_by:
+        return False
+    return any(account.id == batch.account_id for account in ports.qonto.organization(batch.connection_id).bank_accounts)
+
+
+def _look_up(ports: Ports, batch: PaymentBatch, *, alike: tuple[datetime, datetime] | None = None) -> str | None:
     """The bank's id of this order, by the marks that it carries; None: the bank does not have it.
 
-    A transfer of the same account, amount and text from the minutes in doubt (`until`) is ours as well, should the bank not keep
-    the marks: to take it for another's would mean paying a second time.
+    A transfer of the same account, amount and text from the minutes in doubt (`alike`) is ours as well, should the bank not keep
+    the marks: to take it for another's would mean paying a second time. Errors: also Unavailable where rows cannot be read and
+    the order was not found among the others.
     """
-    connection_id, order = batch.connection_id, paying.order_of(batch)
+    connection_id, order, since = batch.connection_id, paying.order_of(batch), batch.created_at - MARKED_SINCE
     marks = {item.mark for item in order.items}
     match order.way:
         case Way.BULK:
             bulks = _rows(lambda n: ports.qonto.bulk_transfers(connection_id, page=n))
             return next((bulk.id for bulk in bulks if marks & {entry.mark for entry in bulk.entries}), None)
         case Way.REQUEST:
-            asked = _rows(lambda n: ports.qonto.transfer_requests(connection_id, created_from=since - SLACK, page=n))
+            asked = _rows(lambda n: ports.qonto.transfer_requests(connection_id, created_from=since, page=n))
             return next((row.id for row in asked if row.note == orders.note(order.mark)), None)
-    made = list(_rows(lambda n: ports.qonto.transfers(connection_id, updated_from=since - SLACK, page=n)))
-    for row in made:
+    made = []
+    for row in _rows(lambda n: ports.qonto.transfers(connection_id, updated_from=since, page=n)):
         if row.note == orders.note(order.items[0].mark):
             return row.id
-    if until is None:
-        return None
-    return _lookalike(ports, order, made, since=since - SLACK, until=until)
+        made.append(row)
+    return _lookalike(ports, order, made, *alike) if alike else None
 
 
-def _lookalike(ports: Ports, order: Order, made: Sequence[Transfer], *, since: datetime, until: datetime) -> str | None:
+def _lookalike(ports: Ports, order: Order, made: Sequence[Transfer], since: datetime, until: datetime) -> str | None:
     (item,) = order.items
     alike = [
         row.id
@@ -437,9 +468,19 @@ def _lookalike(ports: Ports, order: Order, made: Sequence[Transfer], *, since: d
     return next((one for one in alike if one not in taken), None)
 
 
-def _rows(fetch: Callable[[int], Page[Row]]) -> Iterator[Row]:
-    """Every row of a list of the bank."""
-    return (row for page in all_pages(fetch) for row in page.rows)
+def _rows(fetch: Callable[[int], Page[Row]], *, is_whole: bool = True) -> Iterator[Row]:
+    """Every row of a list of the bank.
+
+    Errors: Unavailable after the last one where some could not be read: what was not found may be among these. With `is_whole`
+    False they are left out.
+    """
+    unreadable = 0
+    for page in all_pages(fetch):
+        unreadable += len(page.unreadable)
+        yield from page.rows
+    if unreadable and is_whole:
+        log.warning("rows_unreadable", rows=unreadable)
+        raise Unavailable(Code.SCHEMA)
 
 
 # --- following it to its end ----------------------------------------------------------------------------------------
@@ -479,7 +520,7 @@ def _is_unnamed(payment: Payment) -> bool:
 def _told(ports: Ports, connection_id: str, ids: list[str]) -> dict[str, Transfer]:
     """What the bank says about these transfers."""
     chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
-    return {row.id: row for chunk in chunks for row in _rows(partial(_page_of, ports, connection_id, chunk))}
+    return {row.id: row for chunk in chunks for row in _rows(partial(_page_of, ports, connection_id, chunk), is_whole=False)}
 
 
 def _page_of(ports: Ports, connection_id: str, ids: list[str], number: int) -> Page[Transfer]:
@@ -526,7 +567,7 @@ def _follow_request(ports: Ports, lease: Lease, batch: PaymentBatch) -> None:
     status = next((row.status for row in asked if row.id == batch.qonto_id), "")
     made: list[Transfer] = []
     if status == "approved":
-        made = list(_rows(lambda n: ports.qonto.transfers(batch.connection_id, updated_from=since, page=n)))
+        made = list(_rows(lambda n: ports.qonto.transfers(batch.connection_id, updated_from=since, page=n), is_whole=False))
     with _writing(ports, lease, batch) as (session, row, now):
         if status in {"declined", "canceled"}:
             paying.end_payments(session, row, PaymentEvent.REFUSE, now=now, reason="declined_in_app")

@@ -155,7 +155,7 @@ def prepare(
         account_id=account.id, account_name=account.name, account_iban=account.iban or "", balance_cents=account.balance_cents,
         execute_on=execute_on if execute_on and execute_on > today else None, prepared_by=actor.user_id,
         created_at=ports.clock.now(), idempotency_key=new_id(), proof="",
-        retry_of=retry_of.id if retry_of else None, was_lost=bool(retry_of and retry_of.reason == "not_arrived"),
+        retry_of=retry_of.id if retry_of else None, was_lost=bool(retry_of and retry_of.was_lost),
     )  # fmt: skip
     batch.payments = payments
     _refuse_flaws(ports, client_id, paying.order_of(batch), execute_on=execute_on, balance_cents=account.balance_cents)
