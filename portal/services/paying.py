@@ -21,6 +21,7 @@ from portal.domain.payments.life import BatchState, Event, PaymentEvent
 from portal.domain.payments.orders import Bounds, Flaw, Item, Order, Way
 from portal.errors import Conflict, NotAllowed, Rejected, Stale
 from portal.models import (
+    PLANS_WITH_BANK,
     Approval,
     Client,
     Connection,
@@ -33,7 +34,6 @@ from portal.models import (
 )
 from portal.services import running
 from portal.services.auditing import Tag, queue_up, record
-from portal.services.connecting import PLANS_WITH_BANK
 from portal.services.finding import Actor
 
 LIMIT_CENTS, DAY_LIMIT_CENTS = 500_000, 2_000_000  #: until an admin sets others (decisions.md)

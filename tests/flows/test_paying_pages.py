@@ -433,10 +433,7 @@ def test_unknown_is_said(payer: Payer, browser: Visitor) -> None:
     payer.approve(batch)
     payer.work()
     payer.decide()
-    payer.bank.fault("drop_after_create", times=1, match={"method": "POST", "path": "/v2/sepa/transfers"})
-    payer.bank.fault("5xx", match={"method": "GET"})
     payer.bank.move(seconds=4)
-    payer.bank.heal()
     payer.bank.fault("drop_after_create", times=1, match={"method": "POST", "path": "/v2/sepa/transfers"})
     payer.work()
     payer.bank.fault("5xx", match={"method": "GET"})
@@ -448,4 +445,4 @@ def test_unknown_is_said(payer: Payer, browser: Visitor) -> None:
     payer.bank.heal()
     payer.settle((60, 60))
     says(browser.page(f"/payments/{batch.id}").words, "Completed")
-    assert payer.story.clock.now() - batch.created_at > timedelta(minutes=40)
+    assert len(payer.executions()) == 1

@@ -5,17 +5,20 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import select, update
 
 from jobs.runs import execute_run
+from portal.clock import BERLIN
+from portal.domain.payments import orders
 from portal.domain.payments.orders import Flaw
 from portal.errors import Fenced, NotAllowed, NotFound, Rejected, Stale
-from portal.models import Approval, Assignment, AuditEvent, Payment, PaymentBatch, Role, Run, User
+from portal.models import Approval, Assignment, AuditEvent, Connection, Payment, PaymentBatch, PaymentRules, Role, Run, User
+from portal.qonto import schema
 from portal.qonto.client import Qonto
-from portal.services import auditing, ordering, paying, preparing, running
+from portal.services import auditing, connecting, ordering, paying, preparing, running
 from portal.services.finding import Actor
 from tests import factories, payers
 from tests.payers import CLOSE, DECLINED, INVALID, NO_MATCH, PAYEE, UNREACHABLE, Payer, bill
@@ -230,9 +233,120 @@ def test_a_key_that_may_be_forgotten_is_never_used(payer: Payer, fault: str, min
     elif minutes > 25:
         assert calls(payer) == 2
         never(payer, found, "refused", reason="not_arrived")
-    else:  # the bank has nothing of it, takes the call for the first one and wants a confirmation, which nobody gives
+    else:  # repeated, and refused because the confirmation is old: that says nothing of the first call, the lists do
         assert calls(payer) == 3
-        never(payer, found, "refused", reason="sca_expired")
+        never(payer, found, "refused", reason="not_arrived")
+
+
+@pytest.mark.parametrize("minutes", [-60, -5, 60, 600])
+def test_our_clock_jumps_after_the_call(payer: Payer, story: Story, minutes: int) -> None:
+    """Back or forth, ours alone: the executed order is found by its mark, and no second call is made."""
+    story.clock.move(minutes=120)  # at the bank time goes on by itself, so there is room to go back
+    batch = in_doubt(payer)
+    story.clock.move(minutes=minutes)
+    payer.bank.fault("key_expired", match=ORDERS)
+    for pause in (1, 10, 60, 600, 3600, 60, 60):
+        payer.bank.move(seconds=pause)
+        payer.work()
+    once(payer, batch)
+    assert calls(payer) == 2
+
+
+def test_a_key_from_the_future_is_not_used(payer: Payer, story: Story) -> None:
+    """Whatever our clock says now, nobody knows how old the key is: the order is looked for instead."""
+    batch = in_doubt(payer, "pay_5xx")
+    with story.ports.database.write() as session:
+        session.get_one(PaymentBatch, batch.id).doubt_since = story.clock.now() + timedelta(minutes=5)
+    payer.settle((11,))
+    assert (payer.batch(batch.id).state, calls(payer)) == ("unknown", 2)
+
+
+@pytest.mark.parametrize("way", ["transfer", "request"])
+def test_a_fast_clock_of_ours_hides_nothing(payer: Payer, story: Story, way: str) -> None:
+    """Ten minutes ahead all the time: what the bank has is found in its lists all the same."""
+    story.clock.move(minutes=10)
+    if way == "request":
+        batch = payer.prepare()
+        with story.ports.database.write() as session:
+            paying.send_as_request(session, session.get_one(PaymentBatch, batch.id), now=story.clock.now())
+        payer.bank.fault("drop_after_create", times=1, match={"method": "POST", "path": "/v2/requests/multi_transfers"})
+        payer.work()
+    else:
+        batch = in_doubt(payer)
+    assert payer.batch(batch.id).state == "sending"
+    payer.bank.move(minutes=31)
+    payer.settle((1, 60, 600))
+    if way == "request":
+        assert payer.batch(batch.id).state == "requested"
+    else:
+        once(payer, batch)
+
+
+def test_a_jump_of_our_clock_proves_no_absence(payer: Payer, story: Story) -> None:
+    """At the bank not a second has passed: it may still be working on the call."""
+    batch = in_doubt(payer, "pay_5xx")
+    story.clock.move(hours=2)
+    payer.work()
+    assert payer.batch(batch.id).state == "unknown"
+    payer.settle((60, 60))
+    assert payer.batch(batch.id).state == "unknown"
+    payer.settle((600,))
+    never(payer, payer.batch(batch.id), "refused", reason="not_arrived")
+
+
+@pytest.mark.parametrize("fault", ["drop_after_create", "pay_5xx"])
+def test_rows_that_cannot_be_read_prove_no_absence(payer: Payer, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    payer.pay(bill(77))  # some row has to be there
+    batch = in_doubt(payer, fault)
+    read = schema.transfer
+    monkeypatch.setattr(schema, "transfer", lambda row: read({**row, "status": None}))
+    payer.bank.move(minutes=31)
+    payer.settle((1, 60, 600, 600))
+    assert payer.batch(batch.id).state == "unknown"
+    monkeypatch.undo()
+    payer.settle((60, 600, 60))
+    found = payer.batch(batch.id)
+    assert (found.state, found.reason) == (("ended", "") if fault == "drop_after_create" else ("refused", "not_arrived"))
+
+
+@pytest.mark.parametrize("changed", ["person", "account"])
+def test_a_narrower_consent_proves_no_absence(payer: Payer, story: Story, changed: str) -> None:
+    """Who does not see the account does not see its transfers either."""
+    batch = in_doubt(payer, "pay_5xx")
+    before = payer.batch(batch.id).account_id
+    with story.ports.database.write() as session:
+        if changed == "person":
+            other = factories.user(session, "else@x.example", "Else", Role.CLIENT, now=story.clock.now())
+            session.execute(update(Connection).where(Connection.kind == "payments").values(connected_by=other.id))
+        else:
+            session.get_one(PaymentBatch, batch.id).account_id = "hidden from this consent"
+    payer.bank.move(minutes=31)
+    payer.settle((1, 60, 600, 3600))
+    found = payer.batch(batch.id)
+    assert (found.state, found.reason) == ("unknown", "other_consent")
+    with story.ports.database.write() as session:
+        session.execute(update(Connection).where(Connection.kind == "payments").values(connected_by=story.owner.id))
+        session.get_one(PaymentBatch, batch.id).account_id = before
+    payer.settle((3600, 3600))
+    never(payer, found, "refused", reason="not_arrived")
+
+
+def test_lost_over_an_ended_consent_is_lost_as_well(payer: Payer, story: Story) -> None:
+    """E03 holds whatever the last word of the bank was, and for the retry of a retry."""
+    batch = in_doubt(payer, "pay_5xx")
+    payer.bank.tell("consent/revoke", organization=None)
+    payer.settle((11,))
+    found = payer.batch(batch.id)
+    assert (found.state, found.reason, found.was_lost) == ("unknown", "consent_ended", True)
+    story.connect("payments")
+    payer.settle((1, 60, 600))
+    never(payer, batch, "refused", reason="not_arrived")
+    for _ in range(2):
+        batch = payer.batch(preparing.retry(story.ports, payer.actor, batch.id, form_key=str(uuid.uuid4())))
+        with pytest.raises(Rejected, match="second person"):
+            payer.approve(batch)
+        with story.ports.database.write() as session:
+            paying.cancel(session, session.get_one(PaymentBatch, batch.id), now=story.clock.now())
 
 
 def test_what_was_lost_is_released_again_by_two(payer: Payer, story: Story) -> None:
@@ -614,6 +728,133 @@ def test_off_is_off(story: Story) -> None:
     never(payer, batch, "refused", reason="payments_off")
 
 
+@pytest.mark.parametrize("is_allowed", [False, True])
+def test_off_stops_what_waits_for_a_confirmation(payer: Payer, story: Story, is_allowed: bool) -> None:
+    batch = payer.prepare()
+    payer.approve(batch)
+    payer.work()
+    with story.ports.database.write() as session:
+        session.get_one(PaymentRules, payer.rules().id).is_on = False
+    if is_allowed:
+        payer.decide()
+    payer.settle((4, 4))
+    never(payer, batch, "refused", reason="payments_off")
+
+
+def test_off_stops_a_call_that_the_bank_has_put_off(payer: Payer, story: Story) -> None:
+    batch = payer.prepare()
+    payer.approve(batch)
+    payer.bank.fault("429", times=1, match=ORDERS)
+    payer.work()
+    assert (payer.batch(batch.id).state, payer.batch(batch.id).doubt_since) == ("sending", None)
+    with story.ports.database.write() as session:
+        session.get_one(PaymentRules, payer.rules().id).is_on = False
+    payer.settle((60, 60))
+    never(payer, batch, "refused", reason="payments_off")
+
+
+# --- disconnecting --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["approved", "confirming", "sending", "unknown"])
+def test_disconnecting_stops_what_was_approved(payer: Payer, story: Story, state: str) -> None:
+    """Connected again, nothing old goes out; what may be at the bank is looked for."""
+    if state in {"sending", "unknown"}:
+        batch = in_doubt(payer)
+    else:
+        batch = payer.prepare()
+        payer.approve(batch)
+    if state == "confirming":
+        payer.work()
+    if state == "unknown":
+        payer.bank.fault("5xx", match={"method": "GET", "path": "/v2/sepa/transfers"})
+        payer.settle((1800,))
+        payer.bank.heal()
+    assert payer.batch(batch.id).state == state
+    connecting.disconnect(story.ports, actor=payer.actor, connection_id=story.connection("payments").id)
+    found = payer.batch(batch.id)
+    assert (found.state, found.reason) == ("unknown" if state in {"sending", "unknown"} else "refused", "consent_ended")
+    payer.settle((3600,))
+    story.connect("payments")
+    payer.decide()
+    payer.settle()
+    if state in {"sending", "unknown"}:
+        once(payer, batch)
+    else:
+        never(payer, batch, "refused", reason="consent_ended")
+
+
+def test_only_a_payer_disconnects_payments(payer: Payer, story: Story) -> None:
+    with story.ports.database.write() as session:
+        other = factories.user(session, "b@brandt.example", "B", Role.CLIENT, now=story.clock.now())
+        factories.member(session, other, story.client, "client")
+    with pytest.raises(NotAllowed, match="Payments"):
+        connecting.disconnect(story.ports, actor=Actor(other.id, Role.CLIENT), connection_id=story.connection("payments").id)
+    assert story.connection("payments").state == "active"
+    with story.ports.database.write() as session:  # a payer also when the office has switched payments off
+        session.get_one(PaymentRules, payer.rules().id).is_on = False
+    connecting.disconnect(story.ports, actor=payer.actor, connection_id=story.connection("payments").id)
+    assert story.connection("payments").state == "disconnected"
+
+
+# --- one among others -----------------------------------------------------------------------------------------------
+
+
+def test_a_confirmation_that_cannot_be_opened_is_an_expired_one(payer: Payer, story: Story) -> None:
+    broken, other = payer.prepare(bill(100)), payer.prepare(bill(200))
+    payer.approve(broken)
+    payer.work()
+    payer.approve(other)
+    with story.ports.database.write() as session:
+        session.get_one(PaymentBatch, broken.id).sca_token = "broken"
+    payer.settle((4,))
+    never(payer, broken, "refused", reason="sca_expired")
+    assert payer.batch(other.id).state == "confirming"
+
+
+def test_an_order_that_breaks_lets_the_others_pass(payer: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken, other = payer.prepare(bill(100)), payer.prepare(bill(200))
+    real = orders.body
+
+    def breaking(order: orders.Order) -> dict[str, object]:
+        if order.mark == broken.id and payer.batch(broken.id).state == "sending":
+            raise ValueError(order.mark)
+        return real(order)
+
+    payer.approve(broken)
+    payer.approve(other)
+    monkeypatch.setattr(ordering.orders, "body", breaking)
+    payer.work()
+    assert (payer.batch(broken.id).state, payer.batch(other.id).state) == ("sending", "confirming")
+    monkeypatch.undo()
+    payer.decide()
+    payer.settle()
+    assert payer.batch(other.id).state == "ended"
+    assert [one["amount_cents"] for one in payer.bank.ask("executions")["payments"]] == [200]
+
+
+# --- when it is looked after ----------------------------------------------------------------------------------------
+
+
+def test_a_day_begins_at_six_and_its_movement_is_waited_for(payer: Payer, story: Story) -> None:
+    """Before the day of execution nobody polls; after it the booked movement has a week, as always."""
+    day = story.clock.today() + timedelta(days=20)
+    batch = payer.prepare(execute_on=day)
+    with story.ports.database.write() as session:
+        row = session.get_one(PaymentBatch, batch.id)
+        row.state, row.accepted_at, row.payments[0].state = "accepted", story.clock.now(), "ordered"
+        for hour, minute, wait in ((0, 30, timedelta(hours=5, minutes=30)), (6, 0, timedelta(seconds=3))):
+            now = datetime(day.year, day.month, day.day, hour, minute, tzinfo=BERLIN)
+            ordering._pace(session, row, now)
+            assert row.next_look_at == now + wait
+        row.payments[0].state = "executed"
+        now = datetime(day.year, day.month, day.day, 9, tzinfo=BERLIN)
+        ordering._pace(session, row, now + timedelta(days=6))
+        assert row.state == "accepted"
+        ordering._pace(session, row, now + timedelta(days=7))
+        assert row.state == "ended"
+
+
 # --- the request in the bank's app ----------------------------------------------------------------------------------
 
 
@@ -633,6 +874,27 @@ def test_a_request_is_released_in_the_app(payer: Payer, decision: str) -> None:
         assert payer.batch(batch.id).state == "ended"
     else:
         never(payer, batch, "ended", reason="declined_in_app")
+
+
+def test_a_request_whose_transfers_are_not_recognized_says_so(payer: Payer, story: Story) -> None:
+    """Changed in the app: after some days somebody has to look there himself. It is still found should they turn up."""
+    batch = payer.prepare(bill(100, text="A 1"))
+    with story.ports.database.write() as session:
+        row = session.get_one(PaymentBatch, batch.id)
+        paying.send_as_request(session, row, now=story.clock.now())
+    payer.work()
+    batch = payer.batch(batch.id)
+    payer.settle((86_400 * 4,))
+    assert payer.batch(batch.id).reason == ""  # nobody has released it yet
+    payer.bank.tell(f"requests/{batch.qonto_id}", decision="approve")
+    with story.ports.database.write() as session:
+        session.execute(update(Payment).values(remittance="A  1"))
+    payer.settle((86_400,))
+    assert (payer.batch(batch.id).state, payer.batch(batch.id).reason) == ("requested", "check_in_qonto")
+    with story.ports.database.write() as session:
+        session.execute(update(Payment).values(remittance="A 1"))
+    payer.settle((86_400, 60))
+    once(payer, batch)
 
 
 # --- two workers ----------------------------------------------------------------------------------------------------
