@@ -428,6 +428,29 @@ def test_what_waits_for_its_day_can_be_stopped(payer: Payer, browser: Visitor) -
     assert browser.send(page, f"{path}/recall").status_code == 409
 
 
+@pytest.mark.parametrize(
+    ("state", "reason", "text"),
+    [
+        ("unknown", "consent_ended", "Please reconnect payments: without the consent we cannot see whether the order has arrived."),
+        (
+            "unknown", "other_consent",
+            "Payments are connected over another person or without this account now, so we may not see the order. Whoever approved"
+            " it has to reconnect payments; or look for it in Qonto.",
+        ),
+        (
+            "requested", "check_in_qonto",
+            "We do not recognize its transfers in Qonto's lists. Please check in Qonto what became of it.",
+        ),
+    ],
+)  # fmt: skip
+def test_what_keeps_us_from_knowing_is_said(payer: Payer, browser: Visitor, state: str, reason: str, text: str) -> None:
+    batch = payer.prepare()
+    with payer.story.ports.database.write() as session:
+        row = session.get_one(PaymentBatch, batch.id)
+        row.state, row.reason = state, reason
+    says(browser.page(f"/payments/{batch.id}").words, text)
+
+
 def test_unknown_is_said(payer: Payer, browser: Visitor) -> None:
     batch = payer.prepare()
     payer.approve(batch)

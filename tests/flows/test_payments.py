@@ -377,7 +377,7 @@ def test_what_was_lost_is_released_again_by_two(payer: Payer, story: Story) -> N
 
 
 def test_the_amount_whose_answer_is_always_lost(story: Story) -> None:
-    """The simulator makes the transfer and cuts the line; the key then gives the answer."""
+    """The simulator makes the transfer and cuts the line; its list then gives the answer, without another call."""
     payer = Payer.of(story, limit_cents=1_000_000)
     batch = payer.prepare(bill(504001))
     payer.approve(batch)
@@ -385,7 +385,19 @@ def test_the_amount_whose_answer_is_always_lost(story: Story) -> None:
     payer.decide()
     payer.settle()
     once(payer, batch)
-    assert payer.batch(batch.id).attempts == 3
+    assert payer.batch(batch.id).attempts == 2
+
+
+def test_a_list_that_lags_behind(payer: Payer) -> None:
+    """The transfer is made and not listed yet: the call repeated under the same key is answered with it."""
+    batch = in_doubt(payer)
+    bank = payer.bank.app.extensions["simulator"].organizations[0]
+    bank.hidden.update(bank.tables["transfers"])
+    payer.settle((11,))
+    assert (payer.batch(batch.id).state, calls(payer)) == ("accepted", 3)
+    payer.bank.tell_all()
+    payer.settle()
+    once(payer, batch)
 
 
 def test_a_backup_does_not_pay_again(payer: Payer) -> None:
