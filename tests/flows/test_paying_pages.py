@@ -434,8 +434,10 @@ def test_what_waits_for_its_day_can_be_stopped(payer: Payer, browser: Visitor) -
         ("unknown", "consent_ended", "Please reconnect payments: without the consent we cannot see whether the order has arrived."),
         (
             "unknown", "other_consent",
-            "Payments are connected over another person or without this account now, so we may not see the order. Whoever approved"
-            " it has to reconnect payments; or look for it in Qonto.",
+            (
+                "Payments are connected over another person or without this account now, so we may not see the order. Whoever"
+                " approved it has to reconnect payments; or look for it in Qonto."
+            ),
         ),
         (
             "requested", "check_in_qonto",
