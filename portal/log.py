@@ -31,7 +31,9 @@ _SIGNED_TOKEN = re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*")
 _OPAQUE = re.compile(  # not hashes, not UUIDs: those have one case, and no letter beyond f
     r"(?<![\w-])(?:(?=[\w-]*[a-z])(?=[\w-]*[A-Z])(?=[\w-]*[0-9])[\w-]{32,}|(?=\w*[g-zG-Z])(?=\w*[0-9])\w{32,})(?![\w-])"
 )
-_IBAN = re.compile(r"\b[A-Z]{2}[0-9]{2}(?:[ \u00a0]?[A-Z0-9]){11,30}\b")
+_GAP = r"(?:[ \u00a0+]|%20|%C2%A0)"  # between the groups of an IBAN, also as addresses and forms write it
+_IBAN = re.compile(rf"(?:\b|(?<=%3D)|(?<=%20))[A-Z]{{2}}[0-9]{{2}}(?:{_GAP}?[A-Z0-9]){{11,30}}\b")
+_NOT_IBAN = re.compile(rf"{_GAP}|\s")
 _SHORTEST_IBAN, _LETTERS_KEPT = 15, 4
 
 
@@ -51,13 +53,13 @@ def _short_iban(found: re.Match[str]) -> str:
     """The pattern may have run into the words after the IBAN; its check digits tell where it ends."""
     text = found[0]
     for end in range(len(text), _SHORTEST_IBAN - 1, -1):
-        if not text[end:][:1].isalnum() and text[end - 1].isalnum() and _has_valid_check_digits(re.sub(r"\s", "", text[:end])):
+        if not text[end:][:1].isalnum() and text[end - 1].isalnum() and _has_valid_check_digits(_NOT_IBAN.sub("", text[:end])):
             return f"··{_tail(text[:end])}{text[end:]}"
     return f"··{_tail(text)}"  # none is valid: better too much than too little
 
 
 def _tail(iban: str) -> str:
-    return re.sub(r"\s", "", iban)[-_LETTERS_KEPT:]
+    return _NOT_IBAN.sub("", iban)[-_LETTERS_KEPT:]
 
 
 def _has_valid_check_digits(iban: str) -> bool:

@@ -54,7 +54,9 @@ class PaymentBatch(HasId, Base):
     account_iban: Mapped[str]
     balance_cents: Mapped[int | None] = mapped_column(BigInteger)  #: what it held when the batch was prepared
     execute_on: Mapped[date | None]  #: None: as soon as the bank can
+    requested_at: Mapped[datetime | None]  #: when it was let go as a request, which has no approval here
     prepared_by: Mapped[str] = mapped_column(Id, ForeignKey("user_account.id"))
+    changed_by: Mapped[list[Any]] = mapped_column(default=list)  #: ids of all who have changed it since
     created_at: Mapped[datetime]
     proof: Mapped[str] = mapped_column(default="")  #: the bank's token that the payees were checked, for exactly these
     checked_at: Mapped[datetime | None]  #: when they were
@@ -78,6 +80,11 @@ class PaymentBatch(HasId, Base):
     version: Mapped[int] = mapped_column(default=1)
 
     payments: Mapped[list[Payment]] = relationship(lazy="selectin", order_by="Payment.position", foreign_keys="Payment.batch_id")
+
+    @property
+    def makers(self) -> list[str]:
+        """Ids of those whose work it is: who prepared it and who changed it."""
+        return list(dict.fromkeys((self.prepared_by, *self.changed_by)))
 
     @property
     def total_cents(self) -> int:

@@ -43,6 +43,7 @@ class Receipt(HasId, Base):
     linked_transactions: Mapped[list[Any]] = mapped_column(default=list)  #: bank ids of transactions that the bank linked
     attachments: Mapped[list[Any]] = mapped_column(default=list)  #: bank ids of the files that belong to it now
     qonto_updated_at: Mapped[datetime | None]
+    corrected: Mapped[dict[str, Any]] = mapped_column(default=dict)  #: facts that a person corrected → what was read
     filled: Mapped[list[Any]] = mapped_column(default=list)  #: facts that the bank does not tell: they are its e-invoice's
 
     state: Mapped[str]  #: in_review, assigned, set_aside
@@ -51,6 +52,8 @@ class Receipt(HasId, Base):
     in_review_since: Mapped[datetime | None]
     review_before: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
     #: how it stood in review when a person decided about it, for an undo: reason, since (ISO 8601), is_changed_at_source
+    is_left_to_people: Mapped[bool] = mapped_column(default=False)
+    #: a person took a decision about it back: the machine proposes, and does not assign it any more
     document_state: Mapped[str]  #: complete, waiting (the bank has none yet), fetching, failed
     document_problem: Mapped[str | None]  #: why a file could not be had: gone, too_big, refused, …
     document_tries: Mapped[int] = mapped_column(default=0)  #: failed fetches of the current files

@@ -60,7 +60,7 @@ def assign(
     Errors: Stale when the receipt changed since the page was made; AlreadyAssigned when a transaction has not enough left;
     Rejected without allocations.
     """
-    _take(session, receipt, seen_version)
+    take(session, receipt, seen_version)
     if receipt.state != "in_review":
         raise AlreadyAssigned("This receipt is already assigned or set aside.")
     if not allocations:
@@ -120,7 +120,7 @@ def withdraw(
     What a person had decided is undone exactly: the receipt stands in review as it did before.
     """
     if seen_version is not None:
-        _take(session, receipt, seen_version)
+        take(session, receipt, seen_version)
     else:
         receipt.version += 1
     standing = list(session.scalars(standing_of(receipt.id)))
@@ -153,7 +153,7 @@ def confirm(session: Session, *, receipt: Receipt, now: datetime) -> None:
 
 def set_aside(session: Session, *, receipt: Receipt, reason: SetAsideReason, seen_version: int, now: datetime) -> None:
     """No transaction is expected: the receipt leaves the queue and stays in every list."""
-    _take(session, receipt, seen_version)
+    take(session, receipt, seen_version)
     if receipt.state != "in_review":
         raise AlreadyAssigned("This receipt is already assigned or set aside.")
     _out_of_review(receipt, "set_aside", now, is_automatic=False)
@@ -166,7 +166,7 @@ def set_aside(session: Session, *, receipt: Receipt, reason: SetAsideReason, see
 
 def reopen(session: Session, *, receipt: Receipt, seen_version: int, now: datetime) -> None:
     """Take a set-aside receipt back into review, where it stands as it did before."""
-    _take(session, receipt, seen_version)
+    take(session, receipt, seen_version)
     if receipt.state != "set_aside":
         raise Stale("This receipt is not set aside any more.")
     was = receipt.set_aside_reason
@@ -215,14 +215,14 @@ def _to_review(receipt: Receipt, reason: ReviewReason, now: datetime, *, is_undo
     receipt.state, receipt.set_aside_reason, receipt.updated_at = "in_review", None, now
     if before is not None:
         receipt.review_reason, receipt.in_review_since = before["reason"], datetime.fromisoformat(before["since"])
-        receipt.is_changed_at_source = before["is_changed_at_source"]
+        receipt.is_changed_at_source, receipt.is_left_to_people = before["is_changed_at_source"], True
     else:
         receipt.review_reason, receipt.in_review_since = reason.value, now
         receipt.best_score = None  # the next matching looks again
         receipt.is_changed_at_source = reason is ReviewReason.SOURCE_CHANGED
 
 
-def _take(session: Session, receipt: Receipt, seen_version: int) -> None:
+def take(session: Session, receipt: Receipt, seen_version: int) -> None:
     """Make sure that the receipt is still what the person saw, and that nobody else changes it meanwhile."""
     queue_up(session, receipt.client_id)
     session.refresh(receipt, with_for_update=_locks(session))

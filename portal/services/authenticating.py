@@ -106,11 +106,17 @@ def change_profile(
 
 
 def confirm(ports: Ports, *, user_id: str, password: str, address: str) -> None:
-    """Show once more that it is really this user, before something that cannot be taken back. Errors: WrongPassword (counted)."""
+    """Show once more that it is really this user, before something that cannot be taken back.
+
+    Errors: WrongPassword, counted and recorded.
+    """
     with ports.database.read() as session:
         user = session.get_one(User, user_id)
     with counted(ports, _sign_in_limits(user.email, address)):
         if not hashing.is_right(user.password_hash, password):
+            now = ports.clock.now()
+            with ports.database.write() as session:
+                record(session, Tag.USER_SIGN_IN_FAILED, subject=f"user:{user_id}", at=now, reason="confirmation")
             raise WrongPassword
 
 

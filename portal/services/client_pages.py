@@ -27,6 +27,7 @@ class ClientPage:
     counts: dict[str, int]
     people: Sequence[tuple[Membership, User]]
     rules: PaymentRules | None  #: None: payments were never switched on
+    has_payments: bool  #: they are on, or something was ordered before they were switched off
 
 
 def one(session: Session, actor: Actor, client_id: str, *, now: datetime) -> ClientPage:
@@ -37,5 +38,5 @@ def one(session: Session, actor: Actor, client_id: str, *, now: datetime) -> Cli
         client, engaging.scope_over(commissioned), commissioned,
         listing.connection_cards(session, [client], now=now, has_contents=False), listing.accounts(session, client.id)[0],
         listing.counts(session, actor, client.id), admitting.people(session, client.id),
-        paying.rules(session, client.id),
+        paying.rules(session, client.id), finding.has_payments(session, client.id),
     )  # fmt: skip

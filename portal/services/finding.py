@@ -40,6 +40,9 @@ class Actor:
 
 ACTOR: BindParameter[str] = bindparam("actor")
 SWITCHED_ON = select(PaymentRules.client_id).where(PaymentRules.is_on)  #: clients with payments
+UNDECIDED = ("draft", "prepared")  #: orders that nobody has let go yet
+#: clients who have or had them: what was ordered stays readable after payments are switched off
+WITH_ORDERS = SWITCHED_ON.union(select(PaymentBatch.client_id).where(PaymentBatch.state.not_in(UNDECIDED)))
 _OfClient = TypeVar("_OfClient", Connection, Receipt, Document, Transaction, BankAccount, Statement, PaymentBatch, Explanation)
 
 
@@ -88,9 +91,14 @@ def books(session: Session, actor: Actor) -> list[Client]:
     return list(session.scalars(query, {"actor": actor.user_id}))
 
 
-def payer(session: Session, actor: Actor, client_id: str) -> Client:
-    """A client whose payments the actor may see and prepare. Errors: NotFound, also where payments are off (E01); NotAllowed."""
-    row = session.execute(_payer(actor.role), {"actor": actor.user_id, "row": _checked(client_id)}).one_or_none()
+def payer(session: Session, actor: Actor, client_id: str, *, is_reading: bool = False) -> Client:
+    """A client whose payments the actor may see and prepare. Errors: NotFound, also where payments are off (E01); NotAllowed.
+
+    `is_reading`: also one whose payments were switched off after something was ordered.
+    """
+    row = session.execute(
+        _payer(actor.role, is_reading=is_reading), {"actor": actor.user_id, "row": _checked(client_id)}
+    ).one_or_none()
     if row is None:
         raise NotFound
     found, may_pay = row
@@ -100,18 +108,23 @@ def payer(session: Session, actor: Actor, client_id: str) -> Client:
 
 
 def payers(session: Session, actor: Actor) -> list[Client]:
-    """The clients whose payments the actor may see, by name."""
-    query = _visible(actor.role, ACTOR, may_pay=True).where(Client.id.in_(SWITCHED_ON)).order_by(Client.name)
+    """The clients whose payments the actor may read, by name."""
+    query = _visible(actor.role, ACTOR, may_pay=True).where(Client.id.in_(WITH_ORDERS)).order_by(Client.name)
     return list(session.scalars(query, {"actor": actor.user_id}))
 
 
 def first_payer(session: Session, actor: Actor) -> Client:
     """The first client with payments that the actor may see. Errors: as `payer`; NotFound where there is none."""
-    query = _visible(actor.role, ACTOR).where(Client.id.in_(SWITCHED_ON)).order_by(Client.name)
+    query = _visible(actor.role, ACTOR).where(Client.id.in_(WITH_ORDERS)).order_by(Client.name)
     found = next(iter(payers(session, actor)), None) or session.scalars(query.limit(1), {"actor": actor.user_id}).first()
     if found is None:
         raise NotFound
-    return payer(session, actor, found.id)
+    return payer(session, actor, found.id, is_reading=True)
+
+
+def has_payments(session: Session, client_id: str) -> bool:
+    """Whether there is a page of payments for this client."""
+    return session.scalar(select(Client.id).where(Client.id == client_id, Client.id.in_(WITH_ORDERS))) is not None
 
 
 def batch(session: Session, actor: Actor, batch_id: str) -> PaymentBatch:
@@ -209,24 +222,24 @@ def _book_keeper(role: Role) -> Select[Client, bool]:
 
 
 @cache
-def _payer(role: Role) -> Select[Client, bool]:
+def _payer(role: Role, *, is_reading: bool) -> Select[Client, bool]:
     """A visible client with payments, and whether the actor may see them."""
     theirs = _visible(role, ACTOR, may_pay=True).with_only_columns(Client.id)
     query = _visible(role, ACTOR).add_columns(Client.id.in_(theirs))
-    return query.where(Client.id == bindparam("row"), Client.id.in_(SWITCHED_ON))
+    return query.where(Client.id == bindparam("row"), Client.id.in_(WITH_ORDERS if is_reading else SWITCHED_ON))
 
 
 @cache
 def _row(model: type[_OfClient], role: Role) -> Select[_OfClient]:
     """Accounts and their files only for those who may see the client's books, and while they are not deleted.
 
-    Payments only for those who may pay, and while the client has them.
+    Payments only for those who may pay; what nobody has let go yet only while the client has them.
     """
     keeps_books = model is BankAccount or model is Statement
     seen = _visible(role, ACTOR, keeps_books=keeps_books, may_pay=model is PaymentBatch).with_only_columns(Client.id)
     query = select(model).where(model.id == bindparam("row"), model.client_id.in_(seen))
     if model is PaymentBatch:
-        query = query.where(PaymentBatch.client_id.in_(SWITCHED_ON))
+        query = query.where(PaymentBatch.client_id.in_(SWITCHED_ON) | PaymentBatch.state.not_in(UNDECIDED))
     return query.where(BankAccount.deleted_at.is_(None)) if model is BankAccount else query
 
 

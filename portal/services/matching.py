@@ -38,7 +38,7 @@ CONFIRMED = 2  #: times that people bring two names together before the matcher 
 UNDONE = and_(
     Assignment.is_automatic.is_(False), Assignment.withdrawn_at.is_not(None), Assignment.withdrawn_by.not_like("system:%")
 )
-"""A person's own decision, taken back by a person: no word against the pair; but the receipt is theirs to decide."""
+"""A person's own decision, taken back by a person: no word against the pair."""
 CHUNK = 200  #: receipts a commit; other writers get their turn in between
 HELD_REASONS = {ReviewReason.MANUAL_UNLINK.value, ReviewReason.SOURCE_CHANGED.value}
 #: a person decided against the machine, or has to look first: such receipts get candidates, never an assignment
@@ -66,12 +66,8 @@ def match_client(ports: Ports, lease: Lease) -> None:
             queue_up(session, lease.client_id)
             held = _candidates(session, [decision.receipt for decision in chunk])
             unchanged = _receipts(session, versions, [decision.receipt for decision in chunk])
-            theirs = _persons(session, unchanged)
             for decision in chunk:
-                outcome = _apply(
-                    session, decision, unchanged.get(decision.receipt), held[decision.receipt], now,
-                    is_persons=decision.receipt in theirs,
-                )  # fmt: skip
+                outcome = _apply(session, decision, unchanged.get(decision.receipt), held[decision.receipt], now)
                 counts[outcome] += 1
             counts["seen"] += len(chunk)
             running.advance(session, lease, **counts)
@@ -120,17 +116,12 @@ def _gives_room(decision: Decision) -> bool:
     return any(allocation.amount_cents < 0 for allocation in decision.allocations)
 
 
-def _apply(
-    session: Session, decision: Decision, receipt: Receipt | None, held: list[Candidate], now: datetime, *, is_persons: bool
-) -> str:
-    """One decision. `receipt`: None when it changed since we looked, `held`: its candidates until now.
-
-    `is_persons`: a person has decided about it before, and has taken that back.
-    """
+def _apply(session: Session, decision: Decision, receipt: Receipt | None, held: list[Candidate], now: datetime) -> str:
+    """One decision. `receipt`: None when it changed since we looked, `held`: its candidates until now."""
     if receipt is None:
         return "unchanged"
     is_held = (
-        is_persons
+        receipt.is_left_to_people
         or receipt.review_reason in HELD_REASONS
         or receipt.document_state != "complete"
         or receipt.duplicate_of is not None
@@ -186,11 +177,6 @@ def _receipts(session: Session, versions: dict[str, int], receipt_ids: list[str]
     """The receipts that are still as we saw them: whatever a person did meanwhile stands."""
     query = select(Receipt).where(Receipt.id.in_(receipt_ids), Receipt.state == "in_review")
     return {receipt.id: receipt for receipt in session.scalars(query) if receipt.version == versions[receipt.id]}
-
-
-def _persons(session: Session, receipt_ids: Iterable[str]) -> set[str]:
-    """Those of the receipts that a person assigned and took back: the machine must not be quicker with another transaction."""
-    return set(session.scalars(select(Assignment.receipt_id).where(Assignment.receipt_id.in_(list(receipt_ids)), UNDONE)))
 
 
 def _candidates(session: Session, receipt_ids: Iterable[str]) -> dict[str, list[Candidate]]:

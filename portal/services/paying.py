@@ -9,7 +9,7 @@ import hmac
 from collections.abc import Collection
 from datetime import date, datetime, time, timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal.clock import BERLIN, berlin_day
@@ -39,6 +39,7 @@ from portal.services.finding import Actor
 LIMIT_CENTS, DAY_LIMIT_CENTS = 500_000, 2_000_000  #: until an admin sets others (decisions.md)
 PROOF_LIFE = timedelta(hours=22)  #: the bank's own lasts 23
 NEEDS_CONSENT = frozenset(("close_match", "no_match", "not_possible"))  #: results that somebody has to take for right
+CHECKED = NEEDS_CONSENT | {"match"}  #: what a payee's bank can say; anything else is no answer
 
 
 class Refused(Rejected):
@@ -97,12 +98,12 @@ def connection_of(session: Session, client_id: str) -> Connection | None:
 
 def standing(session: Session, client: Client, user_id: str) -> Standing:
     """What decides whether this person may pay for this client."""
-    connection = connection_of(session, client.id)
+    connection, held = connection_of(session, client.id), rules(session, client.id)
     has_second_factor = session.scalar(select(User.totp_sealed.is_not(None)).where(User.id == user_id))
     return Standing(
         client.plan in PLANS_WITH_BANK, connection.state if connection else None,
         connection.scopes.split() if connection else (), bool(connection and connection.connected_by == user_id),
-        bool(has_second_factor),
+        bool(has_second_factor), bool(held and held.is_on),
     )  # fmt: skip
 
 
@@ -114,15 +115,18 @@ def bounds(session: Session, client_id: str, *, today: date, balance_cents: int 
 
 
 def approved_cents(session: Session, client_id: str, *, day: date) -> int:
-    """What was approved on a Berlin day, but for what came to nothing."""
+    """What was let go on a Berlin day, by an approval or as a request, but for what came to nothing."""
     start, end = (datetime.combine(one, time(), BERLIN) for one in (day, day + timedelta(days=1)))
-    query = (
-        select(func.coalesce(func.sum(Payment.amount_cents), 0))
-        .join(Approval, Approval.batch_id == Payment.batch_id)
-        .where(
-            Approval.client_id == client_id, Approval.approved_at >= start, Approval.approved_at < end,
-            Approval.voided_at.is_(None), Payment.state.not_in(list(life.FREE_AGAIN)),
-        )
+    approved = select(Approval.batch_id).where(
+        Approval.client_id == client_id, Approval.approved_at >= start, Approval.approved_at < end, Approval.voided_at.is_(None)
+    )
+    requested = select(PaymentBatch.id).where(
+        PaymentBatch.client_id == client_id, PaymentBatch.requested_at >= start, PaymentBatch.requested_at < end,
+        PaymentBatch.state.not_in((BatchState.DRAFT, BatchState.PREPARED)),
+    )  # fmt: skip
+    query = select(func.coalesce(func.sum(Payment.amount_cents), 0)).where(
+        Payment.client_id == client_id, Payment.batch_id.in_(approved.union(requested)),
+        Payment.state.not_in(list(life.FREE_AGAIN)),
     )  # fmt: skip
     return int(session.scalar(query) or 0)
 
@@ -178,20 +182,23 @@ def obstacles(session: Session, client: Client, user_id: str) -> list[Gate]:
 
 
 def needs_second_person(session: Session, batch: PaymentBatch) -> bool:
-    """Whether who prepared it may not approve it."""
+    """Whether who prepared or changed it may not approve it."""
     held = rules(session, batch.client_id)
-    payers = select(func.count()).where(
-        Membership.client_id == batch.client_id, Membership.kind == "client", Membership.may_pay
-    )  # fmt: skip
     return gates.needs_second_person(
         total_cents=batch.total_cents, above_cents=held.four_eyes_above_cents if held else None,
-        is_one_person=(session.scalar(payers) or 0) <= 1, was_lost=batch.was_lost,
+        is_one_person=is_one_person(session, batch.client_id), was_lost=batch.was_lost,
     )  # fmt: skip
+
+
+def is_one_person(session: Session, client_id: str) -> bool:
+    """Whether nobody but one belongs to the client, whoever of them may pay (decisions.md)."""
+    members = select(func.count()).where(Membership.client_id == client_id, Membership.kind == "client")
+    return (session.scalar(members) or 0) <= 1
 
 
 def is_checked(batch: PaymentBatch, *, now: datetime) -> bool:
     """Whether the payees' banks have been asked, not too long ago."""
-    return batch.checked_at is not None and now - batch.checked_at < PROOF_LIFE
+    return bool(batch.proof) and batch.checked_at is not None and now - batch.checked_at < PROOF_LIFE
 
 
 def approve(
@@ -214,8 +221,8 @@ def approve(
         raise Stale("This order has changed in the meantime. Please look at it again.")
     if not is_checked(batch, now=now):
         raise Rejected("The payees were checked too long ago. Have them checked again.")
-    if needs_second_person(session, batch) and batch.prepared_by == actor.user_id:
-        raise Rejected("A second person has to approve this: you have prepared it yourself.")
+    if needs_second_person(session, batch) and actor.user_id in batch.makers:
+        raise Rejected("A second person has to approve this: you have prepared or changed it yourself.")
     _accept_payees(session, batch, actor.user_id, accepted, now)
     if found := orders.flaws(order, bounds(session, client.id, today=berlin_day(now))):
         raise Refused(found)
@@ -236,6 +243,8 @@ def approve(
 
 def _accept_payees(session: Session, batch: PaymentBatch, user_id: str, accepted: Collection[str], now: datetime) -> None:
     """Each payee whose name differs needs a tick of its own (F83)."""
+    if any(payment.payee_result not in CHECKED for payment in batch.payments):
+        raise Rejected("The payees have not all been checked. Have them checked again.")
     differing = [payment for payment in batch.payments if payment.payee_result in NEEDS_CONSENT]
     if any(payment.id not in accepted for payment in differing):
         raise Rejected("Please confirm each payee whose name differs, or could not be checked.")
@@ -253,7 +262,7 @@ def approval_of(session: Session, batch_id: str) -> Approval | None:
 
 
 def is_approved(session: Session, batch: PaymentBatch, order: Order, *, key: str) -> bool:
-    """Whether exactly this order was approved (E09), by whom the payments connection still belongs to.
+    """Whether exactly this order was approved (E09), by whom the payments connection still belongs to, over the same consent.
 
     A request is released in the bank's app: who prepared it needs nobody's approval here.
     """
@@ -262,6 +271,8 @@ def is_approved(session: Session, batch: PaymentBatch, order: Order, *, key: str
     held, connection = approval_of(session, batch.id), session.get_one(Connection, batch.connection_id)
     if held is None or held.user_id != connection.connected_by:
         return False
+    if connection.connected_at is not None and connection.connected_at > held.approved_at:
+        return False  # connected anew since: nobody expects an old order to go out with that
     digest = orders.digest(order)
     seal = _seal(key, batch.id, held.user_id, held.approved_at, digest)
     return hmac.compare_digest(held.digest, digest) and hmac.compare_digest(held.seal, seal)
@@ -286,19 +297,30 @@ def _seal(key: str, batch_id: str, user_id: str, approved_at: datetime, digest: 
 
 
 def send_as_request(session: Session, batch: PaymentBatch, *, now: datetime) -> Run | None:
-    """Have the batch laid into the bank's app, where the client releases it. None: it is on its way already."""
-    queue_up(session, batch.client_id)
+    """Have the batch laid into the bank's app, where the client releases it. None: it is on its way already.
+
+    Errors: NotAllowed where the connection does not allow it, Stale, Refused.
+    """
+    client = session.get_one(Client, batch.client_id)
+    queue_up(session, client.id)
     session.refresh(batch)
     if batch.state in life.MOVING or batch.state == BatchState.ENDED:
         return None
+    if gates.to_request(standing(session, client, batch.prepared_by)):  # no gate of these is about the person
+        raise NotAllowed("This cannot be sent as a request. The page “Payments” says what is in the way; else reconnect Qonto.")
     if batch.state not in {BatchState.DRAFT, BatchState.PREPARED}:
         raise Stale("This order has changed in the meantime. Please look at it again.")
     batch.way, batch.proof = Way.REQUEST.value, ""
-    if found := orders.flaws(order_of(batch), bounds(session, batch.client_id, today=berlin_day(now))):
+    order = order_of(batch)
+    if found := orders.flaws(order, bounds(session, client.id, today=berlin_day(now))):
         raise Refused(found)
     if batch.state == BatchState.DRAFT:
         move(session, batch, Event.CHECK, now=now)  # the bank's app checks the payees itself
-    move(session, batch, Event.APPROVE, now=now, next_look_at=now)
+    move(session, batch, Event.APPROVE, now=now, next_look_at=now, requested_at=now)
+    record(
+        session, Tag.PAYMENTS_REQUESTED, subject=f"payment_batch:{batch.id}", at=now, client_id=client.id,
+        total_cents=batch.total_cents, digest=orders.digest(order),
+    )  # fmt: skip
     return request_run(session, batch, now=now)
 
 
@@ -338,6 +360,27 @@ def request_run(session: Session, batch: PaymentBatch, *, now: datetime) -> Run:
     return running.request(
         session, client_id=batch.client_id, connection_id=batch.connection_id, kind="payments", trigger="client", now=now
     )
+
+
+def taken_up_by(session: Session, batch_id: str) -> str | None:
+    """The later order in which what did not come through of this one is on its way, paid or waits; None: it may be retried."""
+    ids = [batch_id]
+    while ids:
+        later = list(session.scalars(select(PaymentBatch).where(PaymentBatch.retry_of.in_(ids))))
+        for order in later:
+            if any(payment.state not in life.FREE_AGAIN for payment in order.payments):
+                return order.id
+        ids = [order.id for order in later]
+    return None
+
+
+def was_lost(session: Session, client_id: str, invoice_ids: Collection[str]) -> bool:
+    """Whether one of these invoices was in an order whose outcome was unknown for a time (E03)."""
+    query = select(PaymentBatch.id).join(Payment, Payment.batch_id == PaymentBatch.id).where(
+        PaymentBatch.client_id == client_id, Payment.invoice_id.in_(list(invoice_ids)),
+        or_(PaymentBatch.was_lost, PaymentBatch.reason == "not_arrived"),
+    )  # fmt: skip
+    return bool(invoice_ids) and session.scalar(query.limit(1)) is not None
 
 
 def links(session: Session, client_id: str) -> list[tuple[str, str]]:

@@ -22,6 +22,8 @@ from portal.services.finding import Actor
 from portal.services.preparing import Offer
 
 MOST_SHOWN = 100
+UNANSWERED_AFTER = timedelta(seconds=sum(ordering.AGAIN_AFTER[:2]))  #: by then the same was asked three times
+ALIKE_WITHIN = timedelta(days=14)  #: the same amount to the same IBAN may be a second payment (reliability.md E08)
 #: a page in this state looks again by itself
 RESTLESS = frozenset((BatchState.APPROVED, BatchState.SENDING, BatchState.CONFIRMING, BatchState.UNKNOWN))
 
@@ -39,6 +41,7 @@ class PaymentsPage:
     batches: Sequence[PaymentBatch]
     rules: PaymentRules
     left_cents: int
+    is_one_person: bool  #: the client has nobody for four eyes
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +75,24 @@ class BatchPage:
     batch: PaymentBatch
     client: Client
     prepared_by: str
+    changed_by: Sequence[str]
     approved_by: str
     approval: Approval | None
     connected_by: str
     gates: Sequence[Gate]
     is_clients: bool  #: the actor belongs to the client: he approves, the firm prepares
     needs_second_person: bool
-    is_own: bool  #: the actor has prepared it
+    is_own: bool  #: the actor has prepared or changed it
     is_checked: bool
     digest: str
     day: date | None  #: on which banks will work on it
     is_moved: bool  #: they rest on the day that was asked for
-    earlier: Sequence[PaymentBatch]  #: the same was ordered before: the same IBAN and amount within the last days
+    earlier: Sequence[PaymentBatch]  #: the same was ordered before: the same IBAN and amount within the last two weeks
     elapsed: timedelta  #: since the bank asked for its confirmation
     is_hinted: bool
+    is_unanswered: bool  #: the bank was asked more than once without an answer
+    is_on: bool  #: payments are switched on
+    again: str | None  #: the order that has taken up what did not come through
 
     @property
     def is_restless(self) -> bool:
@@ -116,17 +123,22 @@ class BatchPage:
 
 
 def index(session: Session, actor: Actor, *, now: datetime, client_id: str = "") -> PaymentsPage:
-    """The orders of the named client, else of the actor's first one with payments. Errors: as `finding.payer`."""
-    client = finding.payer(session, actor, client_id) if client_id else finding.first_payer(session, actor)
+    """The orders of the named client, else of the actor's first one with payments. Errors: as `finding.payer`.
+
+    Where payments were switched off: only what had been let go before.
+    """
+    client = finding.payer(session, actor, client_id, is_reading=True) if client_id else finding.first_payer(session, actor)
     connection, rules = paying.connection_of(session, client.id), paying.rules(session, client.id)
     assert rules is not None
     query = select(PaymentBatch).where(PaymentBatch.client_id == client.id).order_by(PaymentBatch.created_at.desc())
+    if not rules.is_on:
+        query = query.where(PaymentBatch.state.not_in(finding.UNDECIDED))
     standing = paying.standing(session, client, actor.user_id)
     left = rules.day_limit_cents - paying.approved_cents(session, client.id, day=berlin_day(now))
     return PaymentsPage(
         finding.payers(session, actor), client, connection, _name(session, connection.connected_by if connection else None),
         gates.to_prepare(standing), gates.to_approve(standing) if actor.role is Role.CLIENT else (),
-        list(session.scalars(query.limit(MOST_SHOWN))), rules, left,
+        list(session.scalars(query.limit(MOST_SHOWN))), rules, left, paying.is_one_person(session, client.id),
     )  # fmt: skip
 
 
@@ -162,29 +174,32 @@ def one(session: Session, actor: Actor, batch_id: str, *, now: datetime) -> Batc
     approval = session.scalars(
         select(Approval).where(Approval.batch_id == batch.id).order_by(Approval.approved_at.desc()).limit(1)
     ).first()
-    is_clients = actor.role is Role.CLIENT
+    is_clients, rules = actor.role is Role.CLIENT, paying.rules(session, client.id)
     day = batch.execute_on or (today if batch.state in {BatchState.DRAFT, BatchState.PREPARED} else None)
     connection = session.get_one(Connection, batch.connection_id)
+    people = naming.names(session, [*batch.makers, *([approval.user_id] if approval else [])])
     elapsed = now - (batch.sca_asked_at or (approval.approved_at if approval else now))
     return BatchPage(
-        batch, client, naming.names(session, [batch.prepared_by])[batch.prepared_by],
-        naming.names(session, [approval.user_id])[approval.user_id] if approval else "", approval,
+        batch, client, people[batch.prepared_by], [people[user_id] for user_id in batch.changed_by],
+        people[approval.user_id] if approval else "", approval,
         _name(session, connection.connected_by), paying.obstacles(session, client, actor.user_id) if is_clients else (),
-        is_clients, paying.needs_second_person(session, batch), batch.prepared_by == actor.user_id,
+        is_clients, paying.needs_second_person(session, batch), actor.user_id in batch.makers,
         paying.is_checked(batch, now=now), orders.digest(paying.order_of(batch)),
         sepa.next_banking_day(day) if day else None, bool(day and not sepa.is_banking_day(day)), _earlier(session, batch, now),
         elapsed, batch.state == BatchState.CONFIRMING and elapsed >= ordering.HINT_AFTER,
+        batch.state == BatchState.SENDING and batch.doubt_since is not None and now - batch.doubt_since >= UNANSWERED_AFTER,
+        bool(rules and rules.is_on), paying.taken_up_by(session, batch.id) if batch.state in life.FINAL else None,
     )  # fmt: skip
 
 
 def _earlier(session: Session, batch: PaymentBatch, now: datetime) -> list[PaymentBatch]:
-    """Orders of the last days that pay one of the same payees the same amount."""
+    """Orders of the last days that pay, or would pay, one of the same payees the same amount (E08)."""
     if batch.state not in {BatchState.DRAFT, BatchState.PREPARED}:
         return []
     same = {(payment.iban, payment.amount_cents) for payment in batch.payments}
     query = select(PaymentBatch).where(
         PaymentBatch.client_id == batch.client_id, PaymentBatch.id != batch.id,
-        PaymentBatch.created_at > now - timedelta(days=7), PaymentBatch.state.not_in(("refused", "cancelled", "draft")),
+        PaymentBatch.created_at > now - ALIKE_WITHIN, PaymentBatch.state.not_in(("refused", "cancelled")),
     )  # fmt: skip
     return [
         other

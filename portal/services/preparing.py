@@ -16,7 +16,7 @@ from portal.db import new_id
 from portal.domain.payments import gates, life, orders, sepa
 from portal.domain.payments.life import Event
 from portal.domain.payments.orders import Item, Order, Way
-from portal.errors import ConsentEnded, NotAllowed, PortalError, QontoError, Rejected, Stale
+from portal.errors import Conflict, ConsentEnded, NotAllowed, PortalError, QontoError, Rejected, ScopeMissing, Stale
 from portal.models import Connection, Payment, PaymentBatch
 from portal.ports import Ports
 from portal.qonto.client import Qonto, all_pages
@@ -38,6 +38,14 @@ class Wanted:
     attachments: tuple[str, ...] = ()
     invoice_id: str | None = None
     invoice_number: str = ""
+
+
+class UsedForm(Conflict):
+    """The form made an order already, of something else: `batch_id`."""
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__("This form was used already. The order that was made with it stands under “Payments”.")
+        self.batch_id = batch_id
 
 
 class Obstacle(StrEnum):
@@ -131,13 +139,15 @@ def prepare(
 ) -> str:  # fmt: skip
     """Put an order together and have its payees checked. Returns its id; the same form sent again gives the same one.
 
-    Errors: NotFound, NotAllowed, Refused, AlreadyPaid, QontoError.
+    Errors: NotFound, NotAllowed, Refused, UsedForm, AlreadyPaid, QontoError.
     """
+    day = execute_on if execute_on and execute_on > ports.clock.today() else None
     with ports.database.read() as session:
         held = connection(session, actor, client_id)
-        if known := _known(session, client_id, form_key):
+        if known := _known(session, client_id, form_key, account_id, day, wanted):
             return known
-    qonto, today = ports.qonto.over(), ports.clock.today()
+        _refuse_taken_up(session, retry_of)
+    qonto = ports.qonto.over()
     account = next((one for one in accounts(qonto, held.id) if one.id == account_id), None)
     if account is None:
         raise Rejected("Choose the account that pays.")
@@ -153,8 +163,8 @@ def prepare(
         id=new_id(), client_id=client_id, connection_id=held.id, form_key=form_key,
         way=_way(payments).value, state=life.BatchState.DRAFT.value,
         account_id=account.id, account_name=account.name, account_iban=account.iban or "", balance_cents=account.balance_cents,
-        execute_on=execute_on if execute_on and execute_on > today else None, prepared_by=actor.user_id,
-        created_at=ports.clock.now(), idempotency_key=new_id(), proof="",
+        execute_on=day, prepared_by=actor.user_id,
+        changed_by=[], requested_at=None, created_at=ports.clock.now(), idempotency_key=new_id(), proof="",
         retry_of=retry_of.id if retry_of else None, was_lost=bool(retry_of and retry_of.was_lost),
     )  # fmt: skip
     batch.payments = payments
@@ -164,8 +174,11 @@ def prepare(
         with ports.database.write() as session:
             now = ports.clock.now()
             queue_up(session, client_id)
-            if known := _known(session, client_id, form_key):
+            if known := _known(session, client_id, form_key, account_id, day, wanted):
                 return known
+            _refuse_taken_up(session, retry_of)
+            if paying.was_lost(session, client_id, [one.invoice_id for one in wanted if one.invoice_id]):
+                batch.was_lost = True
             session.add(batch)
             session.flush()
             _note_checks(session, batch, checks, now)
@@ -202,12 +215,13 @@ def change(ports: Ports, actor: Actor, batch_id: str, *, account_id: str, execut
     with ports.database.write() as session:
         now = ports.clock.now()
         queue_up(session, batch.client_id)
-        batch = finding.batch(session, actor, batch_id)
+        seen, batch = batch, finding.batch(session, actor, batch_id)
         _refuse_unchangeable(batch)
+        _refuse_changed(batch, since=seen)
         paying.move(
             session, batch, Event.CHANGE, now=now, account_id=account.id, account_name=account.name,
             account_iban=account.iban or "", balance_cents=account.balance_cents, execute_on=day, proof="", checked_at=None,
-            next_look_at=None, way=_way(batch.payments).value,
+            next_look_at=None, way=_way(batch.payments).value, changed_by=list(dict.fromkeys((*batch.changed_by, actor.user_id))),
         )  # fmt: skip
         paying.void(session, batch, now=now, reason="changed")
         for payment, item in zip(batch.payments, order.items, strict=True):
@@ -220,8 +234,11 @@ def change(ports: Ports, actor: Actor, batch_id: str, *, account_id: str, execut
         )  # fmt: skip
 
 
-def check_again(ports: Ports, actor: Actor, batch_id: str) -> None:
-    """Ask the payees' banks once more. Errors: Stale where the order is approved already."""
+def check_again(ports: Ports, actor: Actor, batch_id: str) -> bool:
+    """Ask the payees' banks once more. False: nobody could tell, and what they said before stands as long as it is valid.
+
+    Errors: Stale where the order is approved already, or was changed while they were asked.
+    """
     with ports.database.read() as session:
         batch = finding.batch(session, actor, batch_id)
         held = connection(session, actor, batch.client_id)
@@ -229,13 +246,17 @@ def check_again(ports: Ports, actor: Actor, batch_id: str) -> None:
     checks = _asked(ports.qonto.over(), held.id, batch.payments)
     with ports.database.write() as session:
         queue_up(session, batch.client_id)
-        batch = finding.batch(session, actor, batch_id)
-        _refuse_approved(batch)
-        _note_checks(session, batch, checks, ports.clock.now())
+        row = finding.batch(session, actor, batch_id)
+        _refuse_approved(row)
+        _refuse_changed(row, since=batch)
+        return _note_checks(session, row, checks, ports.clock.now())
 
 
 def retry(ports: Ports, actor: Actor, batch_id: str, *, form_key: str) -> str:
-    """A new order of what did not come through. Errors: as `prepare`; Rejected where nothing did not."""
+    """A new order of what did not come through.
+
+    Errors: as `prepare`; Rejected where everything did; Stale where another order has taken it up already.
+    """
     with ports.database.read() as session:
         batch = finding.batch(session, actor, batch_id)
         failed = [payment for payment in batch.payments if payment.state in life.FREE_AGAIN]
@@ -260,41 +281,63 @@ def recall(ports: Ports, actor: Actor, batch_id: str) -> int:
     """
     with ports.database.read() as session:
         batch = finding.batch(session, actor, batch_id)
-        connection(session, actor, batch.client_id)
+        client = finding.payer(session, actor, batch.client_id, is_reading=True)
+        if gates.to_prepare(replace(paying.standing(session, client, actor.user_id), is_on=True)):
+            raise NotAllowed("Payments cannot be stopped at the moment. The page “Payments” says what is in the way.")
     waiting = [payment for payment in batch.payments if payment.state == life.PaymentState.ORDERED and payment.transfer_id]
     if batch.state != life.BatchState.ACCEPTED or not waiting:
         raise Stale("It is too late to cancel: the order is with the bank.")
     qonto, stopped = ports.qonto.over(), 0
-    for payment in waiting:
-        try:
-            qonto.cancel_transfer(batch.connection_id, payment.transfer_id or "")
-        except QontoError as problem:
-            if problem.status_code != HTTPStatus.UNPROCESSABLE_ENTITY:  # that one has left already
-                raise
-        else:
-            stopped += 1
+    try:
+        for payment in waiting:
+            try:
+                qonto.cancel_transfer(batch.connection_id, payment.transfer_id or "")
+            except QontoError as problem:
+                if problem.status_code != HTTPStatus.UNPROCESSABLE_ENTITY:  # that one has left already
+                    raise
+            else:
+                stopped += 1
+    finally:  # what was stopped before the line broke is stopped
+        _note_recall(ports, batch, stopped)
+    if not stopped:
+        raise Stale("It is too late to cancel: the order is with the bank.")
+    return stopped
+
+
+def _note_recall(ports: Ports, batch: PaymentBatch, stopped: int) -> None:
+    """Keep how many were stopped, and have a worker look what became of each."""
     now = ports.clock.now()
     with ports.database.write() as session:
         queue_up(session, batch.client_id)
-        row = finding.batch(session, actor, batch_id)
+        row = session.get_one(PaymentBatch, batch.id)
         row.next_look_at = now
         record(
             session, Tag.PAYMENTS_RECALLED, subject=f"payment_batch:{row.id}", at=now, client_id=row.client_id, payments=stopped
         )
         run = paying.request_run(session, row, now=now)
     ports.queue.push(running.ticket(run, now=now))
-    if not stopped:
-        raise Stale("It is too late to cancel: the order is with the bank.")
-    return stopped
 
 
 def _way(payments: Sequence[Payment]) -> Way:
     return Way.TRANSFER if len(payments) == 1 else Way.BULK
 
 
-def _known(session: Session, client_id: str, form_key: str) -> str | None:
-    query = select(PaymentBatch.id).where(PaymentBatch.client_id == client_id, PaymentBatch.form_key == form_key)
-    return session.scalar(query)
+def _known(
+    session: Session, client_id: str, form_key: str, account_id: str, day: date | None, wanted: Sequence[Wanted]
+) -> str | None:  # fmt: skip
+    """The order that this form has made. Errors: UsedForm where that is not what it asks for now (an old page, sent again).
+
+    Invoices that are on their way are not offered any more, so the same form sent again may ask for fewer of them.
+    """
+    query = select(PaymentBatch).where(PaymentBatch.client_id == client_id, PaymentBatch.form_key == form_key)
+    found = session.scalar(query)
+    if found is None:
+        return None
+    made = {(one.creditor, one.iban, one.amount_cents, one.remittance, one.invoice_id) for one in found.payments}
+    asked = {(one.creditor, one.iban, one.amount_cents, one.remittance, one.invoice_id) for one in wanted}
+    if (found.account_id, found.execute_on) != (account_id, day) or not asked <= made:
+        raise UsedForm(found.id)
+    return found.id
 
 
 def _refuse_flaws(
@@ -318,6 +361,17 @@ def _refuse_approved(batch: PaymentBatch) -> None:
         raise Stale("It is too late to change this order.")
 
 
+def _refuse_taken_up(session: Session, retry_of: PaymentBatch | None) -> None:
+    if retry_of is not None and paying.taken_up_by(session, retry_of.id):
+        raise Stale("This was prepared again already. The page of the order says where.")
+
+
+def _refuse_changed(batch: PaymentBatch, *, since: PaymentBatch) -> None:
+    """What the bank was asked is about the order as it was then."""
+    if batch.version != since.version:
+        raise Stale("This order has changed in the meantime. Please look at it again.")
+
+
 def _asked(qonto: Qonto, connection_id: str, payments: Sequence[Payment]) -> PayeeChecks:
     return _check(qonto, connection_id, [(payment.creditor, payment.iban) for payment in payments])
 
@@ -326,20 +380,31 @@ def _check(qonto: Qonto, connection_id: str, payees: list[tuple[str, str]]) -> P
     """What the payees' banks say. Where nobody can tell, the order waits as a draft: without a check no payment (F83)."""
     try:
         return qonto.check_payees(connection_id, payees)
-    except ConsentEnded:
+    except (ConsentEnded, ScopeMissing):  # asking again would not help
         raise
-    except (QontoError, PortalError):
+    except PortalError:
         return PayeeChecks(tuple(PayeeCheck("unavailable") for _ in payees), "")
 
 
-def _note_checks(session: Session, batch: PaymentBatch, checks: PayeeChecks, now: datetime) -> None:
+def _note_checks(session: Session, batch: PaymentBatch, checks: PayeeChecks, now: datetime) -> bool:
+    """Keep what the payees' banks say. False: none of them could be asked.
+
+    An order that was checked before stays as it is then. Where only some answer it is a draft again: no result stands beside a
+    proof that is not its own.
+    """
+    results = [check.result for check in checks.checks]
+    is_whole = bool(checks.proof) and set(results) <= paying.CHECKED
+    is_any = any(result in paying.CHECKED for result in results)
+    batch.version += 1
+    record(session, Tag.PAYEES_CHECKED, subject=f"payment_batch:{batch.id}", at=now, client_id=batch.client_id, results=results)
+    if not is_any and batch.state == life.BatchState.PREPARED:
+        return False
     for payment, check in zip(batch.payments, checks.checks, strict=True):
         payment.payee_result, payment.payee_name = check.result, check.name or ""
         payment.payee_accepted_by = payment.payee_accepted_at = None
-    batch.version += 1
-    record(
-        session, Tag.PAYEES_CHECKED, subject=f"payment_batch:{batch.id}", at=now, client_id=batch.client_id,
-        results=[check.result for check in checks.checks],
-    )  # fmt: skip
-    if checks.proof and all(check.result != "unavailable" for check in checks.checks):
-        paying.move(session, batch, Event.CHECK, now=now, proof=checks.proof, checked_at=now)
+    if is_whole:
+        way = _way(batch.payments).value  # one that could not become a request is an order again
+        paying.move(session, batch, Event.CHECK, now=now, proof=checks.proof, checked_at=now, way=way)
+    elif batch.state == life.BatchState.PREPARED:
+        paying.move(session, batch, Event.CHANGE, now=now, proof="", checked_at=None)
+    return is_any

@@ -22,7 +22,7 @@ from portal.domain.eligibility import Eligibility, SkipReason
 from portal.domain.matching import ReviewReason
 from portal.media import Media
 from portal.models import Document, Preview, Receipt, SkippedInvoice
-from portal.services import assigning, e_invoicing
+from portal.services import assigning, correcting, e_invoicing
 from portal.services.auditing import Tag, record_all
 from portal.services.receipts_from_bank import MATERIAL, InvoiceRow
 
@@ -221,8 +221,11 @@ class Arrivals:
 
     def _update(self, receipt: Receipt, row: InvoiceRow, decision: Eligibility | SkipReason) -> bool:
         """Bring the receipt to what the source says now. An assigned one with other facts goes back to a person."""
+        corrected = correcting.still_corrected(receipt, row.values)
         kept = e_invoicing.still_filled(receipt, row.values)
-        differing = [name for name, value in row.values.items() if name not in kept and getattr(receipt, name) != value]
+        differing = [
+            name for name, value in row.values.items() if name not in kept | corrected and getattr(receipt, name) != value
+        ]
         if kept != set(receipt.filled):
             receipt.filled = sorted(kept)
         if not differing:

@@ -310,7 +310,7 @@ def desk(session: Session, actor: Actor, filters: Filters, *, now: datetime) -> 
         reasons={reason: count for reason, (count, _) in by_reason.items() if reason}, receipt=receipt,
         client=next((client for client in clients if receipt and client.id == receipt.client_id), None), papers=papers,
         highlights=highlighting.highlights(receipt, papers.preview) if receipt else (),
-        cards=cards(session, receipt) if receipt and receipt.state == "in_review" else [],
+        cards=cards(session, receipt) if receipt and receipt.state == "in_review" and filters.search is None else [],
         last_done=_last_done(session, actor, since=now - UNDO_LIFE),
         to_check=len(to_check(session, actor)),
         search=searching.search(session, receipt, filters.search, filters.lines)

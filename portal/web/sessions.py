@@ -21,9 +21,9 @@ from sqlalchemy import bindparam, delete, exists, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal.crypto import digest
-from portal.models import Membership, PaymentRules, Role, User, UserSession
+from portal.models import Membership, Role, User, UserSession
 from portal.ports import Ports
-from portal.services import authenticating
+from portal.services import authenticating, finding
 
 log = structlog.get_logger()
 
@@ -31,9 +31,7 @@ COOKIE = "__Host-session"  #: the prefix makes browsers refuse it without Secure
 ID_BYTES = 32
 SEEN_EVERY = timedelta(minutes=1)
 OWN = exists().where(Membership.user_id == User.id)
-PAYS = exists().where(
-    Membership.user_id == User.id, Membership.may_pay, PaymentRules.client_id == Membership.client_id, PaymentRules.is_on
-)
+PAYS = exists().where(Membership.user_id == User.id, Membership.may_pay, Membership.client_id.in_(finding.WITH_ORDERS))
 WHOSE = (
     select(UserSession, User, or_(OWN.where(Membership.has_financial_accounting), ~OWN), PAYS)
     .outerjoin(User, User.id == UserSession.user_id)

@@ -268,6 +268,7 @@ def _searched(ours: Books) -> Iterator[State]:
     """The desk with its search for transactions."""
     looked_for, (line, other, *_) = f"/review?item={ours.receipts['no_transaction'].id}&q=", ours.transactions
     yield State("staff", f"{looked_for}Holz")
+    yield State("staff", f"/review?item={ours.receipts['income'].id}", does=unfold(".bf-correction"))
     yield State("staff", f"{looked_for}nothing-has-this-name")
     yield State("staff", f"{looked_for}&line={line.id}&line={other.id}")
 

@@ -39,7 +39,7 @@ LABELS = {
     "Assign": "Zuordnen", "Assigned by hand": "Von Hand zugeordnet", "Connect": "Verbinden", "Connect Bank": "Bank verbinden",
     "Connect new account": "Neues Konto verbinden", "Connected": "Verbunden", "Continue": "Weiter", "Disconnect": "Trennen",
     "Disconnected": "Getrennt", "Finances": "Finanzen", "In review": "In Prüfung", "Login to Bank": "Bei der Bank anmelden",
-    "Look again": "Erneut nachsehen", "Matched": "Zugeordnet", "Nothing was connected": "Es wurde nichts verbunden",
+    "Matched": "Zugeordnet", "Nothing was connected": "Es wurde nichts verbunden",
     "Profile settings": "Profileinstellungen", "Receipts": "Belege", "Sign in": "Anmelden", "Undo": "Rückgängig",
     "Some rights are missing": "Einige Rechte fehlen", "Sync transactions": "Umsätze abrufen", "Try again": "Erneut versuchen",
     "Choose accounts": "Konten wählen", "Connect these accounts": "Diese Konten verbinden", "Search": "Suchen",
@@ -322,14 +322,13 @@ def review(stage: Stage, words: Words) -> tuple[str, str]:
     expect(page.locator("#receipt-title")).to_be_focused()
     expect(page.locator(".bf-review-count strong").first).to_have_text(str(int(before) - 1))
     by_mouse = chosen.get_attribute("id")
-    page.goto(f"/review?item={by_mouse.removeprefix('queue-')}")  # among all: what is taken back has another reason
+    page.goto(f"/review?item={by_mouse.removeprefix('queue-')}")
     words.button("Assign", page.locator("#candidate-1")).click()
     expect(chosen).not_to_have_id(by_mouse)
     words.button("Undo").click()
     expect(chosen).to_have_id(by_mouse)
     with stage.worker.working():
         wait_until_nothing_is_due(stage)
-    words.link("Look again").click()
     expect(words.button("Assign", page.locator("#candidate-1"))).to_be_visible()
     return by_key.removeprefix("queue-"), by_mouse.removeprefix("queue-")
 

@@ -283,6 +283,7 @@ FREE = Standing(True, "active", ["payment.write", "organization.read"], is_conne
     ("changed", "prepares", "approves"),
     [
         ({}, [], []),
+        ({"is_on": False, "connection_state": None}, [Gate.OFF], [Gate.OFF]),
         ({"is_in_plan": False}, [Gate.PLAN], [Gate.PLAN]),
         ({"connection_state": None}, [Gate.NOT_CONNECTED], [Gate.NOT_CONNECTED]),
         ({"connection_state": "disconnected"}, [Gate.NOT_CONNECTED], [Gate.NOT_CONNECTED]),
@@ -295,6 +296,12 @@ FREE = Standing(True, "active", ["payment.write", "organization.read"], is_conne
 def test_gates(changed: dict[str, object], prepares: list[Gate], approves: list[Gate]) -> None:
     standing = replace(FREE, **changed)  # type: ignore[arg-type]
     assert (gates.to_prepare(standing), gates.to_approve(standing)) == (prepares, approves)
+
+
+def test_a_request_needs_its_own_scope() -> None:
+    assert gates.to_request(FREE) == [Gate.SCOPE]
+    assert gates.to_request(replace(FREE, scopes=["payment.write", "request_transfers.write"])) == []
+    assert gates.to_request(replace(FREE, is_on=False)) == [Gate.OFF]
 
 
 def test_every_cause_has_its_owner() -> None:

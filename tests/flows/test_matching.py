@@ -297,7 +297,7 @@ def test_a_persons_decision_is_never_overturned(desk: Desk) -> None:
         desk.match()
     assert desk.lines_of(0) == [desk.transactions[7].id]
     assert (desk.now(1).state, desk.lines_of(1)) == ("set_aside", [])
-    assert (desk.now(2).state, desk.now(2).review_reason, desk.lines_of(2)) == ("in_review", "manual_unlink", [])
+    assert (desk.now(2).state, desk.lines_of(2)) == ("in_review", [])
     assert desk.lines_of(3) == [desk.transactions[3].id]
 
 

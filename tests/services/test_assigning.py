@@ -195,12 +195,12 @@ def test_withdrawing_keeps_the_row_and_declines_the_pair(database: Database, our
 
 
 def _review_of(session: Session, receipt_id: str) -> dict[str, object]:
-    """How a receipt stands: all of it but its version and the time of its last change."""
+    """How a receipt stands: all of it but what tells that somebody was here."""
     receipt = session.get_one(Receipt, receipt_id)
     columns = {column.key: getattr(receipt, column.key) for column in inspect(Receipt).columns}
     proposals = session.scalars(assigning.candidates_of(receipt_id)).all()
     return {
-        **{name: value for name, value in columns.items() if name not in {"version", "updated_at"}},
+        **{name: value for name, value in columns.items() if name not in {"version", "updated_at", "is_left_to_people"}},
         "candidates": [(one.id, one.rank, one.score, one.grade, one.allocations, one.reasons, one.matcher) for one in proposals],
         "standing": session.scalars(assigning.standing_of(receipt_id)).all(),
     }

@@ -20,6 +20,10 @@ ROOT = Path(__file__).resolve().parent.parent.parent
         ("paid from DE89 3704 0044 0532 0130 00 TODAY", "paid from ··3000 TODAY"),
         ("DE89370400440532013000", "··3000"),
         ("NL91 ABNA 0417 1643 00", "··4300"),
+        ("GET /x?iban=DE89+3704+0044+0532+0130+00&name=W 200", "GET /x?iban=··3000&name=W 200"),
+        ("GET /x?iban=DE89%203704%200044%200532%200130%2000 200", "GET /x?iban=··3000 200"),
+        ("GET /x?iban=DE00%203704%200044%200532%200130%2000 200", "GET /x?iban=··0200"),
+        ("iban%3DDE89370400440532013000", "iban%3D··3000"),
         ("Authorization: Bearer abcdefgh.ijkl", "Authorization: Bearer [hidden]"),
         (
             "grant_type=refresh_token&refresh_token=r1&client_secret=s",

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 NEEDED = ("payment.write",)  #: without it the bank takes no transfer
+TO_REQUEST = ("request_transfers.write",)  #: and without this no request
 
 
 class Gate(StrEnum):
     """What stands in the way; templates word it."""
 
+    OFF = "off"  #: the firm has switched payments off
     PLAN = "plan"  #: payments are part of a larger plan
     NOT_CONNECTED = "not_connected"
     ACTION_NEEDED = "action_needed"  #: the consent has ended
@@ -37,16 +39,25 @@ class Standing:
     scopes: Sequence[str]
     is_connector: bool  #: he has connected
     has_second_factor: bool
+    is_on: bool = True  #: payments are switched on
 
 
 def to_prepare(standing: Standing) -> list[Gate]:
     """What keeps anybody from preparing a payment."""
+    if not standing.is_on:
+        return [Gate.OFF]
     gates = [] if standing.is_in_plan else [Gate.PLAN]
     if standing.connection_state in {None, "disconnected", "connecting"}:
         return [*gates, Gate.NOT_CONNECTED]
     if standing.connection_state != "active":
         return [*gates, Gate.ACTION_NEEDED]
     return [*gates, *([] if set(NEEDED) <= set(standing.scopes) else [Gate.SCOPE])]
+
+
+def to_request(standing: Standing) -> list[Gate]:
+    """What keeps the firm from laying one into the bank's app, where its user releases it."""
+    found = to_prepare(standing)
+    return found or ([] if set(TO_REQUEST) <= set(standing.scopes) else [Gate.SCOPE])
 
 
 def to_approve(standing: Standing) -> list[Gate]:

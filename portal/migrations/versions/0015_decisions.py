@@ -16,6 +16,8 @@ def upgrade() -> None:
     op.add_column("assignment", sa.Column("difference", sa.String(), nullable=True))
     op.add_column("assignment", sa.Column("difference_cents", sa.BigInteger(), nullable=True))
     op.add_column("receipt", sa.Column("review_before", sa.JSON(), nullable=True))
+    op.add_column("receipt", sa.Column("corrected", sa.JSON(), nullable=False, server_default="{}"))
+    op.add_column("receipt", sa.Column("is_left_to_people", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.drop_index("ix_receipt_client_state", "receipt")
     op.create_index("ix_receipt_queue", "receipt", ["client_id", "state", "review_reason", "in_review_since"])
     if (
@@ -39,6 +41,8 @@ def downgrade() -> None:
         )
     op.drop_index("ix_receipt_queue", "receipt")
     op.create_index("ix_receipt_client_state", "receipt", ["client_id", "state"])
+    op.drop_column("receipt", "is_left_to_people")
+    op.drop_column("receipt", "corrected")
     op.drop_column("receipt", "review_before")
     op.drop_column("assignment", "difference_cents")
     op.drop_column("assignment", "difference")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Sequence
 
@@ -40,6 +41,8 @@ FIELDS = {
     Flaw.NEEDS_FILE: "amount", Flaw.LIMIT: "amount", Flaw.DAY_LIMIT: "amount", Flaw.BALANCE: "amount", Flaw.TEXT: "remittance",
     Flaw.PAST: "execute_on", Flaw.TOO_FAR: "execute_on",
 }  # fmt: skip
+
+NOTHING = re.compile(r"0+([.,]0{1,2})?")
 
 
 class OrderForm(FlaskForm):
@@ -123,7 +126,7 @@ class RulesForm(FlaskForm):
     is_on = BooleanField(_("Payments are switched on"))
     limit = StringField(_("Limit of one payment in euros"), validators=[InputRequired(), Length(max=20)])
     day_limit = StringField(_("Limit of a day in euros"), validators=[InputRequired(), Length(max=20)])
-    four_eyes_above = StringField(_("Two persons above, in euros (empty: never)"), validators=[Length(max=20)])
+    four_eyes_above = StringField(_("Two persons above, in euros (empty: never, 0: always)"), validators=[Length(max=20)])
 
     @classmethod
     def over(cls, rules: PaymentRules | None, limit_cents: int, day_limit_cents: int) -> RulesForm:
@@ -143,7 +146,7 @@ class RulesForm(FlaskForm):
             "is_on": bool(self.is_on.data),
             "limit_cents": _cents(self.limit.data),
             "day_limit_cents": _cents(self.day_limit.data),
-            "four_eyes_above_cents": _cents(above) if above else None,
+            "four_eyes_above_cents": None if not above else 0 if NOTHING.fullmatch(above) else _cents(above),
         }
 
 

@@ -50,6 +50,8 @@ def prepare(client_id: str) -> ResponseReturnValue:
             )  # fmt: skip
         except Refused as problem:
             form.refuse(problem)
+        except preparing.UsedForm as problem:
+            return _form(client_id, form, used_for=problem.batch_id), problem.status
         else:
             return redirect(url_for("payments.show", batch_id=batch_id), 303)
     return _form(client_id, form), 422
@@ -78,17 +80,19 @@ def choose(client_id: str) -> ResponseReturnValue:
             )  # fmt: skip
         except Refused as problem:
             form.refuse(problem)
+        except preparing.UsedForm as problem:
+            return _invoices(client_id, form, ticked, used_for=problem.batch_id), problem.status
         else:
             return redirect(url_for("payments.show", batch_id=batch_id), 303)
     return _invoices(client_id, form, ticked), 422
 
 
-@blueprint.get("/payments/iban")
+@blueprint.post("/payments/iban")
 @signed_in
 def check_iban() -> ResponseReturnValue:
-    """Whether what was typed is an IBAN; asked while the form is filled in."""
-    number = sepa.plain_iban(request.args.get("iban", ""))[:50]
-    return render_template("payments/_iban.html", number=number, is_right=sepa.is_iban(number))
+    """Whether what was typed is an IBAN; asked while the form is filled in. Not by an address: those are written down."""
+    number = sepa.plain_iban(request.form.get("iban", ""))[:50]
+    return fragment("payments/_iban.html", page=url_for("payments.index"), number=number, is_right=sepa.is_iban(number))
 
 
 @blueprint.get("/payments/<id:batch_id>")
@@ -167,7 +171,8 @@ def change(batch_id: str) -> ResponseReturnValue:
 @signed_in
 def check_payees(batch_id: str) -> ResponseReturnValue:
     """Ask the payees' banks again."""
-    preparing.check_again(ports(), actor(), batch_id)
+    if not preparing.check_again(ports(), actor(), batch_id):
+        notice(_("The payees' banks cannot be asked at the moment. Please try again in a few minutes."))
     return redirect(url_for("payments.show", batch_id=batch_id), 303)
 
 
@@ -260,16 +265,16 @@ def _key(text: str) -> str:
         raise Rejected("This page was open for too long. Please reload it and try again.") from None
 
 
-def _form(client_id: str, form: OrderForm, *, batch_id: str = "", is_single: bool = True) -> str:
+def _form(client_id: str, form: OrderForm, *, batch_id: str = "", is_single: bool = True, used_for: str = "") -> str:
     page = payment_pages.form(ports(), actor(), client_id)
     form.offer(page.accounts)
-    return render_template("payments/new.html", page=page, form=form, batch_id=batch_id, is_single=is_single)
+    return render_template("payments/new.html", page=page, form=form, batch_id=batch_id, is_single=is_single, used_for=used_for)
 
 
-def _invoices(client_id: str, form: OrderForm, ticked: set[str] | None = None) -> str:
+def _invoices(client_id: str, form: OrderForm, ticked: set[str] | None = None, *, used_for: str = "") -> str:
     page = payment_pages.invoices(ports(), actor(), client_id)
     form.offer(page.form.accounts)
-    return render_template("payments/invoices.html", page=page, form=form, ticked=ticked)
+    return render_template("payments/invoices.html", page=page, form=form, ticked=ticked, used_for=used_for)
 
 
 def _show(batch_id: str, form: ApprovalForm, problem: PortalError | None = None) -> str:

@@ -30,11 +30,13 @@ class AmountField(StringField):
                 raise ValueError(gettext("Enter an amount, for example 119,00.")) from None
 
     def _value(self) -> str:
-        known = f"{self.data // 100},{self.data % 100:02d}" if isinstance(self.data, int) and self.data >= 0 else ""
+        cents = self.data if isinstance(self.data, int) else None
+        known = "" if cents is None else f"{'-' if cents < 0 else ''}{abs(cents) // 100},{abs(cents) % 100:02d}"
         return str(getattr(self, "raw_text", known))
 
 
-def _text_or_none(text: str | None) -> str | None:
+def text_or_none(text: str | None) -> str | None:
+    """What was typed; nothing but spaces is nothing."""
     return text.strip() or None if text else None
 
 
@@ -49,8 +51,8 @@ class UploadForm(FlaskForm):
     )
     amount = AmountField(_("Gross amount in euros"))
     issued_on = DateField(_("Invoice date"), validators=[Optional()])
-    number = StringField(_("Invoice number"), filters=[_text_or_none], validators=[Length(max=200)])
-    counterparty = StringField(_("From / to"), filters=[_text_or_none], validators=[Length(max=200)])
+    number = StringField(_("Invoice number"), filters=[text_or_none], validators=[Length(max=200)])
+    counterparty = StringField(_("From / to"), filters=[text_or_none], validators=[Length(max=200)])
 
     @property
     def facts(self) -> Facts:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
-from wtforms import HiddenField, IntegerField, SelectField, StringField
+from wtforms import DateField, HiddenField, IntegerField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import AnyOf, InputRequired, Optional
+from wtforms.validators import AnyOf, InputRequired, Length, Optional
 
 from portal.services.assigning import Difference, SetAsideReason
+from portal.web.receipts.forms import AmountField, text_or_none
 
 SET_ASIDE_WORDS = {
     SetAsideReason.PAID_PRIVATELY: _("Paid privately"),
@@ -30,6 +31,16 @@ class LinesForm(FlaskForm):
     """Transactions that a person found, and what their sum differs by."""
 
     difference = StringField(validators=[Optional(), AnyOf(list(Difference))])
+    seen_version = IntegerField(validators=[InputRequired()])
+
+
+class CorrectionForm(FlaskForm):
+    """What a person reads off the document instead of what was read."""
+
+    amount_cents = AmountField(_("Gross amount"))
+    counterparty = StringField(_("From / to"), filters=[text_or_none], validators=[Length(max=200)])
+    number = StringField(_("Invoice number"), filters=[text_or_none], validators=[Length(max=200)])
+    issued_on = DateField(_("Invoice date"), validators=[Optional()])
     seen_version = IntegerField(validators=[InputRequired()])
 
 

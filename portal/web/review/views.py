@@ -11,13 +11,13 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from portal.errors import Conflict, Rejected
-from portal.services import assigning, deciding, finding, measuring, reviewing
+from portal.services import assigning, correcting, deciding, finding, measuring, reviewing
 from portal.services.reviewing import Filters
 from portal.services.searching import MOST_LETTERS
 from portal.web.access import actor, ports, staff
 from portal.web.handlers import answer
 from portal.web.htmx import is_fragment_request, notice
-from portal.web.review.forms import SET_ASIDE_WORDS, AssignForm, LinesForm, SetAsideForm, WithdrawForm
+from portal.web.review.forms import SET_ASIDE_WORDS, AssignForm, CorrectionForm, LinesForm, SetAsideForm, WithdrawForm
 
 blueprint = Blueprint("review", __name__)
 
@@ -153,6 +153,22 @@ def withdraw(receipt_id: str) -> ResponseReturnValue:
     return _next(receipt_id)
 
 
+@blueprint.post("/receipts/<id:receipt_id>/correction")
+@staff
+def correct(receipt_id: str) -> ResponseReturnValue:
+    """Correct what was read of a receipt; its candidates are looked for anew."""
+    form = CorrectionForm()
+    if not form.validate_on_submit():
+        raise Rejected(next((str(words[0]) for words in form.errors.values()), "Something you entered is not right."))
+    values = {name: form[name].data for name in correcting.CORRECTABLE}
+    with ports().database.write() as session:
+        receipt = finding.receipt(session, actor(), receipt_id)
+        run = correcting.correct(session, receipt, values, seen_version=form.seen_version.data, now=ports().clock.now())
+        notice(_("%(receipt)s corrected. Its candidates are being looked for again.", receipt=receipt.label))
+    deciding.start(ports(), run)
+    return _next(receipt_id)
+
+
 @blueprint.post("/receipts/<id:receipt_id>/set-aside")
 @staff
 def set_aside(receipt_id: str) -> ResponseReturnValue:
@@ -212,5 +228,6 @@ def _desk(filters: Filters) -> ResponseReturnValue:
         if filters.client_id:
             finding.client(session, actor(), filters.client_id)
         page = reviewing.desk(session, actor(), filters, now=ports().clock.now())
+    correction = CorrectionForm(None, obj=page.receipt) if page.receipt else None
     template = "review/_desk.html" if is_fragment_request() else "review/page.html"
-    return render_template(template, desk=page, set_aside_words=SET_ASIDE_WORDS, ages=reviewing.AGES)
+    return render_template(template, desk=page, set_aside_words=SET_ASIDE_WORDS, ages=reviewing.AGES, correction=correction)
