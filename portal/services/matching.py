@@ -91,13 +91,12 @@ def _assign_link(
     """One of them, if both are here and nobody has decided otherwise."""
     receipt = session.scalar(
         select(Receipt).where(
-            Receipt.client_id == client_id, Receipt.qonto_id == invoice_id, Receipt.state == "in_review",
-            Receipt.review_reason.not_in(HELD_REASONS), Receipt.document_state == "complete",
+            Receipt.client_id == client_id, Receipt.qonto_id == invoice_id, Receipt.state == "in_review"
         )
     )  # fmt: skip
     booked = Transaction.client_id == client_id, Transaction.qonto_id == transaction_id, Transaction.status == "booked"
     transaction = session.scalar(select(Transaction).where(*booked)) if receipt else None
-    if receipt is None or transaction is None or (receipt.id, transaction.id) in declined:
+    if receipt is None or _is_held(receipt) or transaction is None or (receipt.id, transaction.id) in declined:
         return False
     try:
         with session.begin_nested():
@@ -116,17 +115,21 @@ def _gives_room(decision: Decision) -> bool:
     return any(allocation.amount_cents < 0 for allocation in decision.allocations)
 
 
-def _apply(session: Session, decision: Decision, receipt: Receipt | None, held: list[Candidate], now: datetime) -> str:
-    """One decision. `receipt`: None when it changed since we looked, `held`: its candidates until now."""
-    if receipt is None:
-        return "unchanged"
-    is_held = (
+def _is_held(receipt: Receipt) -> bool:
+    """Whether the machine only proposes: a person's turn, or the documents are not all here."""
+    return (
         receipt.is_left_to_people
         or receipt.review_reason in HELD_REASONS
         or receipt.document_state != "complete"
         or receipt.duplicate_of is not None
     )
-    if decision.status == "assigned" and not is_held:
+
+
+def _apply(session: Session, decision: Decision, receipt: Receipt | None, held: list[Candidate], now: datetime) -> str:
+    """One decision. `receipt`: None when it changed since we looked, `held`: its candidates until now."""
+    if receipt is None:
+        return "unchanged"
+    if decision.status == "assigned" and not _is_held(receipt):
         best = decision.candidates[0] if decision.candidates else None
         try:
             with session.begin_nested():

@@ -116,10 +116,12 @@ def allocations(receipt: Receipt, lines: Sequence[FoundLine], difference: Differ
     """What a person's choice takes of each transaction.
 
     Without a named difference exactly the receipt's amount: of a larger payment the rest stays open for other receipts. With one,
-    all that is open. Errors: Rejected where the sum does not fit and nothing says why.
+    or where the receipt's amount could not be read, all that is open.
+
+    Errors: Rejected where the sum does not fit and nothing says why.
     """
     told = sum_of(receipt, lines)
-    if told is None or (told.difference_cents == 0 and difference is None):
+    if told is None or (difference is None and (told.difference_cents == 0 or receipt.amount_cents is None)):
         return [Allocation(line.transaction.id, line.open_cents) for line in lines]
     if difference is not None:
         if difference not in told.choices:

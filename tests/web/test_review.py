@@ -370,6 +370,13 @@ def test_a_foreign_currency_is_assigned_as_exchanged(world: World, visit: Visit,
     ]
 
 
+def test_a_receipt_without_an_amount_takes_all_that_is_open(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, receipt = visit(world.staff), world.ours.receipts["unreadable_amount"]
+    page = visitor.page(choosing(world, "unreadable_amount", 0))
+    visitor.follow(visitor.send(page, path_of(receipt, "assignment/transactions")))
+    assert [(one.amount_cents, one.difference) for one in standing(ports, receipt)] == [(11900, None)]
+
+
 def test_only_the_clients_own_open_transactions_can_be_chosen(world: World, visit: Visit, ports: Ports) -> None:
     visitor, receipt, ours = visit(world.staff), world.ours.receipts["open"], world.ours
     page = visitor.page(choosing(world, "open", 0))
