@@ -15,10 +15,10 @@ from portal.clock import BERLIN
 from portal.domain.payments import orders
 from portal.domain.payments.orders import Flaw
 from portal.errors import Fenced, NotAllowed, NotFound, Rejected, Stale
-from portal.models import Approval, Assignment, AuditEvent, Connection, Payment, PaymentBatch, PaymentRules, Role, Run, User
+from portal.models import Approval, Assignment, AuditEvent, Connection, Mail, Payment, PaymentBatch, PaymentRules, Role, Run, User
 from portal.qonto import schema
 from portal.qonto.client import Qonto
-from portal.services import auditing, connecting, ordering, paying, preparing, running
+from portal.services import auditing, connecting, notifying, ordering, paying, preparing, running
 from portal.services.finding import Actor
 from tests import factories, payers
 from tests.payers import CLOSE, DECLINED, INVALID, NO_MATCH, PAYEE, UNREACHABLE, Payer, bill
@@ -331,6 +331,38 @@ def test_a_narrower_consent_proves_no_absence(payer: Payer, story: Story, change
         session.get_one(PaymentBatch, batch.id).account_id = before
     payer.settle((3600, 3600))
     never(payer, found, "refused", reason="not_arrived")
+
+
+def test_a_doubt_that_lasts_is_told_once_and_cleared_once(payer: Payer, story: Story, staff: User) -> None:
+    """E46: whoever may pay hears of it, and the firm; nobody else, and nobody who was not told is told that it is over."""
+    with story.ports.database.write() as session:
+        other = factories.user(session, "else@x.example", "Else", Role.CLIENT, now=story.clock.now())
+        factories.member(session, other, story.client, "client")
+
+    def told(*kinds: str) -> list[tuple[str, str]]:
+        with story.ports.database.write() as session:
+            notifying.remind(session, now=story.clock.now())
+        return sorted((mail.kind, mail.user_id) for mail in story.rows(select(Mail)) if mail.kind in kinds)
+
+    batch = in_doubt(payer, "pay_5xx")
+    payer.bank.tell("consent/revoke", organization=None)
+    payer.settle((11, 1500))
+    assert payer.batch(batch.id).state == "unknown"
+    assert told("doubt", "doubt_over") == []
+    payer.settle((600,))
+    told("doubt")
+    asked = sorted(("doubt", person.id) for person in (story.owner, staff))
+    assert told("doubt", "doubt_over") == asked
+    story.connect("payments")
+    payer.settle((1, 60, 600))
+    never(payer, batch, "refused", reason="not_arrived")
+    told("doubt")
+    assert told("doubt_over") == [("doubt_over", user_id) for _, user_id in asked]
+    assert told("doubt") == asked
+    quick = in_doubt(payer, "drop_after_create")
+    payer.settle()
+    assert payer.batch(quick.id).state == "ended"
+    assert len(told("doubt", "doubt_over")) == 4
 
 
 def test_lost_over_an_ended_consent_is_lost_as_well(payer: Payer, story: Story) -> None:
