@@ -11,12 +11,13 @@ from typing import Any
 from sqlalchemy import select, update
 
 from portal.domain.payments import orders
-from portal.models import Client, Membership, Payment, PaymentBatch, PaymentRules, User
+from portal.models import Client, Membership, Payment, PaymentBatch, PaymentRules
 from portal.services import paying, preparing
 from portal.services.finding import Actor
 from portal.services.preparing import Wanted
 from tests.bank import Bank
 from tests.story import Story
+from tests.web.visitor import fresh_code, totp_of
 
 
 def iban(number: int) -> str:
@@ -51,7 +52,7 @@ class Payer:
         with story.ports.database.write() as session:
             paying.change_rules(session, session.get_one(Client, story.client.id), now=story.clock.now(), **given)
             session.execute(update(Membership).where(Membership.user_id == story.owner.id).values(may_pay=True))
-            session.execute(update(User).where(User.id == story.owner.id).values(totp_sealed="sealed"))
+        totp_of(story.ports, story.owner)
         story.connect("payments")
         story.work("payments")
         return cls(story)
@@ -63,6 +64,10 @@ class Payer:
     @property
     def bank(self) -> Bank:
         return self.story.bank
+
+    def code(self) -> str:
+        """What his authenticator app shows."""
+        return fresh_code(self.story.ports, self.story.owner)
 
     def account(self) -> str:
         """The first account that can pay."""

@@ -3,7 +3,7 @@
 from portal.models.assignment import Assignment, Candidate
 from portal.models.audit_event import AuditEvent, AuditHead
 from portal.models.base import Base
-from portal.models.client import Client, Engagement, Membership, TaxReturn
+from portal.models.client import PLANS_WITH_BANK, Client, Engagement, Membership, TaxReturn
 from portal.models.connection import BankAccount, ConnectAttempt, Connection, Consent, ScaSession
 from portal.models.explanation import Explanation
 from portal.models.mail import Mail
@@ -17,6 +17,7 @@ from portal.models.user import Attempt, OneTimeCode, Role, User, UserSession
 from portal.models.webhook import WebhookEvent, WebhookSubscription
 
 __all__ = [
+    "PLANS_WITH_BANK",
     "Approval",
     "Assignment",
     "Attempt",

@@ -9,6 +9,8 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.models.base import Base, HasId, Id
 
+PLANS_WITH_BANK = ("basic",)  #: plans that bank connections are part of (L-06)
+
 
 class Client(HasId, Base):
     """A company whose books the firm keeps (Mandant)."""

@@ -61,14 +61,15 @@ class PaymentBatch(HasId, Base):
     proof: Mapped[str] = mapped_column(default="")  #: the bank's token that the payees were checked, for exactly these
     checked_at: Mapped[datetime | None]  #: when they were
     retry_of: Mapped[str | None] = mapped_column(Id, ForeignKey("payment_batch.id"))  #: what it takes up again
-    lost_at: Mapped[datetime | None] = mapped_column(default=None)  #: since when its outcome is unknown
-    looks: Mapped[int] = mapped_column(default=0)  #: how often it was looked for since then
-    was_lost: Mapped[bool] = mapped_column(default=False)  #: that one's outcome was unknown for a time: two persons release it
+    was_lost: Mapped[bool] = mapped_column(default=False)  #: its outcome, or that one's, was unknown: two persons release a retry
 
     idempotency_key: Mapped[str] = mapped_column(Id)
     body_sha256: Mapped[str] = mapped_column(default="")  #: of what the bank is sent under this key, never anything else
     doubt_since: Mapped[datetime | None]  #: the first call whose answer is missing; None: the bank has answered
     asked_at: Mapped[datetime | None]  #: when the bank was called last
+    sent_by: Mapped[str | None] = mapped_column(Id, ForeignKey("user_account.id"))  #: over whose consent it was called
+    lost_at: Mapped[datetime | None]  #: since when it is looked for in the bank's lists
+    looks: Mapped[int] = mapped_column(default=0)  #: how often it was, without finding it
     attempts: Mapped[int] = mapped_column(default=0)
     sca_token: Mapped[str | None]  #: sealed
     sca_asked_at: Mapped[datetime | None]

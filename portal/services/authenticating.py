@@ -238,8 +238,11 @@ def enrol(ports: Ports, *, user_id: str, sealed: str, code: str) -> None:
             record(session, Tag.USER_SIGNED_IN, subject=f"user:{user_id}", at=now, has_second_factor=True)
 
 
-def show_second_factor(ports: Ports, *, user_id: str, code: str) -> None:
-    """Check the code; each works once, however many requests show it at the same time. Errors: WrongCode, TooManyAttempts."""
+def show_second_factor(ports: Ports, *, user_id: str, code: str, is_sign_in: bool = True) -> None:
+    """Check the code; each works once, however many requests show it at the same time. Errors: WrongCode, TooManyAttempts.
+
+    `is_sign_in` False: somebody who is signed in shows once more that it is he.
+    """
     with counted(ports, _code_limits(user_id)):
         now = ports.clock.now()
         with ports.database.read() as session:
@@ -247,9 +250,9 @@ def show_second_factor(ports: Ports, *, user_id: str, code: str) -> None:
         step = _step_of(totp_secret(ports, user_id, user.totp_sealed), code, DEVICES.now()) if user.totp_sealed else None
         with ports.database.write() as session:
             is_ours = step is not None and _take_step(session, user_id, step)
-            if is_ours:
+            if is_ours and is_sign_in:
                 record(session, Tag.USER_SIGNED_IN, subject=f"user:{user_id}", at=now, has_second_factor=True)
-            else:
+            elif not is_ours:
                 record(session, Tag.USER_SECOND_FACTOR_FAILED, subject=f"user:{user_id}", at=now)
         if not is_ours:
             raise WrongCode

@@ -15,14 +15,14 @@ from sqlalchemy.orm import Session
 from portal.crypto import digest, place_of
 from portal.db import new_id
 from portal.errors import ConsentEnded, NotAllowed, NotFound, PortalError, QontoError, Rejected
-from portal.models import Client, ConnectAttempt, Connection, Consent, Role, Run, UserSession
+from portal.models import PLANS_WITH_BANK, Client, ConnectAttempt, Connection, Consent, Role, Run, UserSession
 from portal.ports import Ports
 from portal.qonto.client import OneToken
 from portal.qonto.errors import Code
 from portal.qonto.oauth import SCOPES, TokenSet, new_verifier
 from portal.qonto.schema import BankAccount as BankAccountRow
-from portal.services import authenticating, choosing, confirming, finding, hearing, notifying, running, token_keeping
-from portal.services.auditing import Tag, record
+from portal.services import authenticating, choosing, confirming, finding, hearing, notifying, running, stopping, token_keeping
+from portal.services.auditing import Tag, queue_up, record
 from portal.services.finding import Actor
 
 log = structlog.get_logger()
@@ -30,7 +30,6 @@ log = structlog.get_logger()
 KINDS = ("documents", "bank")  #: what every client is asked for
 CONNECTABLE = (*KINDS, "payments")
 PLANS = ("start", "basic")  #: what a client can have booked with the firm
-PLANS_WITH_BANK = ("basic",)
 ATTEMPT_LIFE = timedelta(minutes=10)
 FULL_LISTING_EVERY = timedelta(days=7)
 SHRUNK_BY, FEW = 0.2, 10  #: share of the rows of a week ago; below so many rows a share says nothing
@@ -148,15 +147,20 @@ def refuse_plan(client: Client) -> None:
 
 
 def disconnect(ports: Ports, *, actor: Actor, connection_id: str) -> None:
-    """End the consent: schedule off, tokens wiped, revocation tried; a running import stops at its next step; documents stay."""
+    """End the consent: schedule off, tokens wiped, revocation tried; a running import stops at its next step; documents stay.
+
+    Of payment orders none goes out any more, also not after connecting again; what may be at the bank already is looked for then.
+    """
     now = ports.clock.now()
     with ports.database.read() as session:
         finding.own_connection(session, actor, connection_id)
     hearing.unsubscribe(ports, connection_id)
     with ports.database.write() as session:
-        connection = finding.connection(session, actor, connection_id)
+        connection = finding.own_connection(session, actor, connection_id)
+        queue_up(session, connection.client_id)
         if connection.state == "disconnected":
             raise Rejected("This connection is already disconnected.")
+        stopping.without_consent(session, connection.id, now=now)
         token = token_keeping.wipe(session, connection, keyring=ports.keyring)
         connection.state, connection.reason = "disconnected", ""
         _end_consents(session, connection.id, now)

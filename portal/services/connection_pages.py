@@ -12,9 +12,20 @@ from sqlalchemy.orm import Session
 from portal.clock import berlin_day
 from portal.domain.tax_years import Scope
 from portal.errors import NotFound
-from portal.models import Client, Connection, Consent, Role, Run, ScaSession, SkippedInvoice, User, WebhookSubscription
+from portal.models import (
+    PLANS_WITH_BANK,
+    Client,
+    Connection,
+    Consent,
+    Role,
+    Run,
+    ScaSession,
+    SkippedInvoice,
+    User,
+    WebhookSubscription,
+)
 from portal.qonto.oauth import SCOPES
-from portal.services import confirming, connecting, covering, engaging, finding, hearing, listing
+from portal.services import confirming, covering, engaging, finding, hearing, listing
 from portal.services.connecting import CONNECTABLE, KINDS
 from portal.services.covering import AccountCoverage
 from portal.services.finding import Actor
@@ -90,7 +101,7 @@ def before_connecting(session: Session, actor: Actor, client_id: str, kind: str)
         raise NotFound
     find = {"bank": finding.books_of, "payments": finding.payer}.get(kind, finding.client)
     client = find(session, actor, client_id)
-    is_in_plan = kind == "documents" or client.plan in connecting.PLANS_WITH_BANK
+    is_in_plan = kind == "documents" or client.plan in PLANS_WITH_BANK
     return ConnectPage(client, kind, SCOPES[kind], engaging.scope(session, client.id).start_on, is_in_plan)
 
 

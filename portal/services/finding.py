@@ -138,10 +138,17 @@ def connection(session: Session, actor: Actor, connection_id: str) -> Connection
 
 
 def own_connection(session: Session, actor: Actor, connection_id: str) -> Connection:
-    """A connection that the actor may change: a bank's only by who may see the client's books. Errors: as `books_of`."""
+    """A connection that the actor may change. Errors: as `connection`; NotAllowed.
+
+    A bank's only by who may see the client's books, that of payments by who may pay, also once they are switched off.
+    """
     found = connection(session, actor, connection_id)
     if found.kind == "bank":
         books_of(session, actor, found.client_id)
+    if found.kind == "payments":
+        is_payers = _visible(actor.role, actor.user_id, may_pay=True).where(Client.id == found.client_id)
+        if session.scalar(is_payers) is None:
+            raise NotAllowed("This needs the permission “Payments”. Your tax office can give it to you.")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Mails: a connection needs you, its consent is about to end, it is well again, somebody has written; then silence."""
+"""Mails: a connection needs you or is well again, its consent is about to end, a payment is in doubt, somebody has written."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from sqlalchemy.orm import Session
 
 from portal.clock import BERLIN
 from portal.db import new_id
-from portal.models import Client, Connection, Mail, Membership, Message, Role, User
+from portal.models import Client, Connection, Mail, Membership, Message, PaymentBatch, Role, User
 from portal.ports import Ports
 from portal.services import running
 from portal.services.running import Lease
 
 ROOT = Path(__file__).resolve().parents[1]
 REMINDERS, BETWEEN = 3, timedelta(days=1)  #: of a connection that needs somebody: once a day, three times, then silence
+DOUBT = timedelta(minutes=30)  #: that nobody knows what became of a payment, until people are told
 EXPIRY_STEPS = (timedelta(days=7), timedelta(days=15), timedelta(days=30))  #: before an unused consent ends
 
 
@@ -36,6 +37,8 @@ class Kind(StrEnum):
     EXPIRING = "expiring"
     WELL_AGAIN = "well_again"
     NEW_MESSAGE = "new_message"
+    DOUBT = "doubt"
+    DOUBT_OVER = "doubt_over"
 
 
 def needs_you(session: Session, connection: Connection, *, now: datetime, number: int = 1) -> None:
@@ -58,8 +61,17 @@ def new_message(session: Session, message: Message, *, unread_since: str, now: d
     _write_to(session, people, message.client_id, Kind.NEW_MESSAGE, key, facts, now=now)
 
 
+def doubt_over(session: Session, batch: PaymentBatch, *, now: datetime) -> None:
+    """It is known what became of an order; only whoever was told otherwise hears of it."""
+    told = Mail.key.startswith(f"{Kind.DOUBT.value}:{batch.id}:", autoescape=True)
+    people = session.scalars(select(Mail.user_id).where(told)).all()
+    _write_to(
+        session, people, batch.client_id, Kind.DOUBT_OVER, f"{Kind.DOUBT_OVER.value}:{batch.id}", {"order": batch.id}, now=now
+    )
+
+
 def remind(session: Session, *, now: datetime) -> None:
-    """What has to be told today: connections that still need somebody, and consents that end soon because nothing uses them."""
+    """What has to be told now: connections that still need somebody, consents that end soon, payments that stay in doubt."""
     for connection in session.scalars(select(Connection).where(Connection.state == "action_needed")):
         told = _told(session, connection)
         if 0 < len(told) < REMINDERS and now - max(told) >= BETWEEN:
@@ -71,6 +83,11 @@ def remind(session: Session, *, now: datetime) -> None:
         facts = {"kind": connection.kind, "until": connection.consent_expires_at.isoformat()}
         episode = f"{connection.consent_expires_at.isoformat()}:{step.days}"
         _write(session, connection, Kind.EXPIRING, episode=episode, facts=facts, now=now)
+    for batch in session.scalars(
+        select(PaymentBatch).where(PaymentBatch.state == "unknown", PaymentBatch.lost_at <= now - DOUBT)
+    ):
+        people = [*_payers(session, batch.client_id), *_people(session, batch.client_id, "staff")]
+        _write_to(session, people, batch.client_id, Kind.DOUBT, f"{Kind.DOUBT.value}:{batch.id}", {"order": batch.id}, now=now)
 
 
 def send_mails(ports: Ports, lease: Lease) -> None:
@@ -105,11 +122,20 @@ def words(ports: Ports, mail: Mail, *, user: User, client: Client) -> tuple[str,
             moment = datetime.fromisoformat(facts[name]).astimezone(BERLIN)
             facts[name] = format_datetime(moment, "d. MMMM y" if user.language == "de" else "d MMMM y", locale=user.language)
     template = _templates(user.language).get_template(f"mail/{mail.kind}.txt")
-    place = f"/clients/{client.id}/messages" if mail.kind == Kind.NEW_MESSAGE else "/profile/connections"
-    address = f"{ports.settings.public_url}{place}"
+    address = f"{ports.settings.public_url}{_place(mail)}"
     text = template.render(**facts, name=user.name, client=client.name, firm=ports.settings.firm, address=address)
     subject, _, body = text.partition("\n")
     return subject.strip(), body.strip() + "\n"
+
+
+def _place(mail: Mail) -> str:
+    """Where what is told can be seen."""
+    match Kind(mail.kind):
+        case Kind.NEW_MESSAGE:
+            return f"/clients/{mail.client_id}/messages"
+        case Kind.DOUBT | Kind.DOUBT_OVER:
+            return f"/payments/{mail.facts['order']}"
+    return "/profile/connections"
 
 
 @cache
@@ -154,6 +180,12 @@ def _people(session: Session, client_id: str, kind: str) -> list[str]:
     if found or kind == "client":
         return found
     return list(session.scalars(select(User.id).where(User.role == Role.ADMIN.value, User.is_active)))
+
+
+def _payers(session: Session, client_id: str) -> list[str]:
+    """Who of the client's own people may pay."""
+    members = select(Membership.user_id).join(User, User.id == Membership.user_id)
+    return list(session.scalars(members.where(Membership.client_id == client_id, Membership.may_pay, User.is_active)))
 
 
 def _told(session: Session, connection: Connection) -> list[datetime]:

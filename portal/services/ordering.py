@@ -15,7 +15,8 @@ from functools import partial
 from typing import TypeVar
 
 import structlog
-from sqlalchemy import Select, select
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from portal.clock import BERLIN
@@ -23,24 +24,27 @@ from portal.crypto import CannotOpen, place_of
 from portal.domain.payments import life, orders, sepa
 from portal.domain.payments.life import BatchState, Event, PaymentEvent, PaymentState
 from portal.domain.payments.orders import Order, Way
-from portal.errors import ConsentEnded, OutcomeUnknown, QontoError, RateLimited, ScaRequired
+from portal.errors import ConsentEnded, OutcomeUnknown, QontoError, RateLimited, ScaRequired, Unavailable
 from portal.models import Connection, Payment, PaymentBatch, Run
 from portal.ports import Ports
 from portal.qonto.client import Page, all_pages
 from portal.qonto.errors import Code
 from portal.qonto.schema import Transfer
-from portal.services import connecting, paying, preparing, running
+from portal.services import connecting, paying, preparing, running, stopping
 from portal.services.auditing import Tag, queue_up, record
 from portal.services.running import Lease
 
 log = structlog.get_logger()
 Row = TypeVar("Row")
 
+OFF = "payments_off"
 KEY_LIFE = timedelta(minutes=25)  #: the bank remembers a key for 30 minutes
 PROMPTLY = timedelta(seconds=90)  #: between noting that a call is made and making it
 AGAIN_AFTER = (2.0, 10.0, 60.0, 300.0)  #: seconds until a call without an answer is repeated (faults.md F80)
 ABSENT_AFTER = timedelta(minutes=10)  #: what the bank's lists do not show so long after the last call has never arrived
+LOOKS = 2  #: … and not before it was looked for so often: our clock may have jumped
 SLACK = timedelta(minutes=5)  #: between the bank's clock and ours
+MARKED_SINCE = timedelta(days=1)  #: marks are unique, so they are looked for from well before an order was made
 SCA_LIFE = timedelta(minutes=15)
 SCA_BETWEEN, SCA_SLOWER = timedelta(seconds=3), timedelta(seconds=5)
 HINT_AFTER = timedelta(seconds=30)
@@ -52,8 +56,16 @@ PACE = (
 )  #: how long after its acceptance a batch is looked at how often; later four times a day
 RARELY = timedelta(hours=6)
 TRANSACTION_WITHIN = timedelta(days=7)  #: a settled transfer whose booked movement the bank has not named by then stays without
-AFTER_A_BREAK = timedelta(minutes=1)  #: until an order is looked at again whose step ended in an error
+UNMATCHED_FOR = timedelta(days=3)  #: a released request whose transfers are not recognized by then is shown as such
 CHUNK = 100  #: ids in one question
+
+
+#: what a single order can be broken by; anything else is the machine's or the bank's and concerns all of them
+BROKEN = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, CannotOpen, IntegrityError,
+    life.Forbidden,
+)  # fmt: skip
+MEANWHILE, BROKEN_FOR = timedelta(seconds=30), timedelta(minutes=15)
 
 
 class _Changed(Exception):
@@ -72,7 +84,7 @@ def pay(ports: Ports, lease: Lease) -> None:
         queue_up(session, lease.client_id)
         running.advance(session, lease)
         if not connecting.is_usable(session, lease.connection_id):
-            _without_consent(session, lease, now=ports.clock.now())
+            stopping.without_consent(session, lease.connection_id, now=ports.clock.now())
             running.finish(session, lease, now=ports.clock.now(), reason="disconnected")
             return
     try:
@@ -84,12 +96,12 @@ def pay(ports: Ports, lease: Lease) -> None:
         with ports.database.write() as session:
             queue_up(session, lease.client_id)
             running.advance(session, lease)
-            _without_consent(session, lease, now=ports.clock.now())
+            stopping.without_consent(session, lease.connection_id, now=ports.clock.now())
         raise
     now = ports.clock.now()
     with ports.database.write() as session:
         queue_up(session, lease.client_id)
-        until = session.scalar(_moving(lease).with_only_columns(PaymentBatch.next_look_at).limit(1))
+        until = session.scalar(stopping.moving(lease.connection_id).with_only_columns(PaymentBatch.next_look_at).limit(1))
         if until is None:
             running.finish(session, lease, now=now)
             return
@@ -100,33 +112,14 @@ def pay(ports: Ports, lease: Lease) -> None:
         ports.queue.push(running.ticket(successor, now=now))
 
 
-def _moving(lease: Lease) -> Select[PaymentBatch]:
-    """The connection's orders that somebody has to look after, the most urgent first."""
-    return (
-        select(PaymentBatch)
-        .where(
-            PaymentBatch.connection_id == lease.connection_id, PaymentBatch.next_look_at.is_not(None),
-            PaymentBatch.state.in_([state.value for state in life.MOVING]),
-        )
-        .order_by(PaymentBatch.next_look_at)
-    )  # fmt: skip
-
-
 def _due(ports: Ports, lease: Lease) -> list[str]:
     with ports.database.read() as session:
-        query = _moving(lease).where(PaymentBatch.next_look_at <= ports.clock.now()).with_only_columns(PaymentBatch.id)
+        query = (
+            stopping.moving(lease.connection_id)
+            .where(PaymentBatch.next_look_at <= ports.clock.now())
+            .with_only_columns(PaymentBatch.id)
+        )
         return list(session.scalars(query))
-
-
-def _without_consent(session: Session, lease: Lease, *, now: datetime) -> None:
-    """What was not ordered yet will not be; what may be at the bank waits until it can be looked for again."""
-    for batch in session.scalars(_moving(lease)):
-        if batch.state in {BatchState.APPROVED, BatchState.CONFIRMING}:
-            _refuse(session, batch, "consent_ended", now)
-        elif batch.state == BatchState.SENDING and batch.doubt_since is not None:
-            _lose(session, batch, now, "consent_ended")
-        elif batch.state == BatchState.SENDING:
-            _refuse(session, batch, "consent_ended", now)
 
 
 @contextmanager
@@ -145,38 +138,36 @@ def _writing(ports: Ports, lease: Lease, batch: PaymentBatch) -> Iterator[tuple[
 
 
 def _step(ports: Ports, lease: Lease, batch_id: str) -> None:
-    """One step of one batch; what the bank does not answer now is asked later."""
+    """One step of one batch; what the bank does not answer now is asked later, and what breaks here lets the others pass."""
     with ports.database.read() as session:
         batch = session.get_one(PaymentBatch, batch_id)
     step = STEPS.get(BatchState(batch.state))
     if step is None:
         return
-    with ports.database.write() as session:  # should this step break, the others have their turn before it comes again
-        queue_up(session, lease.client_id)
-        running.advance(session, lease)
-        session.get_one(PaymentBatch, batch_id).next_look_at = ports.clock.now() + AFTER_A_BREAK
     try:
+        with _writing(ports, lease, batch) as (_, row, now):
+            row.next_look_at = now + MEANWHILE  # whatever happens, the others come first then
         step(ports, lease, batch)
-    except CannotOpen:  # the confirmation's token: without it nothing was sent, and nothing will be
-        with _writing(ports, lease, batch) as (session, row, now):
-            if row.state == BatchState.CONFIRMING:
-                _refuse(session, row, Code.SCA_EXPIRED, now)
     except _Changed:
         log.info("batch_changed", batch=batch_id)
     except ConsentEnded:
         raise
     except QontoError as problem:
         log.info("batch_waits", batch=batch_id, state=batch.state, code=problem.code)
-        _later(ports, lease, batch_id, problem)
+        wait = timedelta(seconds=problem.retry_after) if isinstance(problem, RateLimited) and problem.retry_after else MEANWHILE
+        _later(ports, lease, batch_id, wait, request_id=problem.request_id)
+    except BROKEN as problem:
+        log.exception("batch_broke", batch=batch_id, state=batch.state, error=type(problem).__name__)
+        _later(ports, lease, batch_id, BROKEN_FOR)
 
 
-def _later(ports: Ports, lease: Lease, batch_id: str, problem: QontoError) -> None:
-    wait = (problem.retry_after or 30.0) if isinstance(problem, RateLimited) else 30.0
+def _later(ports: Ports, lease: Lease, batch_id: str, wait: timedelta, *, request_id: str = "") -> None:
     with ports.database.write() as session:
         queue_up(session, lease.client_id)
         running.advance(session, lease)
         row = session.get_one(PaymentBatch, batch_id)
-        row.next_look_at, row.request_id = ports.clock.now() + timedelta(seconds=wait), problem.request_id
+        if row.state in life.MOVING:
+            row.next_look_at, row.request_id = ports.clock.now() + wait, request_id
 
 
 # --- sending --------------------------------------------------------------------------------------------------------
@@ -186,14 +177,14 @@ def _begin(ports: Ports, lease: Lease, batch: PaymentBatch) -> None:
     """The first call: only if everything is still as it was approved, and the bank has not got it already."""
     if (obstacle := _obstacle(ports, batch)) is not None:
         with _writing(ports, lease, batch) as (session, row, now):
-            if obstacle == "payments_off":
-                _refuse(session, row, obstacle, now)
+            if obstacle == OFF:
+                stopping.refuse(session, row, obstacle, now)
             else:
                 paying.void(session, row, now=now, reason=obstacle)
                 paying.move(session, row, Event.VOID, now=now, reason=obstacle, next_look_at=None)
         return
     # A database that came back from a backup does not know what was ordered after it was made: the bank does.
-    if (found := _look_up(ports, batch, since=batch.created_at)) is not None:
+    if (found := _look_up(ports, batch)) is not None:
         with _writing(ports, lease, batch) as (session, row, now):
             paying.move(session, row, Event.SEND, now=now)
             _accept(session, row, found, now)
@@ -203,17 +194,21 @@ def _begin(ports: Ports, lease: Lease, batch: PaymentBatch) -> None:
 
 def _obstacle(ports: Ports, batch: PaymentBatch) -> str | None:
     """Why an approved batch may not go: a code; None: nothing is in the way."""
-    order = paying.order_of(batch)
-    with ports.database.read() as session:
-        rules = paying.rules(session, batch.client_id)
-        is_approved = paying.is_approved(session, batch, order, key=ports.settings.secret_key)
-    if rules is None or not rules.is_on:
-        return "payments_off"
-    if not is_approved:
-        return "changed"
+    if (obstacle := _revoked(ports, batch)) is not None:
+        return obstacle
     if orders.day_flaw(batch.execute_on, today=ports.clock.today()) is not None:
         return "past"
     return "invoice_changed" if _has_changed_invoices(ports, batch) else None
+
+
+def _revoked(ports: Ports, batch: PaymentBatch) -> str | None:
+    """Whether somebody took back what lets a batch go: a code; None: exactly this was approved, and payments are on."""
+    order = paying.order_of(batch)
+    with ports.database.read() as session:
+        rules = paying.rules(session, batch.client_id)
+        if rules is None or not rules.is_on:
+            return OFF
+        return None if paying.is_approved(session, batch, order, key=ports.settings.secret_key) else "changed"
 
 
 def _has_changed_invoices(ports: Ports, batch: PaymentBatch) -> bool:
@@ -231,30 +226,23 @@ def _has_changed_invoices(ports: Ports, batch: PaymentBatch) -> bool:
 
 def _send_again(ports: Ports, lease: Lease, batch: PaymentBatch) -> None:
     """A call whose answer is missing: the same again while the bank remembers its key, else it has to be looked for."""
-    with ports.database.read() as session:
-        is_approved = paying.is_approved(session, batch, paying.order_of(batch), key=ports.settings.secret_key)
-    if is_approved and _is_remembered(batch.doubt_since, ports.clock.now()):
-        if batch.doubt_since is not None and (found := _look_up(ports, batch, since=batch.doubt_since)) is not None:
+    obstacle = _revoked(ports, batch)
+    token = _sca_token(ports, batch) if batch.sca_allowed_at else ""
+    if token is None:
+        obstacle = obstacle or Code.SCA_EXPIRED
+    is_remembered = batch.doubt_since is None or batch.doubt_since <= ports.clock.now() < batch.doubt_since + KEY_LIFE
+    if obstacle is None and is_remembered:
+        if batch.doubt_since is not None and (found := _look_up(ports, batch)) is not None:
             with _writing(ports, lease, batch) as (session, row, now):
                 _accept(session, row, found, now)
             return
-        _send(ports, lease, batch, sca_token=_sca_token(ports, batch) if batch.sca_allowed_at else "")
+        _send(ports, lease, batch, sca_token=token or "")
         return
     with _writing(ports, lease, batch) as (session, row, now):
         if row.doubt_since is None:
-            _refuse(session, row, "changed", now)
+            stopping.refuse(session, row, obstacle or "changed", now)
         else:
-            _lose(session, row, now)
-
-
-def _is_remembered(doubt_since: datetime | None, now: datetime) -> bool:
-    """Whether the bank surely knows the key still. A clock that ran backwards tells nothing: then it may be forgotten."""
-    return doubt_since is None or doubt_since <= now < doubt_since + KEY_LIFE
-
-
-def _lose(session: Session, batch: PaymentBatch, now: datetime, reason: str = "") -> None:
-    """Its outcome is unknown: from now on it is only looked for, and another attempt is released by two persons."""
-    paying.move(session, batch, Event.LOSE, now=now, reason=reason, lost_at=now, looks=0, was_lost=True, next_look_at=now)
+            stopping.lose(session, row, now)
 
 
 def _send(ports: Ports, lease: Lease, batch: PaymentBatch, *, sca_token: str = "") -> None:
@@ -263,9 +251,10 @@ def _send(ports: Ports, lease: Lease, batch: PaymentBatch, *, sca_token: str = "
     digest = orders.digest(order)
     with _writing(ports, lease, batch) as (session, row, now):
         sent, doubt_since = now, row.doubt_since or now
+        sent_by = session.get_one(Connection, row.connection_id).connected_by
         paying.move(
             session, row, Event.SEND, now=now, body_sha256=digest, asked_at=now, attempts=row.attempts + 1,
-            doubt_since=doubt_since, next_look_at=now,
+            doubt_since=doubt_since, sent_by=sent_by, next_look_at=now,
         )  # fmt: skip
         record(
             session, Tag.PAYMENTS_SENT, subject=f"payment_batch:{row.id}", at=now, client_id=row.client_id,
@@ -273,8 +262,7 @@ def _send(ports: Ports, lease: Lease, batch: PaymentBatch, *, sca_token: str = "
         )  # fmt: skip
 
     def refuse_late() -> None:
-        now = ports.clock.now()
-        if not (sent <= now < sent + PROMPTLY and _is_remembered(doubt_since, now)):
+        if not max(sent, doubt_since) <= ports.clock.now() < min(sent + PROMPTLY, doubt_since + KEY_LIFE):
             raise _TooLate
 
     try:
@@ -310,9 +298,9 @@ def _unheard(
     else:
         code = "consent_ended" if isinstance(problem, ConsentEnded) else problem.code
         if was_in_doubt:  # only the bank's lists can tell
-            _lose(session, batch, now, code)
+            stopping.lose(session, batch, now, reason=code)
         else:
-            _refuse(session, batch, _as_confirmed(code, problem, is_confirmed=is_confirmed), now)
+            stopping.refuse(session, batch, _as_confirmed(code, problem, is_confirmed=is_confirmed), now)
 
 
 def _as_confirmed(code: str, problem: QontoError, *, is_confirmed: bool) -> str:
@@ -334,19 +322,13 @@ def _accept(session: Session, batch: PaymentBatch, qonto_id: str, now: datetime)
         paying.move_payment(session, payment, PaymentEvent.ORDER, now=now)
 
 
-def _refuse(session: Session, batch: PaymentBatch, reason: str, now: datetime) -> None:
-    """The bank does not have it and will not get it: another attempt is another order."""
-    paying.move(session, batch, Event.REFUSE, now=now, reason=reason, doubt_since=None, sca_token=None, next_look_at=None)
-    paying.end_payments(session, batch, PaymentEvent.REFUSE, now=now, reason=reason)
-
-
 # --- the confirmation -----------------------------------------------------------------------------------------------
 
 
 def _ask(ports: Ports, session: Session, batch: PaymentBatch, problem: ScaRequired, now: datetime) -> None:
     """The bank has done nothing yet: its user has to say yes on his phone."""
     if not problem.token:
-        _refuse(session, batch, Code.SCA_NOT_ENROLLED, now)
+        stopping.refuse(session, batch, Code.SCA_NOT_ENROLLED, now)
         return
     sealed = ports.keyring.seal(problem.token, place=_place(batch))
     paying.move(
@@ -357,14 +339,18 @@ def _ask(ports: Ports, session: Session, batch: PaymentBatch, problem: ScaRequir
 
 def _await_confirmation(ports: Ports, lease: Lease, batch: PaymentBatch) -> None:
     """How far the confirmation is. Until the call is made again nothing has happened, so every no is certain."""
-    if batch.sca_token is None:  # the user wants another request on his phone
-        _confirmed(ports, lease, batch)
-        return
     now = ports.clock.now()
+    if (obstacle := _revoked(ports, batch)) is not None or batch.sca_token is None:  # he wants another request on his phone
+        _confirmed(ports, lease, batch, obstacle, "")
+        return
+    if (token := _sca_token(ports, batch)) is None:
+        with _writing(ports, lease, batch) as (session, row, now):
+            stopping.refuse(session, row, Code.SCA_EXPIRED, now)
+        return
     asked_at = batch.sca_asked_at or now
     is_over = now >= asked_at + SCA_LIFE
     try:
-        result = ports.qonto.sca_result(batch.connection_id, _sca_token(ports, batch))
+        result = ports.qonto.sca_result(batch.connection_id, token)
     except ConsentEnded:
         raise
     except QontoError:
@@ -374,33 +360,33 @@ def _await_confirmation(ports: Ports, lease: Lease, batch: PaymentBatch) -> None
     if result == "allow":
         with _writing(ports, lease, batch) as (_, row, now):
             row.sca_allowed_at = row.sca_allowed_at or now
-        _confirmed(ports, lease, row)
+        _confirmed(ports, lease, row, _revoked(ports, row), token)
         return
     with _writing(ports, lease, batch) as (session, row, now):
         if is_over:  # the bank calls a confirmation that ran out of time refused as well
-            _refuse(session, row, Code.SCA_EXPIRED, now)
+            stopping.refuse(session, row, Code.SCA_EXPIRED, now)
         elif result == "deny":
-            _refuse(session, row, Code.SCA_DENIED, now)
+            stopping.refuse(session, row, Code.SCA_DENIED, now)
         else:
             row.next_look_at = now + (SCA_BETWEEN if now - asked_at < HINT_AFTER else SCA_SLOWER)
 
 
-def _confirmed(ports: Ports, lease: Lease, batch: PaymentBatch) -> None:
+def _confirmed(ports: Ports, lease: Lease, batch: PaymentBatch, obstacle: str | None, token: str) -> None:
     """Allowed on the phone: the identical call, with the confirmation. What was changed behind our back is not sent."""
-    order = paying.order_of(batch)
-    with ports.database.read() as session:
-        is_approved = paying.is_approved(session, batch, order, key=ports.settings.secret_key)
-        rules = paying.rules(session, batch.client_id)
-    is_on = rules is not None and rules.is_on
-    if is_on and is_approved and orders.digest(order) == batch.body_sha256:
-        _send(ports, lease, batch, sca_token=_sca_token(ports, batch))
+    if obstacle is None and orders.digest(paying.order_of(batch)) == batch.body_sha256:
+        _send(ports, lease, batch, sca_token=token)
         return
     with _writing(ports, lease, batch) as (session, row, now):
-        _refuse(session, row, "changed" if is_on else "payments_off", now)
+        stopping.refuse(session, row, obstacle or "changed", now)
 
 
-def _sca_token(ports: Ports, batch: PaymentBatch) -> str:
-    return ports.keyring.open(batch.sca_token, place=_place(batch)) if batch.sca_token else ""
+def _sca_token(ports: Ports, batch: PaymentBatch) -> str | None:
+    """Of the confirmation; empty: there is none; None: ours cannot be opened any more, so a new one has to be asked for."""
+    try:
+        return ports.keyring.open(batch.sca_token, place=_place(batch)) if batch.sca_token else ""
+    except CannotOpen:
+        log.warning("sca_token_unreadable", batch=batch.id)
+        return None
 
 
 def _place(batch: PaymentBatch) -> str:
@@ -411,51 +397,62 @@ def _place(batch: PaymentBatch) -> str:
 
 
 def _look_for(ports: Ports, lease: Lease, batch: PaymentBatch) -> None:
-    """Its answer is missing and its key forgotten: the bank's lists decide."""
+    """Its answer is missing and its key forgotten: the bank's lists decide, once they were read whole, late and often enough."""
     asked_at = batch.asked_at or batch.created_at
-    found = _look_up(ports, batch, since=batch.doubt_since or asked_at, until=asked_at + ABSENT_AFTER, is_strict=True)
-    can_be_seen = found is not None or any(
-        account.id == batch.account_id for account in ports.qonto.organization(batch.connection_id).bank_accounts
-    )  # a consent that does not reach to the account shows nothing of it
+    since, until = (batch.doubt_since or asked_at) - SLACK, asked_at + ABSENT_AFTER
+    is_absent_at = max(asked_at, batch.lost_at or asked_at) + ABSENT_AFTER
+    found = _look_up(ports, batch, alike=(since, until))
+    is_late = ports.clock.now() >= is_absent_at and batch.looks + 1 >= LOOKS
+    is_blind = found is None and is_late and not _sees_as_much(ports, batch)
     with _writing(ports, lease, batch) as (session, row, now):
+        row.looks += 1
         if found is not None:
             _accept(session, row, found, now)
-        elif row.looks and now >= max(asked_at, row.lost_at or asked_at) + ABSENT_AFTER and can_be_seen:
-            _refuse(session, row, "not_arrived", now)
+        elif is_blind:
+            row.reason, row.next_look_at = "other_consent", now + PACE[-1][1]
+        elif is_late:
+            stopping.refuse(session, row, "not_arrived", now)
         else:
-            row.looks, row.next_look_at = row.looks + 1, now + timedelta(minutes=1)
+            row.reason, row.next_look_at = "", min(now + timedelta(minutes=1), max(is_absent_at, now + SCA_BETWEEN))
 
 
-def _look_up(
-    ports: Ports, batch: PaymentBatch, *, since: datetime, until: datetime | None = None, is_strict: bool = False
-) -> str | None:
+def _sees_as_much(ports: Ports, batch: PaymentBatch) -> bool:
+    """Whether the consent still shows what it showed when the order was sent: that of the same person, with the same account.
+
+    What another person may not see looks as if it were not there.
+    """
+    with ports.database.read() as session:
+        connected_by = session.get_one(Connection, batch.connection_id).connected_by
+    if batch.sent_by is None or batch.sent_by != connected_by:
+        return False
+    return any(account.id == batch.account_id for account in ports.qonto.organization(batch.connection_id).bank_accounts)
+
+
+def _look_up(ports: Ports, batch: PaymentBatch, *, alike: tuple[datetime, datetime] | None = None) -> str | None:
     """The bank's id of this order, by the marks that it carries; None: the bank does not have it.
 
-    A transfer of the same account, amount and text from the minutes in doubt (`until`) is ours as well, should the bank not keep
-    the marks: to take it for another's would mean paying a second time. `is_strict`: a row that cannot be read could be ours.
-
-    Marks are unique, so the lists are asked from long before: our clock need not be the bank's.
+    A transfer of the same account, amount and text from the minutes in doubt (`alike`) is ours as well, should the bank not keep
+    the marks: to take it for another's would mean paying a second time. Errors: also Unavailable where rows cannot be read and
+    the order was not found among the others.
     """
-    connection_id, order = batch.connection_id, paying.order_of(batch)
-    marks, early = {item.mark for item in order.items}, batch.created_at - timedelta(days=1)
+    connection_id, order, since = batch.connection_id, paying.order_of(batch), batch.created_at - MARKED_SINCE
+    marks = {item.mark for item in order.items}
     match order.way:
         case Way.BULK:
-            bulks = _rows(lambda n: ports.qonto.bulk_transfers(connection_id, page=n), is_strict=is_strict)
+            bulks = _rows(lambda n: ports.qonto.bulk_transfers(connection_id, page=n))
             return next((bulk.id for bulk in bulks if marks & {entry.mark for entry in bulk.entries}), None)
         case Way.REQUEST:
-            asked = _rows(lambda n: ports.qonto.transfer_requests(connection_id, created_from=early, page=n), is_strict=is_strict)
+            asked = _rows(lambda n: ports.qonto.transfer_requests(connection_id, created_from=since, page=n))
             return next((row.id for row in asked if row.note == orders.note(order.mark)), None)
     made = []
-    for row in _rows(lambda n: ports.qonto.transfers(connection_id, updated_from=early, page=n), is_strict=is_strict):
+    for row in _rows(lambda n: ports.qonto.transfers(connection_id, updated_from=since, page=n)):
         if row.note == orders.note(order.items[0].mark):
             return row.id
         made.append(row)
-    if until is None:
-        return None
-    return _lookalike(ports, order, made, since=since - SLACK, until=until)
+    return _lookalike(ports, order, made, *alike) if alike else None
 
 
-def _lookalike(ports: Ports, order: Order, made: Sequence[Transfer], *, since: datetime, until: datetime) -> str | None:
+def _lookalike(ports: Ports, order: Order, made: Sequence[Transfer], since: datetime, until: datetime) -> str | None:
     (item,) = order.items
     alike = [
         row.id
@@ -470,14 +467,19 @@ def _lookalike(ports: Ports, order: Order, made: Sequence[Transfer], *, since: d
     return next((one for one in alike if one not in taken), None)
 
 
-def _rows(fetch: Callable[[int], Page[Row]], *, is_strict: bool = False) -> Iterator[Row]:
-    """Every row of a list of the bank. `is_strict`: after the last one a QontoError, if there were some that cannot be read."""
-    is_whole = True
+def _rows(fetch: Callable[[int], Page[Row]], *, is_whole: bool = True) -> Iterator[Row]:
+    """Every row of a list of the bank.
+
+    Errors: Unavailable after the last one where some could not be read: what was not found may be among these. With `is_whole`
+    False they are left out.
+    """
+    unreadable = 0
     for page in all_pages(fetch):
-        is_whole = is_whole and not page.unreadable
+        unreadable += len(page.unreadable)
         yield from page.rows
-    if is_strict and not is_whole:
-        raise QontoError("Qonto's answer cannot be read.", code=Code.SCHEMA, permanent=False)
+    if unreadable and is_whole:
+        log.warning("rows_unreadable", rows=unreadable)
+        raise Unavailable(Code.SCHEMA)
 
 
 # --- following it to its end ----------------------------------------------------------------------------------------
@@ -517,7 +519,7 @@ def _is_unnamed(payment: Payment) -> bool:
 def _told(ports: Ports, connection_id: str, ids: list[str]) -> dict[str, Transfer]:
     """What the bank says about these transfers."""
     chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
-    return {row.id: row for chunk in chunks for row in _rows(partial(_page_of, ports, connection_id, chunk))}
+    return {row.id: row for chunk in chunks for row in _rows(partial(_page_of, ports, connection_id, chunk), is_whole=False)}
 
 
 def _page_of(ports: Ports, connection_id: str, ids: list[str], number: int) -> Page[Transfer]:
@@ -526,17 +528,17 @@ def _page_of(ports: Ports, connection_id: str, ids: list[str], number: int) -> P
 
 def _pace(session: Session, batch: PaymentBatch, now: datetime) -> None:
     """When to look again; never, once everything is known."""
-    accepted_at = batch.accepted_at or now
+    accepted_at, day_start = batch.accepted_at or now, _day_start(batch)
+    begins_at = max(accepted_at, day_start or accepted_at)
     if life.is_over(payment.state for payment in batch.payments):
         is_named = all(p.transaction_id for p in batch.payments if p.state == PaymentState.EXECUTED)
-        if is_named or now >= max(accepted_at, _day_start(batch) or accepted_at) + TRANSACTION_WITHIN:
+        if is_named or now >= begins_at + TRANSACTION_WITHIN:
             paying.move(session, batch, Event.END, now=now, next_look_at=None)
             return
-    morning = _day_start(batch)
-    if morning is not None and now < morning:
-        batch.next_look_at = min(now + timedelta(days=1), morning)
+    if day_start is not None and now < day_start:
+        batch.next_look_at = min(now + timedelta(days=1), day_start)
         return
-    since = now - max(accepted_at, _day_start(batch) or accepted_at)
+    since = now - begins_at
     batch.next_look_at = now + next((pause for age, pause in PACE if since < age), RARELY)
 
 
@@ -564,7 +566,7 @@ def _follow_request(ports: Ports, lease: Lease, batch: PaymentBatch) -> None:
     status = next((row.status for row in asked if row.id == batch.qonto_id), "")
     made: list[Transfer] = []
     if status == "approved":
-        made = list(_rows(lambda n: ports.qonto.transfers(batch.connection_id, updated_from=since, page=n)))
+        made = list(_rows(lambda n: ports.qonto.transfers(batch.connection_id, updated_from=since, page=n), is_whole=False))
     with _writing(ports, lease, batch) as (session, row, now):
         if status in {"declined", "canceled"}:
             paying.end_payments(session, row, PaymentEvent.REFUSE, now=now, reason="declined_in_app")
@@ -576,6 +578,8 @@ def _follow_request(ports: Ports, lease: Lease, batch: PaymentBatch) -> None:
             paying.move(session, row, Event.ACCEPT, now=now, accepted_at=now, next_look_at=now)
         else:
             waited = now - (row.accepted_at or now)
+            if waited >= UNMATCHED_FOR and status != "pending":
+                row.reason = "check_in_qonto"
             row.next_look_at = now + next((pause for age, pause in PACE[1:] if waited < age), RARELY)
 
 

@@ -21,6 +21,7 @@ from portal.domain.payments.life import BatchState, Event, PaymentEvent
 from portal.domain.payments.orders import Bounds, Flaw, Item, Order, Way
 from portal.errors import Conflict, NotAllowed, Rejected, Stale
 from portal.models import (
+    PLANS_WITH_BANK,
     Approval,
     Client,
     Connection,
@@ -31,9 +32,8 @@ from portal.models import (
     Run,
     User,
 )
-from portal.services import running
+from portal.services import notifying, running
 from portal.services.auditing import Tag, queue_up, record
-from portal.services.connecting import PLANS_WITH_BANK
 from portal.services.finding import Actor
 
 LIMIT_CENTS, DAY_LIMIT_CENTS = 500_000, 2_000_000  #: until an admin sets others (decisions.md)
@@ -145,10 +145,13 @@ def order_of(batch: PaymentBatch) -> Order:
 
 def move(session: Session, batch: PaymentBatch, event: Event, *, now: datetime, reason: str = "", **values: object) -> None:
     """One step of a batch's life, with its event in the audit trail. Errors: `life.Forbidden`."""
+    was_unknown = batch.state == BatchState.UNKNOWN
     batch.state, batch.reason = life.after(batch.state, event).value, reason
     batch.version += 1
     for name, value in values.items():
         setattr(batch, name, value)
+    if was_unknown and batch.state != BatchState.UNKNOWN:
+        notifying.doubt_over(session, batch, now=now)
     record(
         session, Tag.PAYMENTS_MOVED, subject=f"payment_batch:{batch.id}", at=now, client_id=batch.client_id, state=batch.state,
         reason=reason,
@@ -201,21 +204,18 @@ def is_checked(batch: PaymentBatch, *, now: datetime) -> bool:
     return bool(batch.proof) and batch.checked_at is not None and now - batch.checked_at < PROOF_LIFE
 
 
-def approve(
-    session: Session, actor: Actor, batch: PaymentBatch, *, seen: str, accepted: Collection[str], key: str, now: datetime
-) -> Run | None:
-    """Let the batch go. None: it was approved already, by a second click or in another tab.
+def is_to_be_approved(
+    session: Session, actor: Actor, batch: PaymentBatch, *, seen: str, accepted: Collection[str], now: datetime
+) -> bool:
+    """Whether this person may let the batch go as it stands; False: it was approved already, by a second click or in another tab.
 
     `seen`: the digest that the page showed, `accepted`: ids of payments whose payee the person takes for right although the name
-    differs, `key` seals the approval. Errors: NotAllowed, Stale, Rejected, Refused.
+    differs. Errors: NotAllowed, Stale, Rejected, Refused.
     """
-    client = session.get_one(Client, batch.client_id)
-    if obstacles(session, client, actor.user_id):
+    if obstacles(session, session.get_one(Client, batch.client_id), actor.user_id):
         raise NotAllowed("You cannot approve this payment. The page says what is in the way.")
-    queue_up(session, client.id)  # two approvals of a client come one after the other: both count for the day's limit
-    session.refresh(batch)
     if batch.state in life.MOVING or batch.state == BatchState.ENDED:
-        return None
+        return False
     order = order_of(batch)
     if batch.state != BatchState.PREPARED or not hmac.compare_digest(seen.encode(), orders.digest(order).encode()):
         raise Stale("This order has changed in the meantime. Please look at it again.")
@@ -223,11 +223,32 @@ def approve(
         raise Rejected("The payees were checked too long ago. Have them checked again.")
     if needs_second_person(session, batch) and actor.user_id in batch.makers:
         raise Rejected("A second person has to approve this: you have prepared or changed it yourself.")
-    _accept_payees(session, batch, actor.user_id, accepted, now)
-    if found := orders.flaws(order, bounds(session, client.id, today=berlin_day(now))):
+    if any(payment.payee_result not in CHECKED for payment in batch.payments):
+        raise Rejected("The payees have not all been checked. Have them checked again.")
+    if any(payment.id not in accepted for payment in _differing(batch)):
+        raise Rejected("Please confirm each payee whose name differs, or could not be checked.")
+    if found := orders.flaws(order, bounds(session, batch.client_id, today=berlin_day(now))):
         raise Refused(found)
+    return True
+
+
+def approve(
+    session: Session, actor: Actor, batch: PaymentBatch, *, seen: str, accepted: Collection[str], key: str, now: datetime
+) -> Run | None:
+    """Let the batch go, if it is to be; `key` seals the approval. None, errors and the rest: as `is_to_be_approved`."""
+    client = session.get_one(Client, batch.client_id)
+    queue_up(session, client.id)  # two approvals of a client come one after the other: both count for the day's limit
+    session.refresh(batch)
+    if not is_to_be_approved(session, actor, batch, seen=seen, accepted=accepted, now=now):
+        return None
+    for payment in _differing(batch):  # each needs a tick of its own (F83)
+        payment.payee_accepted_by, payment.payee_accepted_at = actor.user_id, now
+        record(
+            session, Tag.PAYEE_ACCEPTED, subject=f"payment:{payment.id}", at=now, client_id=client.id,
+            result=payment.payee_result,
+        )  # fmt: skip
+    digest = orders.digest(order_of(batch))
     move(session, batch, Event.APPROVE, now=now, next_look_at=now)
-    digest = orders.digest(order)
     session.add(
         Approval(
             id=new_id(), client_id=client.id, batch_id=batch.id, user_id=actor.user_id, approved_at=now, digest=digest,
@@ -241,19 +262,9 @@ def approve(
     return request_run(session, batch, now=now)
 
 
-def _accept_payees(session: Session, batch: PaymentBatch, user_id: str, accepted: Collection[str], now: datetime) -> None:
-    """Each payee whose name differs needs a tick of its own (F83)."""
-    if any(payment.payee_result not in CHECKED for payment in batch.payments):
-        raise Rejected("The payees have not all been checked. Have them checked again.")
-    differing = [payment for payment in batch.payments if payment.payee_result in NEEDS_CONSENT]
-    if any(payment.id not in accepted for payment in differing):
-        raise Rejected("Please confirm each payee whose name differs, or could not be checked.")
-    for payment in differing:
-        payment.payee_accepted_by, payment.payee_accepted_at = user_id, now
-        record(
-            session, Tag.PAYEE_ACCEPTED, subject=f"payment:{payment.id}", at=now, client_id=batch.client_id,
-            result=payment.payee_result,
-        )  # fmt: skip
+def _differing(batch: PaymentBatch) -> list[Payment]:
+    """Whose payee's name is not the account holder's, or could not be compared."""
+    return [payment for payment in batch.payments if payment.payee_result in NEEDS_CONSENT]
 
 
 def approval_of(session: Session, batch_id: str) -> Approval | None:

@@ -11,6 +11,7 @@ from wtforms.fields.choices import SelectChoice
 from portal.errors import PortalError, Rejected
 from portal.services.syncing import Reason
 
+ONE_TIME = {"autocomplete": "one-time-code", "inputmode": "numeric", "autocapitalize": "none", "spellcheck": "false"}
 RESYNC_WORDS = {
     Reason.DOCUMENT_MISSING: _("A document is missing"),
     Reason.DOCUMENT_WRONG: _("A document or its facts are wrong"),

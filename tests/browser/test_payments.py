@@ -21,12 +21,12 @@ from sqlalchemy import select, update
 from jobs.runs import execute_run
 from portal.db import Database
 from portal.models import Client, Membership, Payment, Role, User
-from portal.services import paying, running
+from portal.services import authenticating, paying, running
 from tests import factories, payers
 from tests.browser.sites import Site, opened, simulator
 from tests.browser.test_pages import AXE, RUN_AXE
 from tests.browser.windows import Windows, keep_picture
-from tests.factories import PASSWORD
+from tests.web.visitor import fresh_code
 
 pytestmark = [
     pytest.mark.browser,
@@ -81,7 +81,7 @@ class Till:
     def approve(self) -> None:
         """From the check page to the end."""
         self.see("Check your payment")
-        self.page.locator("input[name=password]").fill(PASSWORD)
+        self.page.locator("input[name=code]").fill(fresh_code(self.site.ports, self.owner))
         self.press("Approve")
         self.see("Confirm in your Qonto app")
         self.phone()
@@ -103,7 +103,7 @@ def till(database: Database, tmp_path: Path, language: str, windows: Windows) ->
                 four_eyes_above_cents=None, now=now,
             )  # fmt: skip
             session.execute(update(Membership).values(may_pay=True))
-            owner.totp_sealed = "sealed"
+            authenticating.demo_totp(session, owner, keyring=site.ports.keyring, now=now)
         stops = threading.Event()
         worker = threading.Thread(target=work, args=(site, stops))
         worker.start()

@@ -2,7 +2,8 @@
 
 A client orders hundreds of payments, one by one and in bulks, at a bank on a real socket. A worker process brings them forward; at
 seeded points it gets a SIGKILL and another one takes over, or the bank drops its answer, refuses with 5xx, does not answer in time,
-or both clocks jump ahead by up to two hours. The client says yes on his phone, now and then no.
+or both clocks jump ahead by up to two hours, or ours alone goes wrong by up to an hour, back or forth. The client says yes on his
+phone, now and then no.
 
 Prints one JSON line per database: exit code 0 when the bank executed each payment at most once, every payment that we call executed
 was, every other was not, and none is left in the air.
@@ -44,8 +45,9 @@ QUICK = Timing(
     connect_timeout=2.0, call_deadline=4.0, token_timeout=2.0,
 )  # fmt: skip
 ORDERS = {"method": "POST", "path": "/v2/sepa/*transfers"}
-STRIKES = ("kill", "kill", "kill", "drop_after_create", "pay_5xx", "hang", "jump")
+STRIKES = ("kill", "kill", "kill", "drop_after_create", "pay_5xx", "hang", "jump", "skew")
 AT_ONCE = 12  #: batches on their way at the same time
+WRONG_BY = 3600.0  #: seconds
 REFUSES = 0.03  #: how often the client says no
 STUCK_AFTER = 600  #: rounds without any change
 FAULTS = ("twice", "executed_but_not_told", "told_but_not_executed", "left_open", "bodies", "chain")
@@ -71,6 +73,7 @@ class Attack:
     worker: int = 0
     struck: Counter[str] = field(default_factory=Counter)
     reconnected: int = 0
+    skew: float = 0.0  #: seconds that our clock is ahead of the bank's
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.plan.seed)
@@ -129,13 +132,17 @@ class Attack:
 
     def pass_time(self, seconds: float) -> None:
         """Here first: who is late must notice it before the bank forgets his key."""
+        self.shift(seconds)
+        self.payer.bank.tell("clock", advance_seconds=seconds)
+
+    def shift(self, seconds: float) -> None:
+        """Our clock alone."""
         path = self.settings.clock_offset_file
         assert path is not None
         offset = float(path.read_text() or 0) + seconds
         fresh = path.with_suffix(".new")
         fresh.write_text(str(offset))
         fresh.replace(path)
-        self.payer.bank.tell("clock", advance_seconds=seconds)
 
     def strike(self) -> None:
         """One point."""
@@ -148,6 +155,10 @@ class Attack:
             self.pass_time(QUICK.lease)
         elif what == "jump":
             self.pass_time(self.rng.uniform(0, 7200))
+        elif what == "skew":
+            wrong = self.rng.uniform(-WRONG_BY, WRONG_BY)
+            self.shift(wrong - self.skew)
+            self.skew = wrong
         else:
             args = {"seconds": 1.5} if what == "hang" else {}
             self.payer.bank.fault(what, times=self.rng.randint(1, 3), match=ORDERS, **args)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date, timedelta
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -121,8 +122,17 @@ def test_whatever_is_changed_changes_the_digest(way: Way) -> None:
 )  # fmt: skip
 def test_the_same_order_is_always_the_same_body(cents: int, name: str, text: str, way: Way, day: date | None) -> None:
     made = replace(ORDER, way=way, execute_on=day, items=(replace(ITEM, amount_cents=cents, creditor=name, remittance=text),))
-    assert orders.digest(made) == orders.digest(replace(made))
-    assert orders.spelled(cents) == f"{cents / 100:.2f}" or cents > 10**12
+    again = Order(**{field.name: getattr(made, field.name) for field in reversed(fields(made))})
+    assert orders.digest(again) == orders.digest(made)
+    (item,) = made.items
+    for other in (
+        replace(item, amount_cents=cents + 1),
+        replace(item, creditor=f"{name}."),
+        replace(item, remittance=f"{text}."),
+    ):
+        assert orders.digest(replace(made, items=(other,))) != orders.digest(made)
+    assert Decimal(orders.spelled(cents)) * 100 == cents
+    assert re.fullmatch(r"\d+\.\d\d", orders.spelled(cents))
 
 
 def test_the_bodies_are_the_banks() -> None:

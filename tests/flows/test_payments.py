@@ -5,17 +5,20 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import select, update
 
 from jobs.runs import execute_run
+from portal.clock import BERLIN
+from portal.domain.payments import orders
 from portal.domain.payments.orders import Flaw
 from portal.errors import Fenced, NotAllowed, NotFound, Rejected, Stale
-from portal.models import Approval, Assignment, AuditEvent, Payment, PaymentBatch, PaymentRules, Role, Run, User
+from portal.models import Approval, Assignment, AuditEvent, Connection, Mail, Payment, PaymentBatch, PaymentRules, Role, Run, User
+from portal.qonto import schema
 from portal.qonto.client import Qonto
-from portal.services import auditing, connecting, ordering, paying, preparing, running
+from portal.services import auditing, connecting, notifying, ordering, paying, preparing, running
 from portal.services.finding import Actor
 from tests import factories, payers
 from tests.payers import CLOSE, DECLINED, INVALID, NO_MATCH, PAYEE, UNREACHABLE, Payer, bill
@@ -46,6 +49,24 @@ def never(payer: Payer, batch: PaymentBatch, *states: str, reason: str = "") -> 
     batch = payer.batch(batch.id)
     assert (batch.state in states, batch.reason) == (True, reason), (batch.state, batch.reason)
     assert payer.executions() == []
+
+
+def calls(payer: Payer) -> int:
+    """How often a transfer was ordered."""
+    return sum((one["method"], one["path"]) == ("POST", "/v2/sepa/transfers") for one in payer.bank.log())
+
+
+def in_doubt(payer: Payer, fault: str = "drop_after_create", *wanted: preparing.Wanted) -> PaymentBatch:
+    """A confirmed order whose answer is missing: the bank has executed it, or (`pay_5xx`) has nothing of it."""
+    batch = payer.prepare(*wanted)
+    payer.approve(batch)
+    payer.work()
+    payer.decide()
+    payer.bank.fault(fault, times=1, match=ORDERS)
+    payer.bank.move(seconds=4)
+    payer.work()
+    assert payer.batch(batch.id).state == "sending"
+    return payer.batch(batch.id)
 
 
 def test_one_payment(payer: Payer) -> None:
@@ -208,14 +229,158 @@ def test_a_key_that_may_be_forgotten_is_never_used(payer: Payer, fault: str, min
     payer.work()
     payer.settle((60, 60, 600, 600))
     found = payer.batch(batch.id)
-    assert len(payer.executions()) == (1 if fault == "drop_after_create" else 0)
-    if minutes > 25:
-        calls = [one for one in payer.bank.log() if one["method"] == "POST" and one["path"] == "/v2/sepa/transfers"]
-        assert len(calls) == 2
-        if fault == "drop_after_create":
-            once(payer, batch)
+    if fault == "drop_after_create":  # its mark is found before anything is repeated, whatever the key is worth
+        assert calls(payer) == 2
+        once(payer, batch)
+    elif minutes > 25:
+        assert calls(payer) == 2
+        never(payer, found, "refused", reason="not_arrived")
+    else:  # repeated, and refused because the confirmation is old: that says nothing of the first call, the lists do
+        assert calls(payer) == 3
+        never(payer, found, "refused", reason="not_arrived")
+
+
+@pytest.mark.parametrize("minutes", [-60, -5, 60, 600])
+def test_our_clock_jumps_after_the_call(payer: Payer, story: Story, minutes: int) -> None:
+    """Back or forth, ours alone: the executed order is found by its mark, and no second call is made."""
+    story.clock.move(minutes=120)  # at the bank time goes on by itself, so there is room to go back
+    batch = in_doubt(payer)
+    story.clock.move(minutes=minutes)
+    payer.bank.fault("key_expired", match=ORDERS)
+    for pause in (1, 10, 60, 600, 3600, 60, 60):
+        payer.bank.move(seconds=pause)
+        payer.work()
+    once(payer, batch)
+    assert calls(payer) == 2
+
+
+def test_a_key_from_the_future_is_not_used(payer: Payer, story: Story) -> None:
+    """Whatever our clock says now, nobody knows how old the key is: the order is looked for instead."""
+    batch = in_doubt(payer, "pay_5xx")
+    with story.ports.database.write() as session:
+        session.get_one(PaymentBatch, batch.id).doubt_since = story.clock.now() + timedelta(minutes=5)
+    payer.settle((11,))
+    assert (payer.batch(batch.id).state, calls(payer)) == ("unknown", 2)
+
+
+@pytest.mark.parametrize("way", ["transfer", "request"])
+def test_a_fast_clock_of_ours_hides_nothing(payer: Payer, story: Story, way: str) -> None:
+    """Ten minutes ahead all the time: what the bank has is found in its lists all the same."""
+    story.clock.move(minutes=10)
+    if way == "request":
+        batch = payer.prepare()
+        with story.ports.database.write() as session:
+            paying.send_as_request(session, session.get_one(PaymentBatch, batch.id), now=story.clock.now())
+        payer.bank.fault("drop_after_create", times=1, match={"method": "POST", "path": "/v2/requests/multi_transfers"})
+        payer.work()
+    else:
+        batch = in_doubt(payer)
+    assert payer.batch(batch.id).state == "sending"
+    payer.bank.move(minutes=31)
+    payer.settle((1, 60, 600))
+    if way == "request":
+        assert payer.batch(batch.id).state == "requested"
+    else:
+        once(payer, batch)
+
+
+def test_a_jump_of_our_clock_proves_no_absence(payer: Payer, story: Story) -> None:
+    """At the bank not a second has passed: it may still be working on the call."""
+    batch = in_doubt(payer, "pay_5xx")
+    story.clock.move(hours=2)
+    payer.work()
+    assert payer.batch(batch.id).state == "unknown"
+    payer.settle((60, 60))
+    assert payer.batch(batch.id).state == "unknown"
+    payer.settle((600,))
+    never(payer, payer.batch(batch.id), "refused", reason="not_arrived")
+
+
+@pytest.mark.parametrize("fault", ["drop_after_create", "pay_5xx"])
+def test_rows_that_cannot_be_read_prove_no_absence(payer: Payer, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    payer.pay(bill(77))  # some row has to be there
+    batch = in_doubt(payer, fault)
+    read = schema.transfer
+    monkeypatch.setattr(schema, "transfer", lambda row: read({**row, "status": None}))
+    payer.bank.move(minutes=31)
+    payer.settle((1, 60, 600, 600))
+    assert payer.batch(batch.id).state == "unknown"
+    monkeypatch.undo()
+    payer.settle((60, 600, 60))
+    found = payer.batch(batch.id)
+    assert (found.state, found.reason) == (("ended", "") if fault == "drop_after_create" else ("refused", "not_arrived"))
+
+
+@pytest.mark.parametrize("changed", ["person", "account"])
+def test_a_narrower_consent_proves_no_absence(payer: Payer, story: Story, changed: str) -> None:
+    """Who does not see the account does not see its transfers either."""
+    batch = in_doubt(payer, "pay_5xx")
+    before = payer.batch(batch.id).account_id
+    with story.ports.database.write() as session:
+        if changed == "person":
+            other = factories.user(session, "else@x.example", "Else", Role.CLIENT, now=story.clock.now())
+            session.execute(update(Connection).where(Connection.kind == "payments").values(connected_by=other.id))
         else:
-            never(payer, found, "refused", reason="not_arrived")
+            session.get_one(PaymentBatch, batch.id).account_id = "hidden from this consent"
+    payer.bank.move(minutes=31)
+    payer.settle((1, 60, 600, 3600))
+    found = payer.batch(batch.id)
+    assert (found.state, found.reason) == ("unknown", "other_consent")
+    with story.ports.database.write() as session:
+        session.execute(update(Connection).where(Connection.kind == "payments").values(connected_by=story.owner.id))
+        session.get_one(PaymentBatch, batch.id).account_id = before
+    payer.settle((3600, 3600))
+    never(payer, found, "refused", reason="not_arrived")
+
+
+def test_a_doubt_that_lasts_is_told_once_and_cleared_once(payer: Payer, story: Story, staff: User) -> None:
+    """E46: whoever may pay hears of it, and the firm; nobody else, and nobody who was not told is told that it is over."""
+    with story.ports.database.write() as session:
+        other = factories.user(session, "else@x.example", "Else", Role.CLIENT, now=story.clock.now())
+        factories.member(session, other, story.client, "client")
+
+    def told(*kinds: str) -> list[tuple[str, str]]:
+        with story.ports.database.write() as session:
+            notifying.remind(session, now=story.clock.now())
+        return sorted((mail.kind, mail.user_id) for mail in story.rows(select(Mail)) if mail.kind in kinds)
+
+    batch = in_doubt(payer, "pay_5xx")
+    payer.bank.tell("consent/revoke", organization=None)
+    payer.settle((11, 1500))
+    assert payer.batch(batch.id).state == "unknown"
+    assert told("doubt", "doubt_over") == []
+    payer.settle((600,))
+    told("doubt")
+    asked = sorted(("doubt", person.id) for person in (story.owner, staff))
+    assert told("doubt", "doubt_over") == asked
+    story.connect("payments")
+    payer.settle((1, 60, 600))
+    never(payer, batch, "refused", reason="not_arrived")
+    told("doubt")
+    assert told("doubt_over") == [("doubt_over", user_id) for _, user_id in asked]
+    assert told("doubt") == asked
+    quick = in_doubt(payer, "drop_after_create")
+    payer.settle()
+    assert payer.batch(quick.id).state == "ended"
+    assert len(told("doubt", "doubt_over")) == 4
+
+
+def test_lost_over_an_ended_consent_is_lost_as_well(payer: Payer, story: Story) -> None:
+    """E03 holds whatever the last word of the bank was, and for the retry of a retry."""
+    batch = in_doubt(payer, "pay_5xx")
+    payer.bank.tell("consent/revoke", organization=None)
+    payer.settle((11,))
+    found = payer.batch(batch.id)
+    assert (found.state, found.reason, found.was_lost) == ("unknown", "consent_ended", True)
+    story.connect("payments")
+    payer.settle((1, 60, 600))
+    never(payer, batch, "refused", reason="not_arrived")
+    for _ in range(2):
+        batch = payer.batch(preparing.retry(story.ports, payer.actor, batch.id, form_key=str(uuid.uuid4())))
+        with pytest.raises(Rejected, match="second person"):
+            payer.approve(batch)
+        with story.ports.database.write() as session:
+            paying.cancel(session, session.get_one(PaymentBatch, batch.id), now=story.clock.now())
 
 
 def test_an_old_approval_does_not_outlive_its_consent(payer: Payer, story: Story) -> None:
@@ -227,77 +392,6 @@ def test_an_old_approval_does_not_outlive_its_consent(payer: Payer, story: Story
     payer.settle((4, 60))
     assert payer.batch(batch.id).state in {"prepared", "refused"}
     assert payer.executions() == []
-
-
-def test_our_clock_is_set_back_while_the_answer_is_missing(payer: Payer, story: Story) -> None:
-    """The key may be forgotten by then, whatever our clock says: the bank's list is asked before anything is sent again."""
-    batch = payer.prepare()
-    payer.approve(batch)
-    payer.work()
-    payer.decide()
-    story.clock.move(minutes=40)
-    payer.bank.fault("drop_after_create", times=1, match=ORDERS)
-    payer.work()
-    story.clock.move(minutes=-40)
-    payer.bank.fault("key_expired", match=ORDERS)
-    payer.settle((60,) * 60)
-    once(payer, batch)
-    calls = [one for one in payer.bank.log() if one["method"] == "POST" and one["path"] == "/v2/sepa/transfers"]
-    assert len(calls) == 2
-
-
-def test_our_clock_is_ahead(payer: Payer, story: Story) -> None:
-    """The bank's lists are not asked from a moment that has not come there yet."""
-    story.clock.move(minutes=10)
-    batch = payer.prepare()
-    payer.approve(batch)
-    payer.work()
-    payer.decide()
-    payer.bank.fault("drop_after_create", times=1, match=ORDERS)
-    payer.bank.move(seconds=4)
-    payer.work()
-    payer.bank.move(minutes=26)
-    payer.settle((60, 60, 600, 600))
-    once(payer, batch)
-
-
-def test_a_jump_of_our_clock_proves_no_absence(payer: Payer, story: Story) -> None:
-    batch = payer.prepare()
-    payer.approve(batch)
-    payer.work()
-    payer.decide()
-    payer.bank.fault("pay_5xx", times=1, match=ORDERS)
-    payer.bank.move(seconds=4)
-    payer.work()
-    story.clock.move(hours=2)
-    payer.work()
-    payer.work()
-    assert payer.batch(batch.id).state == "unknown"
-    payer.settle((60, 600))
-    never(payer, payer.batch(batch.id), "refused", reason="not_arrived")
-
-
-def test_payments_are_switched_off_while_the_bank_waits_for_a_yes(payer: Payer, story: Story) -> None:
-    batch = payer.prepare()
-    payer.approve(batch)
-    payer.work()
-    with story.ports.database.write() as session:
-        session.execute(update(PaymentRules).where(PaymentRules.client_id == story.client.id).values(is_on=False))
-    payer.decide()
-    payer.settle((4, 60))
-    never(payer, payer.batch(batch.id), "refused", reason="payments_off")
-
-
-def test_a_confirmation_that_cannot_be_opened_ends_its_order_alone(payer: Payer, story: Story) -> None:
-    first, second = payer.prepare(bill(100)), payer.prepare(bill(200))
-    payer.approve(first)
-    payer.work()
-    with story.ports.database.write() as session:
-        session.get_one(PaymentBatch, first.id).sca_token = "nonsense"
-    payer.approve(second)
-    payer.settle((4, 60, 60))
-    never(payer, payer.batch(first.id), "refused", reason="sca_expired")
-    assert payer.batch(second.id).state == "confirming"
 
 
 def test_what_was_lost_is_released_again_by_two(payer: Payer, story: Story) -> None:
@@ -328,7 +422,7 @@ def test_what_was_lost_is_released_again_by_two(payer: Payer, story: Story) -> N
 
 
 def test_the_amount_whose_answer_is_always_lost(story: Story) -> None:
-    """The simulator makes the transfer and cuts the line; the bank's list then gives the answer."""
+    """The simulator makes the transfer and cuts the line; its list then gives the answer, without another call."""
     payer = Payer.of(story, limit_cents=1_000_000)
     batch = payer.prepare(bill(504001))
     payer.approve(batch)
@@ -337,6 +431,18 @@ def test_the_amount_whose_answer_is_always_lost(story: Story) -> None:
     payer.settle()
     once(payer, batch)
     assert payer.batch(batch.id).attempts == 2
+
+
+def test_a_list_that_lags_behind(payer: Payer) -> None:
+    """The transfer is made and not listed yet: the call repeated under the same key is answered with it."""
+    batch = in_doubt(payer)
+    bank = payer.bank.app.extensions["simulator"].organizations[0]
+    bank.hidden.update(bank.tables["transfers"])
+    payer.settle((11,))
+    assert (payer.batch(batch.id).state, calls(payer)) == ("accepted", 3)
+    payer.bank.tell_all()
+    payer.settle()
+    once(payer, batch)
 
 
 def test_a_backup_does_not_pay_again(payer: Payer) -> None:
@@ -679,6 +785,133 @@ def test_off_is_off(story: Story) -> None:
     never(payer, batch, "refused", reason="payments_off")
 
 
+@pytest.mark.parametrize("is_allowed", [False, True])
+def test_off_stops_what_waits_for_a_confirmation(payer: Payer, story: Story, is_allowed: bool) -> None:
+    batch = payer.prepare()
+    payer.approve(batch)
+    payer.work()
+    with story.ports.database.write() as session:
+        session.get_one(PaymentRules, payer.rules().id).is_on = False
+    if is_allowed:
+        payer.decide()
+    payer.settle((4, 4))
+    never(payer, batch, "refused", reason="payments_off")
+
+
+def test_off_stops_a_call_that_the_bank_has_put_off(payer: Payer, story: Story) -> None:
+    batch = payer.prepare()
+    payer.approve(batch)
+    payer.bank.fault("429", times=1, match=ORDERS)
+    payer.work()
+    assert (payer.batch(batch.id).state, payer.batch(batch.id).doubt_since) == ("sending", None)
+    with story.ports.database.write() as session:
+        session.get_one(PaymentRules, payer.rules().id).is_on = False
+    payer.settle((60, 60))
+    never(payer, batch, "refused", reason="payments_off")
+
+
+# --- disconnecting --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["approved", "confirming", "sending", "unknown"])
+def test_disconnecting_stops_what_was_approved(payer: Payer, story: Story, state: str) -> None:
+    """Connected again, nothing old goes out; what may be at the bank is looked for."""
+    if state in {"sending", "unknown"}:
+        batch = in_doubt(payer)
+    else:
+        batch = payer.prepare()
+        payer.approve(batch)
+    if state == "confirming":
+        payer.work()
+    if state == "unknown":
+        payer.bank.fault("5xx", match={"method": "GET", "path": "/v2/sepa/transfers"})
+        payer.settle((1800,))
+        payer.bank.heal()
+    assert payer.batch(batch.id).state == state
+    connecting.disconnect(story.ports, actor=payer.actor, connection_id=story.connection("payments").id)
+    found = payer.batch(batch.id)
+    assert (found.state, found.reason) == ("unknown" if state in {"sending", "unknown"} else "refused", "consent_ended")
+    payer.settle((3600,))
+    story.connect("payments")
+    payer.decide()
+    payer.settle()
+    if state in {"sending", "unknown"}:
+        once(payer, batch)
+    else:
+        never(payer, batch, "refused", reason="consent_ended")
+
+
+def test_only_a_payer_disconnects_payments(payer: Payer, story: Story) -> None:
+    with story.ports.database.write() as session:
+        other = factories.user(session, "b@brandt.example", "B", Role.CLIENT, now=story.clock.now())
+        factories.member(session, other, story.client, "client")
+    with pytest.raises(NotAllowed, match="Payments"):
+        connecting.disconnect(story.ports, actor=Actor(other.id, Role.CLIENT), connection_id=story.connection("payments").id)
+    assert story.connection("payments").state == "active"
+    with story.ports.database.write() as session:  # a payer also when the office has switched payments off
+        session.get_one(PaymentRules, payer.rules().id).is_on = False
+    connecting.disconnect(story.ports, actor=payer.actor, connection_id=story.connection("payments").id)
+    assert story.connection("payments").state == "disconnected"
+
+
+# --- one among others -----------------------------------------------------------------------------------------------
+
+
+def test_a_confirmation_that_cannot_be_opened_is_an_expired_one(payer: Payer, story: Story) -> None:
+    broken, other = payer.prepare(bill(100)), payer.prepare(bill(200))
+    payer.approve(broken)
+    payer.work()
+    payer.approve(other)
+    with story.ports.database.write() as session:
+        session.get_one(PaymentBatch, broken.id).sca_token = "broken"
+    payer.settle((4,))
+    never(payer, broken, "refused", reason="sca_expired")
+    assert payer.batch(other.id).state == "confirming"
+
+
+def test_an_order_that_breaks_lets_the_others_pass(payer: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken, other = payer.prepare(bill(100)), payer.prepare(bill(200))
+    real = orders.body
+
+    def breaking(order: orders.Order) -> dict[str, object]:
+        if order.mark == broken.id and payer.batch(broken.id).state == "sending":
+            raise ValueError(order.mark)
+        return real(order)
+
+    payer.approve(broken)
+    payer.approve(other)
+    monkeypatch.setattr(ordering.orders, "body", breaking)
+    payer.work()
+    assert (payer.batch(broken.id).state, payer.batch(other.id).state) == ("sending", "confirming")
+    monkeypatch.undo()
+    payer.decide()
+    payer.settle()
+    assert payer.batch(other.id).state == "ended"
+    assert [one["amount_cents"] for one in payer.bank.ask("executions")["payments"]] == [200]
+
+
+# --- when it is looked after ----------------------------------------------------------------------------------------
+
+
+def test_a_day_begins_at_six_and_its_movement_is_waited_for(payer: Payer, story: Story) -> None:
+    """Before the day of execution nobody polls; after it the booked movement has a week, as always."""
+    day = story.clock.today() + timedelta(days=20)
+    batch = payer.prepare(execute_on=day)
+    with story.ports.database.write() as session:
+        row = session.get_one(PaymentBatch, batch.id)
+        row.state, row.accepted_at, row.payments[0].state = "accepted", story.clock.now(), "ordered"
+        for hour, minute, wait in ((0, 30, timedelta(hours=5, minutes=30)), (6, 0, timedelta(seconds=3))):
+            now = datetime(day.year, day.month, day.day, hour, minute, tzinfo=BERLIN)
+            ordering._pace(session, row, now)
+            assert row.next_look_at == now + wait
+        row.payments[0].state = "executed"
+        now = datetime(day.year, day.month, day.day, 9, tzinfo=BERLIN)
+        ordering._pace(session, row, now + timedelta(days=6))
+        assert row.state == "accepted"
+        ordering._pace(session, row, now + timedelta(days=7))
+        assert row.state == "ended"
+
+
 # --- the request in the bank's app ----------------------------------------------------------------------------------
 
 
@@ -698,6 +931,27 @@ def test_a_request_is_released_in_the_app(payer: Payer, decision: str) -> None:
         assert payer.batch(batch.id).state == "ended"
     else:
         never(payer, batch, "ended", reason="declined_in_app")
+
+
+def test_a_request_whose_transfers_are_not_recognized_says_so(payer: Payer, story: Story) -> None:
+    """Changed in the app: after some days somebody has to look there himself. It is still found should they turn up."""
+    batch = payer.prepare(bill(100, text="A 1"))
+    with story.ports.database.write() as session:
+        row = session.get_one(PaymentBatch, batch.id)
+        paying.send_as_request(session, row, now=story.clock.now())
+    payer.work()
+    batch = payer.batch(batch.id)
+    payer.settle((86_400 * 4,))
+    assert payer.batch(batch.id).reason == ""  # nobody has released it yet
+    payer.bank.tell(f"requests/{batch.qonto_id}", decision="approve")
+    with story.ports.database.write() as session:
+        session.execute(update(Payment).values(remittance="A  1"))
+    payer.settle((86_400,))
+    assert (payer.batch(batch.id).state, payer.batch(batch.id).reason) == ("requested", "check_in_qonto")
+    with story.ports.database.write() as session:
+        session.execute(update(Payment).values(remittance="A 1"))
+    payer.settle((86_400, 60))
+    once(payer, batch)
 
 
 # --- two workers ----------------------------------------------------------------------------------------------------

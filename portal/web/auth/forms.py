@@ -7,8 +7,9 @@ from flask_wtf import FlaskForm
 from wtforms import HiddenField, PasswordField, StringField
 from wtforms.validators import InputRequired, Length
 
+from portal.web.forms import ONE_TIME
+
 ADDRESS = {"autocomplete": "username", "type": "email", "autocapitalize": "none", "spellcheck": "false"}
-ONE_TIME = {"autocomplete": "one-time-code", "inputmode": "numeric", "autocapitalize": "none", "spellcheck": "false"}
 
 
 class SignInForm(FlaskForm):

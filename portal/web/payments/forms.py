@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, DateField, HiddenField, PasswordField, SelectField, StringField
+from wtforms import BooleanField, DateField, HiddenField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import UUID, InputRequired, Length, Optional
 
@@ -20,6 +20,7 @@ from portal.qonto.schema import BankAccount
 from portal.services.paying import Refused
 from portal.services.preparing import Wanted
 from portal.web.filters import iban, money
+from portal.web.forms import ONE_TIME
 
 FLAW_WORDS = {
     Flaw.NAME: _("Enter the name of the account holder, at most 140 characters."),
@@ -113,10 +114,11 @@ class PaymentForm(OrderForm):
 class ApprovalForm(FlaskForm):
     """The person shows again who he is."""
 
-    password = PasswordField(
-        _("Your password"), validators=[InputRequired(_("Enter your password.")), Length(max=1024)],
-        render_kw={"autocomplete": "current-password"},
-    )  # fmt: skip
+    code = StringField(
+        _("Six-digit code"),
+        validators=[InputRequired(_("Enter the code that your app shows.")), Length(max=20)],
+        render_kw=ONE_TIME,
+    )
     seen = HiddenField(validators=[Length(max=64)])
 
 

@@ -116,24 +116,25 @@ def progress(batch_id: str) -> ResponseReturnValue:
 def approve(batch_id: str) -> ResponseReturnValue:
     """Let it go, after showing once more who one is."""
     form = ApprovalForm()
-    with ports().database.read() as session:
-        finding.batch(session, actor(), batch_id)
-    if not form.validate_on_submit():
-        return _show(batch_id, form), 422
+    is_filled = form.validate_on_submit()
+    shown = {"seen": form.seen.data or "", "accepted": request.form.getlist("accepted"), "now": ports().clock.now()}
     try:
-        authenticating.confirm(ports(), user_id=actor().user_id, password=form.password.data, address=request.remote_addr or "")
-        with ports().database.write() as session:
-            run = paying.approve(
-                session, actor(), finding.batch(session, actor(), batch_id), seen=form.seen.data or "",
-                accepted=request.form.getlist("accepted"), key=ports().settings.secret_key, now=ports().clock.now(),
-            )  # fmt: skip
-    except authenticating.WrongPassword as problem:
-        refuse(form.password, problem)
+        with ports().database.read() as session:  # a code works once: it is not used up for what cannot be approved
+            is_open = paying.is_to_be_approved(session, actor(), finding.batch(session, actor(), batch_id), **shown)
+        if is_open and not is_filled:
+            return _show(batch_id, form), 422
+        if is_open:
+            authenticating.show_second_factor(ports(), user_id=actor().user_id, code=form.code.data or "", is_sign_in=False)
+            with ports().database.write() as session:
+                batch, key = finding.batch(session, actor(), batch_id), ports().settings.secret_key
+                run = paying.approve(session, actor(), batch, key=key, **shown)
+            if run is not None:
+                deciding.start(ports(), run)
+    except authenticating.WrongCode as problem:
+        refuse(form.code, problem)
         return _show(batch_id, form), problem.status
     except Rejected as problem:
         return _show(batch_id, form, problem), problem.status
-    if run is not None:
-        deciding.start(ports(), run)
     return redirect(url_for("payments.show", batch_id=batch_id), 303)
 
 
