@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -117,7 +118,11 @@ def approve(batch_id: str) -> ResponseReturnValue:
     """Let it go, after showing once more who one is."""
     form = ApprovalForm()
     is_filled = form.validate_on_submit()
-    shown = {"seen": form.seen.data or "", "accepted": request.form.getlist("accepted"), "now": ports().clock.now()}
+    shown: dict[str, Any] = {
+        "seen": form.seen.data or "",
+        "accepted": request.form.getlist("accepted"),
+        "now": ports().clock.now(),
+    }
     try:
         with ports().database.read() as session:  # a code works once: it is not used up for what cannot be approved
             is_open = paying.is_to_be_approved(session, actor(), finding.batch(session, actor(), batch_id), **shown)
