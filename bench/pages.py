@@ -258,12 +258,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _all(chosen: argparse.Namespace) -> Iterable[dict[str, object]]:
-    with tempfile.TemporaryDirectory(prefix="belegfluss-bench-") as folder, Path(os.devnull).open("w") as nowhere:
-        log.configure()  # each request writes its line, as it does in production; only nobody reads it
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Each request writes its line, as it does in production; only nobody reads it."""
+    with Path(os.devnull).open("w") as nowhere:
+        log.configure()
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.StreamHandler):
                 handler.setStream(nowhere)
+        yield
+
+
+def _all(chosen: argparse.Namespace) -> Iterable[dict[str, object]]:
+    with tempfile.TemporaryDirectory(prefix="belegfluss-bench-") as folder, quiet():
         size = {"receipts": chosen.receipts, "rounds": chosen.rounds}
         yield from bench(Path(folder), f"sqlite:///{folder}/belegfluss.db", **size)
         if chosen.postgresql:

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -47,8 +45,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 from werkzeug.test import EnvironBuilder
 
-from bench.pages import HOST, Environ, ask, counting, settings_in
-from portal import build_ports, create_app, log, migrating
+from bench.pages import HOST, Environ, ask, counting, quiet, settings_in
+from portal import build_ports, create_app, migrating
 from portal.models import Assignment, BankAccount, Candidate, Connection, Membership, Receipt, Role, Transaction, User
 from portal.ports import Ports
 from portal.services.auditing import Origin, acting
@@ -309,11 +307,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _all(largest: int, only: str | None) -> Iterator[dict[str, object]]:
-    with Path(os.devnull).open("w") as nowhere:
-        log.configure()  # each request writes its line, as it does in production; only nobody reads it
-        for handler in logging.getLogger().handlers:
-            if isinstance(handler, logging.StreamHandler):
-                handler.setStream(nowhere)
+    with quiet():
         for receipts, clients in SIZES.items():
             if receipts > largest:
                 continue

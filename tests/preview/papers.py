@@ -13,15 +13,28 @@ A4 = "[0 0 595 842]"
 
 
 def pdf(
-    *, box: str = A4, page: str = "", content: bytes = LINE, extra: tuple[bytes, ...] = (), pages: int = 1, trailer: str = ""
+    *,
+    box: str = A4,
+    page: str = "",
+    content: bytes = LINE,
+    packed: str = "",
+    extra: tuple[bytes, ...] = (),
+    pages: int = 1,
+    root: str = "",
+    resources: str = "",
+    trailer: str = "",
 ) -> bytes:
-    """A PDF whose pages share one content stream. Objects: 1 catalogue, 2 page tree, 3 content, 4 font, then the pages, then `extra`."""
+    """A PDF whose pages share one content stream. Objects: 1 catalogue, 2 page tree, 3 content, 4 font, then the pages, then `extra`.
+
+    `root`, `page`, `resources`, `trailer`: more entries of these dictionaries, `packed`: of the content's.
+    """
     kids = " ".join(f"{5 + number} 0 R" for number in range(pages))
-    leaf = f"<< /Type /Page /Parent 2 0 R /MediaBox {box} {page} /Contents 3 0 R /Resources << /Font << /F1 4 0 R >> >> >>"
+    fonts = "/Font << /F1 4 0 R >>"
+    leaf = f"<< /Type /Page /Parent 2 0 R /MediaBox {box} {page} /Contents 3 0 R /Resources << {resources or fonts} >> >>"
     objects = [
-        b"<< /Type /Catalog /Pages 2 0 R >>",
+        f"<< /Type /Catalog /Pages 2 0 R {root} >>".encode(),
         f"<< /Type /Pages /Kids [{kids}] /Count {pages} >>".encode(),
-        stream(content),
+        stream(content, packed),
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
         *[leaf.encode()] * pages,
         *extra,
@@ -51,7 +64,7 @@ def image_bomb(side: int = 60_000) -> bytes:
     packed = zlib.compress(b"\x81\0" * (side * side // 128), 9)
     kind = f"/Type /XObject /Subtype /Image /Width {side} /Height {side} /ColorSpace /DeviceGray /BitsPerComponent 8"
     picture = stream(packed, f"{kind} /Filter [/FlateDecode /RunLengthDecode]")
-    return _with_object(content=b"q 595 0 0 842 0 0 cm /X Do Q", extra=(picture,))
+    return drawing(content=b"q 595 0 0 842 0 0 cm /X Do Q", extra=(picture,))
 
 
 def laughing_forms(depth: int = 12, width: int = 40) -> bytes:
@@ -61,12 +74,12 @@ def laughing_forms(depth: int = 12, width: int = 40) -> bytes:
         for level in range(depth)
     ]
     leaf = stream(b"0 0 m 9 9 400 300 500 800 c S\n" * 2000, f"/Type /XObject /Subtype /Form /BBox {A4}")
-    return _with_object(content=b"/X Do", extra=(*forms, leaf))
+    return drawing(content=b"/X Do", extra=(*forms, leaf))
 
 
-def _with_object(*, content: bytes, extra: tuple[bytes, ...]) -> bytes:
-    """The first of `extra` is the page's object /X. The words that make room are of one length: all places still hold."""
-    return pdf(content=content, extra=extra).replace(b"/Font << /F1 4 0 R >>", b"/XObject<</X 6 0 R>>".ljust(21))
+def drawing(*, content: bytes, extra: tuple[bytes, ...]) -> bytes:
+    """The first of `extra` is what the page knows as /X."""
+    return pdf(content=content, extra=extra, resources="/XObject << /X 6 0 R >>")
 
 
 def nested(depth: int = 100_000) -> bytes:
