@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -115,7 +115,7 @@ class _Judge:
         self.may: list[bool] = self._may_be_assigned().tolist()
         self.lists: dict[str, list[Any]] = {name: column.tolist() for name, column in vars(self.pairs).items()}
         self.weights: list[float] = scores.weight.tolist()
-        self.waits = cache(self._waits)
+        self._days_of: dict[int, date | None] = {}
 
     def decide(self) -> list[Decision]:
         """The receipts that can be assigned; where there is none, every receipt with its reason."""
@@ -304,6 +304,12 @@ class _Judge:
     def _booked_on(self, n: int) -> date:
         line: int = self.lists["line"][n]
         return self.index.transactions[line].facts.booked_on
+
+    def waits(self, n: int) -> date | None:
+        """The same as `_waits`, found out once."""
+        if n not in self._days_of:
+            self._days_of[n] = self._waits(n)
+        return self._days_of[n]
 
     def _waits(self, n: int) -> date | None:
         """Until when the line that is really meant may still come; None: nothing identifies the pair.

@@ -7,14 +7,14 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from enum import IntEnum, auto
 from itertools import islice
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from portal.domain.matching.blocking import DISCOUNTS, MOST_CENTS, VAT_RATES, BookedTransaction, Index, OpenReceipt
 from portal.domain.matching.groups import find_groups, find_twins
-from portal.domain.names import CLEARLY_SAME, Name, is_in_text, is_processor, parse_name, similarity
+from portal.domain.names import CLEARLY_SAME, is_in_text, is_long, is_processor, parse_name
 from portal.domain.references import Strength
 
 SAME_PARTY = 0.6
@@ -131,7 +131,7 @@ class Comparison:
         self.twins = find_twins(index)
         groups = find_groups(index)
         self._collective = groups.collective
-        self.sides = _Sides(index)
+        self.sides = _Sides.of(index)
         members = [(place, line) for line, places in groups.collective.items() for place in places]
         members += [(place, line) for place, lines in groups.bundles.items() for line in lines]
         self.pairs = pairs = Pairs(*index.pairs(members))
@@ -176,20 +176,11 @@ class Comparison:
         own = {int(pairs.receipt[part]) for part in (n, *others)}
         return [place for place in linkers if place not in own]
 
-    def likeness(self, one: Name, other: Name) -> float | None:
-        """Compare two names, each pair of spellings once; None when one is missing."""
-        if not one or not other:
-            return None
-        memo, key = self.index.memo, (one, other)
-        if key not in memo:
-            memo[key] = similarity(one, other)
-        return float(memo[key])
-
     def is_same_party(self, receipt: OpenReceipt, booked: BookedTransaction) -> bool:
         """Tell whether the two may be of one party: nothing known counts as that."""
         if receipt.iban and receipt.iban == booked.iban:
             return True
-        likeness = self.likeness(receipt.name, booked.name)
+        likeness = self.index.likeness(receipt, booked)
         return likeness is None or likeness >= SAME_PARTY or is_in_text(receipt.name, booked.words)
 
     def _mark(self, name: str, places: Sequence[tuple[int, int]]) -> None:
@@ -265,19 +256,24 @@ class Comparison:
 
     def _compare_names(self, aliases: Collection[tuple[str, str]]) -> None:
         pairs, index = self.pairs, self.index
-        ours, theirs = self.sides.names, self.sides.line_names
-        combined = self.sides.name[pairs.receipt] * max(1, len(theirs)) + self.sides.line_name[pairs.line]
+        spellings = index.spellings
+        combined = self.sides.name[pairs.receipt] * max(1, len(spellings)) + self.sides.line_name[pairs.line]
         unique, inverse = np.unique(combined, return_inverse=True)
-        couples = [(ours[key // len(theirs)], theirs[key % len(theirs)]) for key in unique.tolist()]
+        couples = [divmod(key, len(spellings)) for key in unique.tolist()]
         known = {(parse_name(one).ordered, parse_name(other).ordered) for one, other in aliases}
-        likeness = np.array([np.nan if (found := self.likeness(*couple)) is None else found for couple in couples], dtype=float)
-        is_alias = np.array([(one.ordered, other.ordered) in known for one, other in couples], dtype=np.bool_)
+        is_blank, alike = [not name for name in spellings], index.likeness_of
+        likeness = np.array(
+            [np.nan if is_blank[ours] or is_blank[theirs] else alike(ours, theirs) for ours, theirs in couples], dtype=float
+        )
+        is_alias = np.zeros(len(couples), np.bool_)
+        if known:
+            is_alias |= [(spellings[ours].ordered, spellings[theirs].ordered) in known for ours, theirs in couples]
         is_alias &= np.nan_to_num(likeness) < CLEARLY_SAME
         likeness[is_alias] = CLEARLY_SAME
         pairs.name, pairs.is_alias = likeness[inverse], is_alias[inverse]
         pairs.is_in_text = np.zeros(len(pairs), np.bool_)
         to_look_up = np.flatnonzero(
-            ~pairs.is_named(SAME_PARTY) & self.sides.has_text[pairs.line] & self.sides.has_name[pairs.receipt]
+            ~pairs.is_named(SAME_PARTY) & self.sides.has_text[pairs.line] & self.sides.has_long_name[pairs.receipt]
         )
         places = zip(to_look_up.tolist(), pairs.receipt[to_look_up].tolist(), pairs.line[to_look_up].tolist(), strict=True)
         hits = [n for n, r, t in places if is_in_text(index.receipts[r].name, index.transactions[t].words)]
@@ -296,7 +292,7 @@ class Comparison:
         pairs.number = np.where(is_known, int(Number.ABSENT), int(Number.UNKNOWN))
         hits = [
             (place, line, int(_NUMBERS[max(hit.strength for hit in found)]))
-            for line, named in enumerate(index.named)
+            for line, named in index.named.items()
             for place, found in named.items()
         ]
         if hits:
@@ -306,19 +302,26 @@ class Comparison:
         is_plain = (only >= 0) & (pairs.number > Number.HINTED) & ~pairs.is_collective
         pairs.other_receipt = np.where(is_plain, only, -1)
         is_contested = sides.is_naming[pairs.line] & ~is_plain & (only != pairs.receipt)
-        for n in np.flatnonzero(is_contested).tolist():
-            pairs.other_receipt[n] = self._other_receipt(n)
+        contested = np.flatnonzero(is_contested)
+        elsewhere: dict[tuple[int, tuple[tuple[int, int], ...]], list[int]] = {}
+        for n, receipt, line, is_part in zip(
+            contested.tolist(), pairs.receipt[contested].tolist(), pairs.line[contested].tolist(),
+            pairs.is_collective[contested].tolist(), strict=True,
+        ):  # fmt: skip
+            ours = self._collective[line] if is_part else (receipt,)
+            named = index.named[line]
+            own = tuple(sorted({(hit.start, hit.end) for place in ours for hit in named.get(place, ())}))
+            if (line, own) not in elsewhere:
+                elsewhere[line, own] = self._named_elsewhere(line, own)
+            pairs.other_receipt[n] = next((place for place in elsewhere[line, own] if place not in ours), -1)
 
-    def _other_receipt(self, n: int) -> int:
-        """Find an open receipt that the text names in another place than this one or the members of its set; -1 if none."""
-        line, receipt = int(self.pairs.line[n]), int(self.pairs.receipt[n])
-        whole = self.index.named_whole[line]
-        ours = {receipt, *(self._collective[line] if self.pairs.is_collective[n] else ())}
-        own = [hit for place in ours for hit in self.index.named[line].get(place, ())]
-        for place in sorted(whole):
-            if place not in ours and not all(any(hit.overlaps(mine) for mine in own) for hit in whole[place]):
-                return place
-        return -1
+    def _named_elsewhere(self, line: int, own: tuple[tuple[int, int], ...]) -> list[int]:
+        """Find the open receipts that the text names in another place than these, sorted."""
+        return [
+            place
+            for place, hits in sorted(self.index.named_whole[line].items())
+            if not all(any(hit.start < end and start < hit.end for start, end in own) for hit in hits)
+        ]
 
     def _read_other_numbers(self) -> None:
         """Typing errors, and numbers of invoices we do not have: looked for only where the amount or the bank's link fits."""
@@ -330,7 +333,7 @@ class Comparison:
         memo, named = index.memo, index.named
         for n, r, t in zip(asked.tolist(), pairs.receipt[asked].tolist(), pairs.line[asked].tolist(), strict=True):
             receipt, text = index.receipts[r], index.transactions[t].text
-            own = named[t].get(r, [])
+            own = named[t].get(r, []) if t in named else []
             key = (receipt.facts.id, t, len(own))
             if key not in memo:
                 is_typo = receipt.reference is not None and not own and text.has_typo_of(receipt.reference)
@@ -367,8 +370,34 @@ class Comparison:
         return keep
 
 
+_OF_RECEIPTS = (
+    "cents", "currency", "side", "is_expense", "is_from_bank", "has_number", "has_long_name", "has_date", "issued", "due",
+    "paid_on", "iban", "name",
+)  # fmt: skip
+
+
 class _Sides:
     """What receipts and transactions say each for itself, in columns by place. Amounts -1, dates NO_DAY: not known."""
+
+    @classmethod
+    def of(cls, index: Index) -> Self:
+        """Read the columns, or take those that were read before some receipts were decided."""
+        before = index.memo.get(cls)
+        sides = before if isinstance(before, cls) else cls(index)
+        if sides is before and index.kept is not None:
+            for name in _OF_RECEIPTS:
+                setattr(sides, name, getattr(sides, name)[index.kept])
+        index.memo[cls] = sides
+        sides.links = _numbers(len(found) for found in index.links)
+        sides.free = _numbers(b.free for b in index.transactions)
+        sides.is_naming = np.zeros(len(index.transactions), np.bool_)
+        sides.is_naming[list(index.named_whole)] = True
+        sides.only_named = np.full(len(index.transactions), -1)
+        only = [(line, next(iter(named))) for line, named in index.named_whole.items() if len(named) == 1]
+        if only:
+            places, receipts = np.array(only).T
+            sides.only_named[places] = receipts
+        return sides
 
     def __init__(self, index: Index) -> None:
         receipts, lines = index.receipts, index.transactions
@@ -379,13 +408,11 @@ class _Sides:
         self.is_expense = _flags(r.facts.direction == "expense" for r in receipts)
         self.is_from_bank = _flags(r.facts.is_from_bank for r in receipts)
         self.has_number = _flags(r.reference is not None for r in receipts)
-        self.has_name = _flags(bool(r.name) for r in receipts)
+        self.has_long_name = _flags(is_long(r.name) for r in receipts)
         self.has_date = _flags(r.has_date for r in receipts)
-        self.links = _numbers(len(found) for found in index.links)
         self.issued, self.due = _days(r.facts.issued_on for r in receipts), _days(r.facts.due_on for r in receipts)
         self.paid_on = _days(r.facts.paid_on for r in receipts)
         self.paid = _numbers(b.facts.amount_cents for b in lines)
-        self.free = _numbers(b.free for b in lines)
         self.line_currency = _numbers(codes.setdefault(b.currency, len(codes)) for b in lines)
         self.local_currency = _numbers(codes.setdefault(b.local_currency, len(codes)) if b.local_currency else -2 for b in lines)
         self.local = _numbers(
@@ -395,17 +422,12 @@ class _Sides:
         self.day, self.emitted = _numbers(b.day for b in lines), _numbers(b.emitted_day for b in lines)
         self.has_text = _flags(bool(b.text.atoms) for b in lines)
         self.has_digits = _flags(b.text.has_digits for b in lines)
-        self.is_naming = _flags(map(bool, index.named_whole))
-        self.only_named = _numbers(next(iter(named)) if len(named) == 1 else -1 for named in index.named_whole)
         self.is_processor = _flags(is_processor(b.facts.counterparty) for b in lines)
         ibans: dict[str, int] = {}
         self.iban = _numbers(ibans.setdefault(r.iban, len(ibans)) if r.iban else -1 for r in receipts)
         self.line_iban = _numbers(ibans.setdefault(b.iban, len(ibans)) if b.iban else -1 for b in lines)
-        names: dict[Name, int] = {}
-        self.name = _numbers(names.setdefault(r.name, len(names)) for r in receipts)
-        line_names: dict[Name, int] = {}
-        self.line_name = _numbers(line_names.setdefault(b.name, len(line_names)) for b in lines)
-        self.names, self.line_names = list(names), list(line_names)
+        self.name = _numbers(r.spelling for r in receipts)
+        self.line_name = _numbers(b.spelling for b in lines)
 
 
 def _numbers(values: Iterable[int]) -> Column:
