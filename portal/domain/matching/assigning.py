@@ -89,8 +89,9 @@ def _decisions(
     covered_until: date | None, aliases: Collection[tuple[str, str]], margin: float,
 ) -> list[Decision]:  # fmt: skip
     index, decisions = Index(receipts, transactions), dict[str, Decision]()
+    comparison: Comparison | None = None
     while True:
-        comparison = Comparison(index, declined, aliases)
+        comparison = Comparison(index, declined, aliases, comparison)
         judge = _Judge(comparison, Scores(comparison), covered_until, margin)
         found = judge.decide()
         decisions |= {decision.receipt: decision for decision in found}
@@ -100,7 +101,7 @@ def _decisions(
         for decision in found:
             for part in decision.allocations:
                 used[part.transaction] += part.amount_cents
-        index = index.without(decisions, used)
+        index = index.without({decision.receipt for decision in found}, used)
 
 
 class _Judge:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Hashable, Iterable, Mapping, Sequence
 from copy import copy
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -79,7 +79,8 @@ class BookedTransaction:
     """A transaction with everything derived once. `place`: its rank by id."""
 
     __slots__ = (
-        "_words", "currency", "day", "emitted_day", "facts", "free", "iban", "local_currency", "name", "place", "spelling", "text",
+        "_words", "currency", "day", "emitted_day", "facts", "free", "iban", "local_currency", "name", "place", "spelling",
+        "text",
     )  # fmt: skip
 
     def __init__(self, place: int, facts: TransactionFacts) -> None:
@@ -174,6 +175,13 @@ def spread(starts: Places, counts: Places) -> Places:
     return indices
 
 
+class Gone(NamedTuple):
+    """What decided receipts leave behind. `lines`: the places they used, were linked to or named in; `cents`: their amounts."""
+
+    lines: set[int]
+    cents: set[int]
+
+
 class Index:
     """Both sides of one client, ready for look-ups. Errors: ValueError when an id occurs twice."""
 
@@ -191,15 +199,22 @@ class Index:
         self.memo: dict[Hashable, Any] = {}
         """What was found out about texts and names: it stays true when receipts leave."""
         spellings: dict[Name, int] = {}
-        for row in (*rows, *lines):
-            row.spelling = spellings.setdefault(row.name, len(spellings))
+        for receipt in rows:
+            receipt.spelling = spellings.setdefault(receipt.name, len(spellings))
+        for booked in lines:
+            booked.spelling = spellings.setdefault(booked.name, len(spellings))
         self.spellings = list(spellings)
         """The names of both sides, each once; `spelling` is a place in it."""
         self._note_amounts()
-        self.kept: Places | None = None
-        """The places that the receipts had before the others were decided; None: nothing is decided yet."""
-        self._crowded, keys = _by_key(rows)
-        self._fill(rows, self._find_numbers(keys))
+        self.kept: Places = np.arange(len(rows))
+        """The places that the receipts had before the others were decided."""
+        self.gone: Gone | None = None
+        crowded, keys = _by_key(rows)
+        self._crowded = crowded
+        self._windows = self._find_windows({*crowded, *keys})
+        hits: dict[int, dict[OpenReceipt, list[Found]]] = {}
+        self._find_numbers(keys, hits)
+        self._fill(rows, hits)
 
     def without(self, decided: Container[str], used: Mapping[str, int]) -> Index:
         """Return the index of what is left once receipts (ids) have been decided and cents of transactions (by id) were used.
@@ -207,26 +222,37 @@ class Index:
         This one is not to be used any more: its rows move on.
         """
         rest = copy(self)  # what it knows of the transactions alone, too
+        gone = [receipt for receipt in self.receipts if receipt.facts.id in decided]
         rows = [receipt for receipt in self.receipts if receipt.facts.id not in decided]
+        lines = {self.place_of[known] for known in used}.union(
+            *(self.links[r.place] for r in gone), *(self._hit_by[r] for r in gone if r in self._hit_by)
+        )
+        rest.gone = Gone(lines, {receipt.cents for receipt in gone if receipt.cents})
         rest.kept = np.array([receipt.place for receipt in rows], dtype=np.int64)
         for place, receipt in enumerate(rows):
             receipt.place = place
         for known, cents in used.items():
             booked = self.transactions[self.place_of[known]]
+            if booked.free != booked.facts.amount_cents or booked.free > cents:
+                rest.gone = None  # a part of it can be found under other amounts than before
             booked.free = min(max(0, booked.free - cents), MOST_CENTS)
+        hits = {}
+        for line, found in self._hits.items():
+            if left := {one: places for one, places in found.items() if one.facts.id not in decided}:
+                hits[line] = left
         rest._crowded, keys = _by_key(rows)  # noqa: SLF001 -- its own class, here and below
-        if rest._crowded == self._crowded:  # noqa: SLF001
-            hits = {}
-            for line, found in self._hits.items():
-                if left := {one: places for one, places in found.items() if one.facts.id not in decided}:
-                    hits[line] = left
-        else:  # what so many carried that it named none of them may name one now
-            hits = self._find_numbers(keys)
+        # what so many carried that it named none of them may name one now
+        clear = {key: keys[key] for key in self._crowded - rest._crowded if key in keys}  # noqa: SLF001
+        lines |= rest._find_numbers(clear, hits)  # noqa: SLF001
         rest._fill(rows, hits)  # noqa: SLF001
         return rest
 
     def _fill(self, receipts: list[OpenReceipt], hits: dict[int, dict[OpenReceipt, list[Found]]]) -> None:
         self.receipts, self._hits = receipts, hits
+        self._hit_by: defaultdict[OpenReceipt, list[int]] = defaultdict(list)
+        for line, found_in in hits.items():
+            for receipt in found_in:
+                self._hit_by[receipt].append(line)
         self.lines_by_amount = self._lines_by_amount()
         self.receipts_by_amount = self._receipts_by_amount()
         self.links = [self._links(receipt) for receipt in self.receipts]
@@ -236,6 +262,7 @@ class Index:
         self.named_whole: dict[int, dict[int, list[Found]]] = {}
         """The same, only where the number identifies the receipt."""
         self._naming: list[list[int]] = [[] for _ in self.receipts]
+        naming_pairs: list[tuple[int, int, int]] = []
         for line, by_receipt in hits.items():
             named = {one.place: places for one, places in by_receipt.items()}
             if len(named) > 1 or any(len(found) > 1 for found in named.values()):
@@ -244,10 +271,14 @@ class Index:
             wholes = {}
             for place, found in named.items():
                 self._naming[place].append(line)
+                strength = found[0].strength if len(found) == 1 else max(hit.strength for hit in found)
+                naming_pairs.append((place, line, strength))
                 if whole := [hit for hit in found if hit.is_whole]:
                     wholes[place] = whole
             if wholes:
                 self.named_whole[line] = wholes
+        self.naming_pairs = np.array(naming_pairs, dtype=np.int64).reshape(-1, 3)
+        """The same as columns: receipt, transaction and the greatest strength."""
 
     def naming(self, receipt: OpenReceipt) -> list[int]:
         """Return the transactions whose text identifies a receipt by its number."""
@@ -267,12 +298,13 @@ class Index:
             found = self._likeness[key] = similarity(self.spellings[ours], self.spellings[theirs])
         return found
 
-    def pairs(self, more: Iterable[tuple[int, int]] = ()) -> tuple[Places, Places]:
+    def pairs(self, more: Iterable[tuple[int, int]] = (), only: npt.NDArray[np.bool_] | None = None) -> tuple[Places, Places]:
         """Return the places of the receipts and transactions worth comparing, on the right side only, sorted.
 
-        `more`: pairs that are compared in any case.
+        `more`: pairs that are compared in any case. `only`: by place, the receipts that are asked about; None: all.
         """
-        by_amount, by_party, named = self._questions()
+        asking = self.receipts if only is None else [self.receipts[place] for place in np.flatnonzero(only).tolist()]
+        by_amount, by_party, named = self._questions(asking)
         windows = np.array([(r.first_day, r.last_day, r.centre) for r in self.receipts], dtype=np.int64).reshape(-1, 3)
         np.clip(windows, 0, _SPAN - 1, out=windows)
         found = [self.lines_by_amount.nearest(by_amount, windows)]
@@ -290,18 +322,20 @@ class Index:
         return joined // width, joined % width
 
     def _questions(
-        self,
+        self, asking: Sequence[OpenReceipt]
     ) -> tuple[Places, list[tuple[int, list[tuple[str, str]]]], list[tuple[int, int]]]:
         """What to look up for each receipt: amounts, the words of its party, and the lines that name it or are linked to it."""
         by_party: list[tuple[int, list[tuple[str, str]]]] = []
         named: list[tuple[int, int]] = []
         purses: list[tuple[int, int, int]] = []
-        for receipt in self.receipts:
+        for receipt in asking:
             place = receipt.place
             if receipt.cents:
                 sides: tuple[Side, ...] = (receipt.side,) if receipt.side else ("debit", "credit")
                 for currency in (receipt.currency,) if receipt.currency else self.currencies:
-                    purses += [(purse, place, receipt.cents) for s in sides if (purse := self._purses.get((s, currency))) is not None]
+                    purses += [
+                        (purse, place, receipt.cents) for s in sides if (purse := self._purses.get((s, currency))) is not None
+                    ]
             own = [(place, n) for n in self._named_nearest(receipt) if self._is_on_side(receipt, n)]
             own += [(place, n) for n in self.links[place] if self._is_on_side(receipt, n)]
             if own:
@@ -318,7 +352,10 @@ class Index:
         columns = [(cents, exact)]
         for percent in _RELATED:
             down, rest = np.divmod(cents * percent, 100)
-            columns += [(down, exact // (MOST_BY_AMOUNT // MOST_BY_NAME)), (down + (rest > 0), exact // (MOST_BY_AMOUNT // MOST_BY_NAME))]
+            columns += [
+                (down, exact // (MOST_BY_AMOUNT // MOST_BY_NAME)),
+                (down + (rest > 0), exact // (MOST_BY_AMOUNT // MOST_BY_NAME)),
+            ]
         times = len(columns)
         wanted = np.tile(purse, times) * _PURSE + np.concatenate([amount for amount, _ in columns])
         known, ids = self._known_amounts
@@ -368,7 +405,9 @@ class Index:
             for booked in self.transactions
             if booked.free not in {0, booked.facts.amount_cents}
         ]
-        keyed = np.array([self._purses[side, currency] * _PURSE + cents for side, currency, cents in self.amounts], dtype=np.int64)
+        keyed = np.array(
+            [self._purses[side, currency] * _PURSE + cents for side, currency, cents in self.amounts], dtype=np.int64
+        )
         order = np.argsort(keyed)
         self._known_amounts = keyed[order], order
         return Calendar(*np.concatenate((self._whole, np.array(parts, dtype=np.int64).reshape(-1, 3))).T)
@@ -408,20 +447,29 @@ class Index:
         ]
         return words, Calendar(*np.array(entries, dtype=np.int64).reshape(-1, 3).T)
 
-    def _find_numbers(self, keys: Mapping[str, list[OpenReceipt]]) -> dict[int, dict[OpenReceipt, list[Found]]]:
-        """For each transaction the receipts whose number its text may hold, wherever it does."""
+    def _find_windows(self, keys: Collection[str]) -> dict[str, list[tuple[int, int, int]]]:
+        """For each key the transactions whose text holds it, with its first and last + 1 run."""
         longest = max(map(len, keys), default=0)
-        found: dict[int, dict[OpenReceipt, list[Found]]] = {}
+        found: dict[str, list[tuple[int, int, int]]] = {}
         for booked in self.transactions:
-            if not booked.text.has_digits:
-                continue
-            named: dict[OpenReceipt, list[Found]] = {}
-            for first, after, squashed in booked.text.windows(longest):
-                for receipt in keys.get(squashed, ()):
-                    if receipt.reference and (hit := booked.text.hit(receipt.reference, first, after)):
-                        named.setdefault(receipt, []).append(hit)
-            if named:
-                found[booked.place] = named
+            if booked.text.has_digits:
+                for first, after, squashed in booked.text.windows(longest):
+                    if squashed in keys:
+                        found.setdefault(squashed, []).append((booked.place, first, after))
+        return found
+
+    def _find_numbers(
+        self, keys: Mapping[str, list[OpenReceipt]], hits: dict[int, dict[OpenReceipt, list[Found]]]
+    ) -> set[int]:  # fmt: skip
+        """Add to `hits`, for each transaction, the receipts whose number its text holds; returns the transactions."""
+        found = set()
+        for key, receipts in keys.items():
+            for line, first, after in self._windows.get(key, ()):
+                text = self.transactions[line].text
+                for receipt in receipts:
+                    if receipt.reference and (hit := text.hit(receipt.reference, first, after)):
+                        hits.setdefault(line, {}).setdefault(receipt, []).append(hit)
+                        found.add(line)
         return found
 
 

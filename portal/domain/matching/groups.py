@@ -7,6 +7,7 @@ to the cent. Sums alone are proposals, and only where one party's few open invoi
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import accumulate, combinations, pairwise
 
@@ -106,18 +107,27 @@ def _guesses(
         by_iban, by_name = by_party.get(booked.iban, ()), by_party.get(booked.name.ordered, ())
         if len(by_iban) + len(by_name) < _FEWEST:
             continue
-        items = {receipt.place: receipt for receipt in (*by_iban, *by_name)}
-        open_items = [
-            receipt
-            for receipt in sorted(items.values(), key=lambda receipt: receipt.place)
-            if receipt.side == booked.facts.side
-            and receipt.currency == booked.currency
-            and (receipt.cents or 0) <= booked.free
-            and receipt.first_day <= booked.day <= receipt.last_day
-        ]
+        open_items = _open_items(booked, (*by_iban, *by_name))
         if _FEWEST <= len(open_items) <= _MOST_OPEN and (members := _only_sum(open_items, booked.free)):
             found[booked.place] = members
     return found
+
+
+def _open_items(booked: BookedTransaction, receipts: Iterable[OpenReceipt]) -> list[OpenReceipt]:
+    """Those of a party's receipts that a transaction may have paid together, by place; too many are not all told."""
+    found: dict[int, OpenReceipt] = {}
+    side, currency, free, day = booked.facts.side, booked.currency, booked.free, booked.day
+    for receipt in receipts:
+        if (
+            receipt.first_day <= day <= receipt.last_day
+            and (receipt.cents or 0) <= free
+            and receipt.side == side
+            and receipt.currency == currency
+        ):
+            found[receipt.place] = receipt
+            if len(found) > _MOST_OPEN:
+                break
+    return [found[place] for place in sorted(found)]
 
 
 def _only_sum(items: list[OpenReceipt], cents: int) -> tuple[int, ...]:
