@@ -101,7 +101,8 @@ _OTHER_THINGS = frozenset(
         "ZÄHLER",
     ]
 )
-_SHORTEST_INDEXED = 3
+FEWEST_DIGITS = 3
+"""With fewer a number is not looked for in texts."""
 _ENOUGH_DIGITS = 6
 _ANNOUNCED_DIGITS = 3
 _REGROUPED_LENGTH = 8
@@ -160,7 +161,7 @@ def parse_reference(number: str | None) -> Reference | None:
     if first_digits is None:
         return None
     squashed, core = "".join(atoms), "".join(atoms[first_digits:])
-    keys = tuple(key for key in dict.fromkeys((squashed, core)) if sum(map(str.isdigit, key)) >= _SHORTEST_INDEXED)
+    keys = tuple(key for key in dict.fromkeys((squashed, core)) if sum(map(str.isdigit, key)) >= FEWEST_DIGITS)
     return Reference((number or "").strip(), atoms, atoms[:first_digits], squashed, core, keys)
 
 

@@ -7,7 +7,7 @@ Everything inside works on records sorted by id: the order of the input cannot m
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Hashable, Iterable, Mapping, Sequence
 from copy import copy
 from functools import cached_property
@@ -40,6 +40,8 @@ _PURSE = 1 << 47
 """More cents than are compared: a side with its currency and an amount share one integer."""
 
 AmountKey = tuple[Side, str, int]
+PartyKey = tuple[str, str]
+"""("iban" or "word", what it is)."""
 Places = npt.NDArray[np.int64]
 
 
@@ -185,8 +187,12 @@ class Gone(NamedTuple):
 class Index:
     """Both sides of one client, ready for look-ups. Errors: ValueError when an id occurs twice."""
 
-    def __init__(self, receipts: Sequence[ReceiptFacts], transactions: Sequence[TransactionFacts]) -> None:
-        """Sort by id, derive, and index."""
+    def __init__(
+        self, receipts: Sequence[ReceiptFacts], transactions: Sequence[TransactionFacts],
+        party_counts: Mapping[PartyKey, int] | None = None,
+    ) -> None:  # fmt: skip
+        """Sort by id, derive, and index. `party_counts`: None where the transactions are all there are."""
+        self._told_counts = party_counts
         rows = [OpenReceipt(n, facts) for n, facts in enumerate(sorted(receipts, key=lambda facts: facts.id))]
         countable = sorted((facts for facts in transactions if 0 < facts.amount_cents <= MOST_CENTS), key=lambda facts: facts.id)
         lines = [BookedTransaction(n, facts) for n, facts in enumerate(countable)]
@@ -341,8 +347,7 @@ class Index:
             if own:
                 named += own
             elif receipt.iban or receipt.name:
-                keys = [("word", word) for word in receipt.name.words if len(word) >= _SHORTEST_WORD]
-                by_party.append((place, self._rarest([("iban", receipt.iban), *keys] if receipt.iban else keys)))
+                by_party.append((place, rarest(party_keys(receipt.name, receipt.iban), self.party_counts)))
         return self._related(np.array(purses, dtype=np.int64).reshape(-1, 3)), by_party, named
 
     def _related(self, asked: Places) -> Places:
@@ -424,18 +429,11 @@ class Index:
         return Calendar(*np.array(entries, dtype=np.int64).reshape(-1, 3).T)
 
     @cached_property
-    def _party_counts(self) -> dict[tuple[str, str], int]:
-        counts: defaultdict[tuple[str, str], int] = defaultdict(int)
-        for booked in self.transactions:
-            for key in _party_keys(booked):
-                counts[key] += 1
-        return counts
-
-    def _rarest(self, keys: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """The two keys that say most: the IBAN, then the words that the fewest lines have."""
-        counts = self._party_counts
-        known = {key for key in keys if key in counts}
-        return sorted(known, key=lambda key: (key[0] != "iban", counts[key], key))[:2]
+    def party_counts(self) -> Mapping[PartyKey, int]:
+        """How many of all the client's transactions have each word and IBAN."""
+        if self._told_counts is not None:
+            return self._told_counts
+        return Counter(key for booked in self.transactions for key in party_keys(booked.name, booked.iban))
 
     @cached_property
     def _lines_by_party(self) -> tuple[dict[tuple[str, str], int], Calendar]:
@@ -443,7 +441,7 @@ class Index:
         entries = [
             (words.setdefault(key, len(words)), booked.day, booked.place)
             for booked in self.transactions
-            for key in _party_keys(booked)
+            for key in party_keys(booked.name, booked.iban)
         ]
         return words, Calendar(*np.array(entries, dtype=np.int64).reshape(-1, 3).T)
 
@@ -486,9 +484,17 @@ def _by_key(receipts: list[OpenReceipt]) -> tuple[set[str], dict[str, list[OpenR
 _SIDES: dict[Side | None, int] = {"debit": 0, "credit": 1, None: -1}
 
 
-def _party_keys(booked: BookedTransaction) -> list[tuple[str, str]]:
-    keys = [("word", word) for word in booked.name.words if len(word) >= _SHORTEST_WORD]
-    return [("iban", booked.iban), *keys] if booked.iban else keys
+def party_keys(name: Name, iban: str | None) -> list[PartyKey]:
+    """By what a party is looked up: its IBAN, and each word of its name once."""
+    keys = [("word", word) for word in dict.fromkeys(name.words) if len(word) >= _SHORTEST_WORD]
+    compact = compact_iban(iban)
+    return [("iban", compact), *keys] if compact else keys
+
+
+def rarest(keys: Iterable[PartyKey], counts: Mapping[PartyKey, int]) -> list[PartyKey]:
+    """Return the two known keys that say most: the IBAN, then the words that the fewest transactions have."""
+    known = {key for key in keys if key in counts}
+    return sorted(known, key=lambda key: (key[0] != "iban", counts[key], key))[:2]
 
 
 def _drop_shorter(text: str, named: dict[int, list[Found]]) -> None:
@@ -517,6 +523,15 @@ def _is_overruled(text: str, place: int, hit: Found, span: tuple[int, int], owne
         return False
     before = "".join(filter(str.isalnum, text[start : hit.start])).upper()
     return place in owners or end != hit.end or before not in INVOICE_WORDS
+
+
+def related_cents(cents: int) -> set[int]:
+    """Return the amounts for which a transaction is looked up by a receipt's: its own, and those of a discount or its tax."""
+    found = {cents}
+    for percent in _RELATED:
+        down, rest = divmod(cents * percent, 100)
+        found |= {down, down + (rest > 0)}
+    return found
 
 
 def paying_side(facts: ReceiptFacts) -> Side | None:

@@ -335,9 +335,7 @@ class Comparison:
         likeness = np.array(
             [np.nan if is_blank[ours] or is_blank[theirs] else alike(ours, theirs) for ours, theirs in couples], dtype=float
         )
-        is_alias = np.zeros(len(couples), np.bool_)
-        if known:
-            is_alias |= [(spellings[ours].ordered, spellings[theirs].ordered) in known for ours, theirs in couples]
+        is_alias = np.array([(spellings[a].ordered, spellings[b].ordered) in known for a, b in couples], dtype=np.bool_)
         is_alias &= np.nan_to_num(likeness) < CLEARLY_SAME
         likeness[is_alias] = CLEARLY_SAME
         pairs.name, pairs.is_alias = likeness[inverse], is_alias[inverse]
