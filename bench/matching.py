@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from bench.matching_day import a_days_matching
 from bench.matching_peers import PEERS
 from bench.matching_scores import Matcher, Outcome, Tally, outcomes, tally
 from bench.matching_set import DEFAULT_SPLIT, FEEDS, SPLITS, ClientSet, decide, make_client, write_files
@@ -61,6 +62,7 @@ def _part(part: str, chosen: argparse.Namespace) -> Iterator[Row]:
     elif part == "speed":
         yield from speed(chosen.split, is_full=chosen.full)
     elif part == "incremental":
+        yield from a_days_matching(chosen.split)
         yield from incremental(chosen.split)
     else:
         # a rule decides all at once: a client seen day by day is to it like any other

@@ -192,7 +192,12 @@ def similarity(one: Name, other: Name) -> float:
 
 def is_in_text(name: Name, words: frozenset[str]) -> bool:
     """Tell whether a text, given as its loosened words, holds all words of a name (payment by an intermediary)."""
-    return sum(map(len, name.words)) >= _CONTAINED_LETTERS and all(word in words for word in name.words)
+    return is_long(name) and words.issuperset(name.words)
+
+
+def is_long(name: Name) -> bool:
+    """Tell whether a name has letters enough to be looked for in a text."""
+    return len(name.squashed) >= _CONTAINED_LETTERS
 
 
 @lru_cache(maxsize=65_536)

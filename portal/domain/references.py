@@ -101,7 +101,8 @@ _OTHER_THINGS = frozenset(
         "ZÄHLER",
     ]
 )
-_SHORTEST_INDEXED = 3
+FEWEST_DIGITS = 3
+"""With fewer a number is not looked for in texts."""
 _ENOUGH_DIGITS = 6
 _ANNOUNCED_DIGITS = 3
 _REGROUPED_LENGTH = 8
@@ -160,7 +161,7 @@ def parse_reference(number: str | None) -> Reference | None:
     if first_digits is None:
         return None
     squashed, core = "".join(atoms), "".join(atoms[first_digits:])
-    keys = tuple(key for key in dict.fromkeys((squashed, core)) if sum(map(str.isdigit, key)) >= _SHORTEST_INDEXED)
+    keys = tuple(key for key in dict.fromkeys((squashed, core)) if sum(map(str.isdigit, key)) >= FEWEST_DIGITS)
     return Reference((number or "").strip(), atoms, atoms[:first_digits], squashed, core, keys)
 
 
@@ -209,6 +210,11 @@ class RemittanceText:
             squashed for _, _, squashed in self.windows() if len(squashed) >= _TYPO_LENGTH and any(map(str.isdigit, squashed))
         )
 
+    @cached_property
+    def _lookalikes_sorted(self) -> list[tuple[str, list[str]]]:
+        """The same in the order of the alphabet, each with its signs in order."""
+        return [(window, sorted(window)) for window in sorted(self.lookalikes)]
+
     def hit(self, reference: Reference, first: int, after: int) -> Found | None:
         """Judge a window whose squashed text is one of the reference's keys; None when it belongs to something else."""
         found = self.atoms[first:after]
@@ -249,10 +255,11 @@ class RemittanceText:
         for key in reference.keys:
             if len(key) < _TYPO_LENGTH:
                 continue
-            for window in self.lookalikes:
-                if abs(len(window) - len(key)) > 1 or OSA.distance(key, window, score_cutoff=1) != 1:
+            signs = sorted(key)
+            for window, found in self._lookalikes_sorted:
+                if abs(len(found) - len(signs)) > 1 or (len(found) == len(signs) and found != signs):
                     continue
-                if len(window) != len(key) or sorted(window) == sorted(key):
+                if OSA.distance(key, window, score_cutoff=1) == 1:
                     return True
         return False
 
@@ -263,7 +270,7 @@ class RemittanceText:
         """
         if not own and reference.prefix:
             letters, length = "".join(reference.prefix), len(reference.squashed)
-            for window in sorted(self.lookalikes):
+            for window, _ in self._lookalikes_sorted:
                 rest = window[len(letters) :]
                 if len(window) == length and window.startswith(letters) and rest.isdigit() and rest != reference.core:
                     return window

@@ -12,7 +12,7 @@ from portal.models.payment import Approval, Payment, PaymentBatch, PaymentRules
 from portal.models.receipt import Document, Preview, Receipt, SkippedInvoice
 from portal.models.run import Heartbeat, RequestBudget, Run
 from portal.models.statement import Statement
-from portal.models.transaction import Transaction
+from portal.models.transaction import Transaction, TransactionKey
 from portal.models.user import Attempt, OneTimeCode, Role, User, UserSession
 from portal.models.webhook import WebhookEvent, WebhookSubscription
 
@@ -52,6 +52,7 @@ __all__ = [
     "Statement",
     "TaxReturn",
     "Transaction",
+    "TransactionKey",
     "User",
     "UserSession",
     "WebhookEvent",

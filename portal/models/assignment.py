@@ -10,6 +10,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.models.base import Base, HasId, Id
 
+BY_HAND = "is_automatic IS false AND withdrawn_at IS NULL"
+BY_HAND_SQLITE = "is_automatic IS 0 AND withdrawn_at IS NULL"  #: as below
 TO_CHECK = "is_to_check AND withdrawn_at IS NULL"
 TO_CHECK_SQLITE = "is_to_check = 1 AND withdrawn_at IS NULL"  #: as queries say it there; otherwise the index is not used
 
@@ -45,6 +47,13 @@ class Assignment(HasId, Base):
         ),
         Index("ix_assignment_client_created", "client_id", "created_at"),
         Index("ix_assignment_transaction", "transaction_id"),
+        Index(
+            "ix_assignment_withdrawn",
+            "client_id",
+            sqlite_where=text("withdrawn_at IS NOT NULL"),
+            postgresql_where=text("withdrawn_at IS NOT NULL"),
+        ),
+        Index("ix_assignment_by_hand", "client_id", sqlite_where=text(BY_HAND_SQLITE), postgresql_where=text(BY_HAND)),
         Index("ix_assignment_to_check", "client_id", sqlite_where=text(TO_CHECK_SQLITE), postgresql_where=text(TO_CHECK)),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.models.base import Base, HasId, Id
@@ -19,6 +19,13 @@ class Transaction(HasId, Base):
         CheckConstraint("amount_cents > 0", name="amount_positive"),
         Index("ix_bank_transaction_client_booked", "client_id", "booked_on"),
         Index("ix_bank_transaction_client_qonto", "client_id", "qonto_id"),
+        Index("ix_bank_transaction_client_amount", "client_id", "amount_cents", "booked_on"),
+        Index(
+            "ix_bank_transaction_to_index",
+            "client_id",
+            sqlite_where=text("is_indexed IS 0"),
+            postgresql_where=text("is_indexed IS false"),
+        ),
     )
 
     client_id: Mapped[str] = mapped_column(Id, ForeignKey("client.id"))
@@ -42,3 +49,16 @@ class Transaction(HasId, Base):
     qonto_updated_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    is_indexed: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether its keys say what it says now; the next matching sees to it."""
+
+
+class TransactionKey(Base):
+    """Something by which open receipts can ask for a transaction: a word, a number, an IBAN (`domain.matching.reach`)."""
+
+    __tablename__ = "transaction_key"
+
+    client_id: Mapped[str] = mapped_column(Id, ForeignKey("client.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    booked_on: Mapped[date] = mapped_column(primary_key=True)  #: as the transaction says
+    transaction_id: Mapped[str] = mapped_column(Id, ForeignKey("bank_transaction.id"), primary_key=True, index=True)

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -75,6 +75,8 @@ def assign(
             raise AlreadyAssigned("The bank has taken this transaction back.")
         if allocation.amount_cents == 0 or allocation.amount_cents > open_cents(session, transaction):
             raise AlreadyAssigned("This transaction is already assigned to another receipt.")
+        if allocation.amount_cents != transaction.amount_cents:
+            transaction.is_indexed = False  # what is left of it can be looked for
         made.append(
             Assignment(
                 client_id=receipt.client_id,
@@ -128,6 +130,8 @@ def withdraw(
         raise Stale("This receipt is not assigned any more.")
     for assignment in standing:
         assignment.withdrawn_at, assignment.withdrawn_by = now, current_actor()
+    freed = Transaction.id.in_([assignment.transaction_id for assignment in standing])
+    session.execute(update(Transaction).where(freed).values(is_indexed=False))  # as above
     _to_review(receipt, reason, now, is_undo=reason is ReviewReason.MANUAL_UNLINK)
     session.flush()
     record(

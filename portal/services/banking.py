@@ -367,7 +367,7 @@ def _update(session: Session, transaction: Transaction, values: dict[str, Any], 
     before = {name: _plain(getattr(transaction, name)) for name in differing if name != "counterparty_iban"}
     for name in differing:
         setattr(transaction, name, values[name])
-    transaction.updated_at = now
+    transaction.updated_at, transaction.is_indexed = now, False
     if set(differing) & {"side", "amount_cents", "currency", "booked_on"}:
         _absorb(session, transaction, now)
     after = {name: _plain(values[name]) for name in before}

@@ -47,7 +47,7 @@ def delete(session: Session, account: BankAccount, *, typed: str, now: datetime)
     counted = consequences(session, account)
     for receipt in _receipts(session, account):
         assigning.withdraw(session, receipt=receipt, now=now, reason=ReviewReason.NO_TRANSACTION_YET)
-    session.execute(update(Transaction).where(*_booked(account)).values(status="discarded", updated_at=now))
+    session.execute(update(Transaction).where(*_booked(account)).values(status="discarded", updated_at=now, is_indexed=False))
     session.execute(
         update(Statement)
         .where(Statement.bank_account_id == account.id, Statement.state == "imported")

@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import and_, delete, func, select
 from sqlalchemy.orm import Session
 
-from portal.clock import berlin_day
 from portal.db import new_id
 from portal.domain.matching import (
     MATCHER_VERSION,
@@ -21,7 +20,6 @@ from portal.domain.matching import (
     ReasonCode,
     ReceiptFacts,
     ReviewReason,
-    TransactionFacts,
     match,
 )  # fmt: skip
 from portal.domain.matching import (
@@ -30,8 +28,9 @@ from portal.domain.matching import (
 from portal.errors import AlreadyAssigned, Stale
 from portal.models import Assignment, BankAccount, Candidate, Receipt, Transaction
 from portal.ports import Ports
-from portal.services import assigning, measuring, paying, running
+from portal.services import assigning, measuring, paying, reaching, running
 from portal.services.auditing import queue_up
+from portal.services.reaching import parts
 from portal.services.running import Lease
 
 CONFIRMED = 2  #: times that people bring two names together before the matcher believes it
@@ -45,18 +44,26 @@ HELD_REASONS = {ReviewReason.MANUAL_UNLINK.value, ReviewReason.SOURCE_CHANGED.va
 
 
 def match_client(ports: Ports, lease: Lease) -> None:
-    """Execute a run of kind `matching`: every open receipt of the client against its booked transactions."""
+    """Execute a run of kind `matching`: every open receipt of the client against the booked transactions that it can ask for.
+
+    What is decided is not looked at again, and of the transactions only what is in reach is read (`reaching`): a day's matching
+    costs what is open, not what the client's books hold.
+    """
     paid = _assign_paid(ports, lease)
+    reaching.index(ports, lease)
     with ports.database.read() as session:
         receipts = _open_receipts(session, lease.client_id)
         versions = {receipt.id: receipt.version for receipt in receipts}
-        transactions = transaction_facts(session, lease.client_id)
         facts = receipt_facts(session, lease.client_id, receipts)
+        transactions, counts_of_words = reaching.in_reach(session, lease.client_id, facts)
         declined = _declined(session, lease.client_id)
         covered = _covered_until(session, lease.client_id)
         aliases = _aliases(session, lease.client_id)
         caution = measuring.caution(session, lease.client_id, now=ports.clock.now())
-    decisions = match(facts, transactions, declined=declined, covered_until=covered, aliases=aliases, caution=float(caution))
+    decisions = match(
+        facts, transactions, declined=declined, covered_until=covered, aliases=aliases, caution=float(caution),
+        party_counts=counts_of_words,
+    )  # fmt: skip
     decisions.sort(key=_gives_room, reverse=True)  # a netted credit note makes the room that the invoices beside it need
     counts: dict[str, Any] = {"total": len(decisions), "seen": 0, "new": paid, "updated": 0, "unchanged": 0}
     for start in range(0, len(decisions), CHUNK):
@@ -195,8 +202,11 @@ def receipt_facts(session: Session, client_id: str, receipts: Iterable[Receipt])
     linked = {qonto_id for receipt in receipts for qonto_id in receipt.linked_transactions}
     ours: dict[str, str] = {}
     if linked:
-        query = select(Transaction.qonto_id, Transaction.id).where(Transaction.client_id == client_id)
-        ours = {qonto_id: own for qonto_id, own in session.execute(query) if qonto_id in linked}
+        for told in parts(sorted(linked)):
+            known = Transaction.client_id == client_id, Transaction.qonto_id.in_(told)
+            ours.update(
+                (qonto_id, own) for qonto_id, own in session.execute(select(Transaction.qonto_id, Transaction.id).where(*known))
+            )
     return [
         ReceiptFacts(
             id=receipt.id, direction="income" if receipt.direction == "income" else "expense", number=receipt.number,
@@ -209,34 +219,10 @@ def receipt_facts(session: Session, client_id: str, receipts: Iterable[Receipt])
     ]  # fmt: skip
 
 
-def transaction_facts(session: Session, client_id: str) -> list[TransactionFacts]:
-    """All booked transactions of the client with what of them is still open."""
-    used: dict[str, int] = defaultdict(int)
-    standing = (
-        select(Assignment.transaction_id, func.sum(Assignment.amount_cents))
-        .where(Assignment.client_id == client_id, Assignment.withdrawn_at.is_(None))
-        .group_by(Assignment.transaction_id)
-    )
-    used.update((transaction_id, int(cents)) for transaction_id, cents in session.execute(standing))
-    query = select(Transaction).where(Transaction.client_id == client_id, Transaction.status == "booked")
-    return [as_facts(transaction, transaction.amount_cents - used[transaction.id]) for transaction in session.scalars(query)]
-
-
-def as_facts(transaction: Transaction, open_cents: int) -> TransactionFacts:
-    """One transaction for the domain."""
-    return TransactionFacts(
-        id=transaction.id, account=transaction.bank_account_id, side="credit" if transaction.side == "credit" else "debit",
-        amount_cents=transaction.amount_cents, open_cents=open_cents, currency=transaction.currency,
-        local_amount_cents=transaction.local_amount_cents, local_currency=transaction.local_currency,
-        booked_on=transaction.booked_on, emitted_on=berlin_day(transaction.emitted_at) if transaction.emitted_at else None,
-        counterparty=transaction.counterparty, iban=transaction.counterparty_iban, remittance=transaction.remittance or "",
-        operation_type=transaction.operation_type,
-    )  # fmt: skip
-
-
 def _open_receipts(session: Session, client_id: str) -> list[Receipt]:
-    query = select(Receipt).where(Receipt.client_id == client_id, Receipt.state == "in_review").order_by(Receipt.sequence)
-    return list(session.scalars(query))
+    query = select(Receipt).where(Receipt.client_id == client_id, Receipt.state == "in_review")
+    # sorted here: asked for in this order, SQLite walks through all receipts of the client
+    return sorted(session.scalars(query), key=lambda receipt: receipt.sequence)
 
 
 def _declined(session: Session, client_id: str) -> set[tuple[str, str]]:

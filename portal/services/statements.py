@@ -183,7 +183,7 @@ def undo(session: Session, statement: Statement, *, now: datetime) -> Run:
         update(Transaction)
         .where(Transaction.statement_id == statement.id, Transaction.status == "booked")
         # the bank's id is free again: the same movement may come with another file, or from the bank
-        .values(status="undone", updated_at=now, qonto_id=literal(OWN).concat(cast(Transaction.id, String)))
+        .values(status="undone", updated_at=now, qonto_id=literal(OWN).concat(cast(Transaction.id, String)), is_indexed=False)
     )
     statement.state, statement.undone_at = "undone", now
     record(session, Tag.STATEMENT_UNDONE, subject=f"statement:{statement.id}", at=now, client_id=statement.client_id)

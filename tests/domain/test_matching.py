@@ -469,3 +469,17 @@ def test_nothing_crosses_clients() -> None:
         assert {part.transaction for candidate in decision.candidates for part in candidate.allocations} <= known
     strange = [replace(made, id=f"x-{made.id}") for made in other.receipts]
     assert all(decision.status == "review" for decision in match(strange, []))
+
+
+@pytest.mark.parametrize(("feed", "prices"), [("full", None), ("full", 12), ("poor", 12), ("csv", None)])
+def test_what_is_left_is_decided_as_if_nothing_else_had_ever_been_there(feed: str, prices: int | None) -> None:
+    """The rounds after the first compare only what an assignment may have changed: that must be all of it, reasons included."""
+    client = make_client(200, feed=feed, stories=250, prices=prices, twins=40)
+    aliases = [("Meier Reinigung", "CLEANFIX")]
+    decisions = match(client.receipts, client.transactions, aliases=aliases)
+    used: Counter[str] = Counter()
+    for decision in decisions:
+        used.update({part.transaction: part.amount_cents for part in decision.allocations})
+    left = [made for made, decision in zip(client.receipts, decisions, strict=True) if decision.status == "review"]
+    rest = [replace(line, open_cents=line.open_cents - used[line.id]) for line in client.transactions]
+    assert match(left, rest, aliases=aliases) == [decision for decision in decisions if decision.status == "review"]

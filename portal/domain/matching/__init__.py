@@ -10,6 +10,7 @@ from __future__ import annotations
 from portal.domain.matching.assigning import CLEAR_MARGIN, MOST_CANDIDATES, match
 from portal.domain.matching.blocking import paying_side
 from portal.domain.matching.facts import Direction, ReceiptFacts, Side, TransactionFacts
+from portal.domain.matching.reach import NEAREST, Asked, Span, asked_by, asked_next, counted_by, keys_of, named_counts
 from portal.domain.matching.reasons import Allocation, Candidate, Decision, Grade, Reason, ReasonCode, ReviewReason, Status, Value
 from portal.domain.matching.weights import MATCHER_VERSION
 from portal.domain.references import RemittanceText, parse_reference
@@ -18,7 +19,9 @@ __all__ = [
     "CLEAR_MARGIN",
     "MATCHER_VERSION",
     "MOST_CANDIDATES",
+    "NEAREST",
     "Allocation",
+    "Asked",
     "Candidate",
     "Decision",
     "Direction",
@@ -28,11 +31,17 @@ __all__ = [
     "ReceiptFacts",
     "ReviewReason",
     "Side",
+    "Span",
     "Status",
     "TransactionFacts",
     "Value",
+    "asked_by",
+    "asked_next",
+    "counted_by",
     "found_spans",
+    "keys_of",
     "match",
+    "named_counts",
     "paying_side",
 ]
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import gc
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from portal.domain.matching.blocking import Index, spread
+from portal.domain.matching.blocking import Index, PartyKey, spread
 from portal.domain.matching.explaining import Explainer
 from portal.domain.matching.facts import ReceiptFacts, TransactionFacts
 from portal.domain.matching.features import NO, NO_DAY, YES, Amount, Column, Comparison, Number, Pairs
 from portal.domain.matching.optimum import optimum
+from portal.domain.matching.reach import RIVAL_DAYS
 from portal.domain.matching.reasons import Allocation, Candidate, Decision, Reason, ReasonCode, ReviewReason
 from portal.domain.matching.scoring import Scores
 from portal.domain.names import CLEARLY_SAME, SIMILAR
@@ -26,7 +27,7 @@ CLEAR_MARGIN = 3.0
 """Log-odds by which a pair must lead the runner-up of its receipt and of its transaction: twenty to one."""
 FIRST_DAYS, LAST_DAYS = -31, 135
 """Outside of these days from the invoice date nothing is assigned by machine."""
-RECURRENCE_DAYS = 200
+RECURRENCE_DAYS = RIVAL_DAYS
 _LEAST_SCORE_SHOWN = 0.005
 """Below it a pair is no proposal, only noise that a person would have to read."""
 _PLAUSIBLE = 0.15
@@ -58,18 +59,21 @@ def match(
     covered_until: date | None = None,
     aliases: Collection[tuple[str, str]] = (),
     caution: float = 0.0,
+    party_counts: Mapping[PartyKey, int] | None = None,
 ) -> list[Decision]:
     """Decide on one client's open receipts: exactly one decision each, in the order given.
 
-    `transactions`: all booked ones, those used up included. `declined`: (receipt id, transaction id) pairs that somebody refused,
-    never assigned again by machine. `covered_until`: the last day up to which transactions are known to be complete, None if
-    unknown; without number or bank link nothing later is assigned. `aliases`: (name on receipts, name at the bank) that people
-    have confirmed to be the same party. `caution`: log-odds (0 or more) by which the machine has to lead further than usual.
+    `transactions`: all booked ones, those used up included; or those in the receipts' `reach`, and the `party_counts` of all.
+    `declined`: (receipt id, transaction id) pairs that somebody refused, never assigned again by machine. `covered_until`: the
+    last day up to which transactions are known to be complete, None if unknown; without number or bank link nothing later is
+    assigned. `aliases`: (name on receipts, name at the bank) that people have confirmed to be the same party. `caution`: log-odds
+    (0 or more) by which the machine has to lead further than usual.
     The same facts give the same decisions in whatever order they come, and with what was assigned taken out, the same again: what
     an assignment makes clear for others is decided in the same call. Errors: ValueError when an id occurs twice.
     """
     with _collector_resting():
-        return _decisions(receipts, transactions, declined, covered_until, aliases, CLEAR_MARGIN + max(0.0, caution))
+        index = Index(receipts, transactions, party_counts)
+        return _decisions(index, receipts, declined, covered_until, aliases, CLEAR_MARGIN + max(0.0, caution))
 
 
 @contextmanager
@@ -85,12 +89,13 @@ def _collector_resting() -> Iterator[None]:
 
 
 def _decisions(
-    receipts: Sequence[ReceiptFacts], transactions: Sequence[TransactionFacts], declined: Collection[tuple[str, str]],
-    covered_until: date | None, aliases: Collection[tuple[str, str]], margin: float,
+    index: Index, receipts: Sequence[ReceiptFacts], declined: Collection[tuple[str, str]], covered_until: date | None,
+    aliases: Collection[tuple[str, str]], margin: float,
 ) -> list[Decision]:  # fmt: skip
-    index, decisions = Index(receipts, transactions), dict[str, Decision]()
+    decisions = dict[str, Decision]()
+    comparison: Comparison | None = None
     while True:
-        comparison = Comparison(index, declined, aliases)
+        comparison = Comparison(index, declined, aliases, comparison)
         judge = _Judge(comparison, Scores(comparison), covered_until, margin)
         found = judge.decide()
         decisions |= {decision.receipt: decision for decision in found}
@@ -100,7 +105,7 @@ def _decisions(
         for decision in found:
             for part in decision.allocations:
                 used[part.transaction] += part.amount_cents
-        index = index.without(decisions, used)
+        index = index.without({decision.receipt for decision in found}, used)
 
 
 class _Judge:
@@ -115,7 +120,7 @@ class _Judge:
         self.may: list[bool] = self._may_be_assigned().tolist()
         self.lists: dict[str, list[Any]] = {name: column.tolist() for name, column in vars(self.pairs).items()}
         self.weights: list[float] = scores.weight.tolist()
-        self.waits = cache(self._waits)
+        self._days_of: dict[int, date | None] = {}
 
     def decide(self) -> list[Decision]:
         """The receipts that can be assigned; where there is none, every receipt with its reason."""
@@ -304,6 +309,12 @@ class _Judge:
     def _booked_on(self, n: int) -> date:
         line: int = self.lists["line"][n]
         return self.index.transactions[line].facts.booked_on
+
+    def waits(self, n: int) -> date | None:
+        """The same as `_waits`, found out once."""
+        if n not in self._days_of:
+            self._days_of[n] = self._waits(n)
+        return self._days_of[n]
 
     def _waits(self, n: int) -> date | None:
         """Until when the line that is really meant may still come; None: nothing identifies the pair.

@@ -7,17 +7,17 @@ Everything inside works on records sorted by id: the order of the input cannot m
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
-from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Container, Hashable, Iterable, Mapping, Sequence
 from copy import copy
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from portal.domain.matching.facts import ReceiptFacts, Side, TransactionFacts
-from portal.domain.names import fold, loosen, parse_name
+from portal.domain.names import Name, fold, loosen, parse_name, similarity
 from portal.domain.references import INVOICE_WORDS, Found, RemittanceText, parse_reference
 
 DAYS_BEFORE, DAYS_AFTER = 45, 135
@@ -36,14 +36,21 @@ _FOREVER = (0, 4_000_000)
 _SPAN = 1 << 22
 """More days than the calendar has (`date.max` is day 3,652,059): key and day share one integer."""
 
+_PURSE = 1 << 47
+"""More cents than are compared: a side with its currency and an amount share one integer."""
+
 AmountKey = tuple[Side, str, int]
+PartyKey = tuple[str, str]
+"""("iban" or "word", what it is)."""
 Places = npt.NDArray[np.int64]
 
 
 class OpenReceipt:
     """A receipt with everything derived once. `place`: its rank by id; `side`: of the transaction that would pay it."""
 
-    __slots__ = ("centre", "cents", "currency", "facts", "first_day", "iban", "last_day", "name", "place", "reference", "side")
+    __slots__ = (
+        "centre", "cents", "currency", "facts", "first_day", "iban", "last_day", "name", "place", "reference", "side", "spelling",
+    )  # fmt: skip
 
     def __init__(self, place: int, facts: ReceiptFacts) -> None:
         """Derive the comparable form of `facts`."""
@@ -53,6 +60,7 @@ class OpenReceipt:
         self.cents = cents if cents is None or cents <= MOST_CENTS else None
         self.currency = facts.currency.strip().upper() if facts.currency else None
         self.name = parse_name(facts.counterparty)
+        self.spelling = 0
         self.reference = parse_reference(facts.number)
         self.iban = compact_iban(facts.iban)
         self.side = paying_side(facts)
@@ -72,7 +80,10 @@ class OpenReceipt:
 class BookedTransaction:
     """A transaction with everything derived once. `place`: its rank by id."""
 
-    __slots__ = ("_words", "currency", "day", "emitted_day", "facts", "free", "iban", "local_currency", "name", "place", "text")
+    __slots__ = (
+        "_words", "currency", "day", "emitted_day", "facts", "free", "iban", "local_currency", "name", "place", "spelling",
+        "text",
+    )  # fmt: skip
 
     def __init__(self, place: int, facts: TransactionFacts) -> None:
         """Derive the comparable form of `facts`."""
@@ -82,6 +93,7 @@ class BookedTransaction:
         self.currency = facts.currency.strip().upper()
         self.local_currency = facts.local_currency.strip().upper() if facts.local_currency else None
         self.name = parse_name(facts.counterparty)
+        self.spelling = 0
         self.text = RemittanceText(facts.remittance)
         self.iban = compact_iban(facts.iban)
         self.day = facts.booked_on.toordinal()
@@ -99,12 +111,17 @@ class BookedTransaction:
 class Calendar:
     """Places sorted by key and day; answers many ranges of days at once."""
 
-    def __init__(self, entries: Sequence[tuple[int, int, int]]) -> None:
-        """Sort (key, day, place) entries, each once."""
-        known = np.array(sorted(set(entries)), dtype=np.int64).reshape(-1, 3)
-        self._at: Places = known[:, 0] * _SPAN + known[:, 1]
-        self._days: Places = known[:, 1]
-        self.places: Places = known[:, 2]
+    def __init__(self, keys: Places, days: Places, places: Places) -> None:
+        """Sort entries of three columns, each once."""
+        at = keys * _SPAN + days
+        order = np.lexsort((places, at))
+        at, places = at[order], places[order]
+        if len(at):
+            is_first = np.concatenate(([True], (np.diff(at) != 0) | (np.diff(places) != 0)))
+            at, places = at[is_first], places[is_first]
+        self._at: Places = at
+        self._days: Places = at % _SPAN
+        self.places: Places = places
 
     @cached_property
     def _lists(self) -> tuple[list[int], list[int]]:
@@ -120,14 +137,14 @@ class Calendar:
         at, _ = self._lists
         return bisect_right(at, key * _SPAN + max(0, last_day)) - bisect_left(at, key * _SPAN + max(0, first_day))
 
-    def nearest(self, asked: Sequence[tuple[int, int, int]], windows: npt.NDArray[np.int64]) -> tuple[Places, Places]:
-        """Answer (key, receipt, most) questions: the receipts and, beside each, a place.
+    def nearest(self, asked: Places, windows: npt.NDArray[np.int64]) -> tuple[Places, Places]:
+        """Answer questions, three columns of (key, receipt, most): the receipts and, beside each, a place.
 
         `windows`: for each receipt the first and last day and the centre; of more than `most`, those nearest to it are kept.
         """
-        if not asked:
+        if not asked.size:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        keys, receipts, most = np.array(asked, dtype=np.int64).T
+        keys, receipts, most = asked
         first, last, centre = windows[receipts].T
         low = np.searchsorted(self._at, keys * _SPAN + first, "left")
         high = np.searchsorted(self._at, keys * _SPAN + last, "right")
@@ -160,11 +177,22 @@ def spread(starts: Places, counts: Places) -> Places:
     return indices
 
 
+class Gone(NamedTuple):
+    """What decided receipts leave behind. `lines`: the places they used, were linked to or named in; `cents`: their amounts."""
+
+    lines: set[int]
+    cents: set[int]
+
+
 class Index:
     """Both sides of one client, ready for look-ups. Errors: ValueError when an id occurs twice."""
 
-    def __init__(self, receipts: Sequence[ReceiptFacts], transactions: Sequence[TransactionFacts]) -> None:
-        """Sort by id, derive, and index."""
+    def __init__(
+        self, receipts: Sequence[ReceiptFacts], transactions: Sequence[TransactionFacts],
+        party_counts: Mapping[PartyKey, int] | None = None,
+    ) -> None:  # fmt: skip
+        """Sort by id, derive, and index. `party_counts`: None where the transactions are all there are."""
+        self._told_counts = party_counts
         rows = [OpenReceipt(n, facts) for n, facts in enumerate(sorted(receipts, key=lambda facts: facts.id))]
         countable = sorted((facts for facts in transactions if 0 < facts.amount_cents <= MOST_CENTS), key=lambda facts: facts.id)
         lines = [BookedTransaction(n, facts) for n, facts in enumerate(countable)]
@@ -176,8 +204,23 @@ class Index:
         self.currencies = sorted({booked.currency for booked in lines})
         self.memo: dict[Hashable, Any] = {}
         """What was found out about texts and names: it stays true when receipts leave."""
-        self._crowded, keys = _by_key(rows)
-        self._fill(rows, self._find_numbers(keys))
+        spellings: dict[Name, int] = {}
+        for receipt in rows:
+            receipt.spelling = spellings.setdefault(receipt.name, len(spellings))
+        for booked in lines:
+            booked.spelling = spellings.setdefault(booked.name, len(spellings))
+        self.spellings = list(spellings)
+        """The names of both sides, each once; `spelling` is a place in it."""
+        self._note_amounts()
+        self.kept: Places = np.arange(len(rows))
+        """The places that the receipts had before the others were decided."""
+        self.gone: Gone | None = None
+        crowded, keys = _by_key(rows)
+        self._crowded = crowded
+        self._windows = self._find_windows({*crowded, *keys})
+        hits: dict[int, dict[OpenReceipt, list[Found]]] = {}
+        self._find_numbers(keys, hits)
+        self._fill(rows, hits)
 
     def without(self, decided: Container[str], used: Mapping[str, int]) -> Index:
         """Return the index of what is left once receipts (ids) have been decided and cents of transactions (by id) were used.
@@ -185,58 +228,98 @@ class Index:
         This one is not to be used any more: its rows move on.
         """
         rest = copy(self)  # what it knows of the transactions alone, too
+        gone = [receipt for receipt in self.receipts if receipt.facts.id in decided]
         rows = [receipt for receipt in self.receipts if receipt.facts.id not in decided]
+        lines = {self.place_of[known] for known in used}.union(
+            *(self.links[r.place] for r in gone), *(self._hit_by[r] for r in gone if r in self._hit_by)
+        )
+        rest.gone = Gone(lines, {receipt.cents for receipt in gone if receipt.cents})
+        rest.kept = np.array([receipt.place for receipt in rows], dtype=np.int64)
         for place, receipt in enumerate(rows):
             receipt.place = place
-        for booked in self.transactions:
-            booked.free = min(max(0, booked.free - used.get(booked.facts.id, 0)), MOST_CENTS)
+        for known, cents in used.items():
+            booked = self.transactions[self.place_of[known]]
+            if booked.free != booked.facts.amount_cents or booked.free > cents:
+                rest.gone = None  # a part of it can be found under other amounts than before
+            booked.free = min(max(0, booked.free - cents), MOST_CENTS)
+        hits = {}
+        for line, found in self._hits.items():
+            if left := {one: places for one, places in found.items() if one.facts.id not in decided}:
+                hits[line] = left
         rest._crowded, keys = _by_key(rows)  # noqa: SLF001 -- its own class, here and below
-        if rest._crowded == self._crowded:  # noqa: SLF001
-            hits = [{one: places for one, places in found.items() if one.facts.id not in decided} for found in self._hits]
-        else:  # what so many carried that it named none of them may name one now
-            hits = self._find_numbers(keys)
+        # what so many carried that it named none of them may name one now
+        clear = {key: keys[key] for key in self._crowded - rest._crowded if key in keys}  # noqa: SLF001
+        lines |= rest._find_numbers(clear, hits)  # noqa: SLF001
         rest._fill(rows, hits)  # noqa: SLF001
         return rest
 
-    def _fill(self, receipts: list[OpenReceipt], hits: list[dict[OpenReceipt, list[Found]]]) -> None:
+    def _fill(self, receipts: list[OpenReceipt], hits: dict[int, dict[OpenReceipt, list[Found]]]) -> None:
         self.receipts, self._hits = receipts, hits
-        self.amounts: dict[AmountKey, int] = {}
+        self._hit_by: defaultdict[OpenReceipt, list[int]] = defaultdict(list)
+        for line, found_in in hits.items():
+            for receipt in found_in:
+                self._hit_by[receipt].append(line)
         self.lines_by_amount = self._lines_by_amount()
         self.receipts_by_amount = self._receipts_by_amount()
         self.links = [self._links(receipt) for receipt in self.receipts]
         """For each receipt the known transactions the bank linked to it; an upload has none."""
-        self.named: list[dict[int, list[Found]]] = [{one.place: places for one, places in found.items()} for found in hits]
-        """For each transaction the receipts whose number its text holds, with the places."""
-        self.named_whole: list[dict[int, list[Found]]] = [{} for _ in self.transactions]
+        self.named: dict[int, dict[int, list[Found]]] = {}
+        """For each transaction whose text holds any receipt's number: the receipts, with the places in the text."""
+        self.named_whole: dict[int, dict[int, list[Found]]] = {}
         """The same, only where the number identifies the receipt."""
         self._naming: list[list[int]] = [[] for _ in self.receipts]
-        for booked, named in zip(self.transactions, self.named, strict=True):
+        naming_pairs: list[tuple[int, int, int]] = []
+        for line, by_receipt in hits.items():
+            named = {one.place: places for one, places in by_receipt.items()}
             if len(named) > 1 or any(len(found) > 1 for found in named.values()):
-                _drop_shorter(booked.text.written, named)
+                _drop_shorter(self.transactions[line].text.written, named)
+            self.named[line] = named
+            wholes = {}
             for place, found in named.items():
-                self._naming[place].append(booked.place)
+                self._naming[place].append(line)
+                strength = found[0].strength if len(found) == 1 else max(hit.strength for hit in found)
+                naming_pairs.append((place, line, strength))
                 if whole := [hit for hit in found if hit.is_whole]:
-                    self.named_whole[booked.place][place] = whole
+                    wholes[place] = whole
+            if wholes:
+                self.named_whole[line] = wholes
+        self.naming_pairs = np.array(naming_pairs, dtype=np.int64).reshape(-1, 3)
+        """The same as columns: receipt, transaction and the greatest strength."""
 
     def naming(self, receipt: OpenReceipt) -> list[int]:
         """Return the transactions whose text identifies a receipt by its number."""
-        return [n for n in self._naming[receipt.place] if receipt.place in self.named_whole[n]]
+        return [n for n in self._naming[receipt.place] if receipt.place in self.named_whole.get(n, ())]
 
-    def pairs(self, more: Iterable[tuple[int, int]] = ()) -> tuple[Places, Places]:
+    def likeness(self, receipt: OpenReceipt, booked: BookedTransaction) -> float | None:
+        """Compare the two names, each pair of spellings once; None when one is missing."""
+        if not receipt.name or not booked.name:
+            return None
+        return self.likeness_of(receipt.spelling, booked.spelling)
+
+    def likeness_of(self, ours: int, theirs: int) -> float:
+        """Compare two spellings (places in `spellings`) that are not empty."""
+        key = ours * len(self.spellings) + theirs
+        found = self._likeness.get(key)
+        if found is None:
+            found = self._likeness[key] = similarity(self.spellings[ours], self.spellings[theirs])
+        return found
+
+    def pairs(self, more: Iterable[tuple[int, int]] = (), only: npt.NDArray[np.bool_] | None = None) -> tuple[Places, Places]:
         """Return the places of the receipts and transactions worth comparing, on the right side only, sorted.
 
-        `more`: pairs that are compared in any case.
+        `more`: pairs that are compared in any case. `only`: by place, the receipts that are asked about; None: all.
         """
-        by_amount, by_party, named = self._questions()
+        asking = self.receipts if only is None else [self.receipts[place] for place in np.flatnonzero(only).tolist()]
+        by_amount, by_party, named = self._questions(asking)
         windows = np.array([(r.first_day, r.last_day, r.centre) for r in self.receipts], dtype=np.int64).reshape(-1, 3)
         np.clip(windows, 0, _SPAN - 1, out=windows)
         found = [self.lines_by_amount.nearest(by_amount, windows)]
         if by_party:
             words, calendar = self._lines_by_party
             asked = [(words[key], place, MOST_BY_NAME) for place, keys in by_party for key in keys if key in words]
-            receipts, lines = calendar.nearest(asked, windows)
+            receipts, lines = calendar.nearest(np.array(asked, dtype=np.int64).reshape(-1, 3).T, windows)
             sides = np.array([_SIDES[receipt.side] for receipt in self.receipts], dtype=np.int64)[receipts]
-            is_fit = (sides < 0) | (sides == np.array([_SIDES[b.facts.side] for b in self.transactions], dtype=np.int64)[lines])
+            is_fit = (sides < 0) | (sides == self._line_sides[lines])
             found.append((receipts[is_fit], lines[is_fit]))
         single = np.array([*named, *more], dtype=np.int64).reshape(-1, 2)
         found.append((single[:, 0], single[:, 1]))
@@ -245,36 +328,46 @@ class Index:
         return joined // width, joined % width
 
     def _questions(
-        self,
-    ) -> tuple[list[tuple[int, int, int]], list[tuple[int, list[tuple[str, str]]]], list[tuple[int, int]]]:
+        self, asking: Sequence[OpenReceipt]
+    ) -> tuple[Places, list[tuple[int, list[tuple[str, str]]]], list[tuple[int, int]]]:
         """What to look up for each receipt: amounts, the words of its party, and the lines that name it or are linked to it."""
-        by_amount: list[tuple[int, int, int]] = []
         by_party: list[tuple[int, list[tuple[str, str]]]] = []
         named: list[tuple[int, int]] = []
-        known = self.amounts.get
-        for receipt in self.receipts:
-            place, cents = receipt.place, receipt.cents
-            sides: tuple[Side, ...] = (receipt.side,) if receipt.side else ("debit", "credit")
-            if cents:
-                related = [(cents, MOST_BY_AMOUNT)]
-                for percent in _RELATED:
-                    down, rest = divmod(cents * percent, 100)
-                    related.append((down, MOST_BY_NAME))
-                    if rest:
-                        related.append((down + 1, MOST_BY_NAME))
+        purses: list[tuple[int, int, int]] = []
+        for receipt in asking:
+            place = receipt.place
+            if receipt.cents:
+                sides: tuple[Side, ...] = (receipt.side,) if receipt.side else ("debit", "credit")
                 for currency in (receipt.currency,) if receipt.currency else self.currencies:
-                    for side in sides:
-                        by_amount += [
-                            (key, place, most) for amount, most in related if (key := known((side, currency, amount))) is not None
-                        ]
+                    purses += [
+                        (purse, place, receipt.cents) for s in sides if (purse := self._purses.get((s, currency))) is not None
+                    ]
             own = [(place, n) for n in self._named_nearest(receipt) if self._is_on_side(receipt, n)]
             own += [(place, n) for n in self.links[place] if self._is_on_side(receipt, n)]
             if own:
                 named += own
             elif receipt.iban or receipt.name:
-                keys = [("word", word) for word in receipt.name.words if len(word) >= _SHORTEST_WORD]
-                by_party.append((place, self._rarest([("iban", receipt.iban), *keys] if receipt.iban else keys)))
-        return by_amount, by_party, named
+                by_party.append((place, rarest(party_keys(receipt.name, receipt.iban), self.party_counts)))
+        return self._related(np.array(purses, dtype=np.int64).reshape(-1, 3)), by_party, named
+
+    def _related(self, asked: Places) -> Places:
+        """For rows of (purse, receipt, cents): columns of (key, receipt, most) for this amount and those that may come of it."""
+        purse, place, cents = asked.T
+        exact = np.full(len(asked), MOST_BY_AMOUNT)
+        columns = [(cents, exact)]
+        for percent in _RELATED:
+            down, rest = np.divmod(cents * percent, 100)
+            columns += [
+                (down, exact // (MOST_BY_AMOUNT // MOST_BY_NAME)),
+                (down + (rest > 0), exact // (MOST_BY_AMOUNT // MOST_BY_NAME)),
+            ]
+        times = len(columns)
+        wanted = np.tile(purse, times) * _PURSE + np.concatenate([amount for amount, _ in columns])
+        known, ids = self._known_amounts
+        at = np.minimum(np.searchsorted(known, wanted), max(0, len(known) - 1))
+        is_known = known[at] == wanted if len(known) else np.zeros(len(wanted), np.bool_)
+        most = np.concatenate([limit for _, limit in columns])
+        return np.array([ids[at[is_known]], np.tile(place, times)[is_known], most[is_known]])
 
     def _is_on_side(self, receipt: OpenReceipt, place: int) -> bool:
         return receipt.side is None or self.transactions[place].facts.side == receipt.side
@@ -292,43 +385,55 @@ class Index:
             return []
         return sorted({self.place_of[known] for known in receipt.facts.linked_transactions if known in self.place_of})
 
-    def _lines_by_amount(self) -> Calendar:
-        keys, entries = self.amounts, []
+    def _note_amounts(self) -> None:
+        """What stays true of the transactions while their free parts change."""
+        self.amounts: dict[AmountKey, int] = {}
+        self._purses: dict[tuple[Side, str], int] = {}
+        self._line_sides = np.array([_SIDES[booked.facts.side] for booked in self.transactions], dtype=np.int64)
+        self._likeness: dict[int, float] = {}
+        entries = []
         for booked in self.transactions:
             facts, day, place = booked.facts, booked.day, booked.place
-            entries.append((keys.setdefault((facts.side, booked.currency, facts.amount_cents), len(keys)), day, place))
-            if booked.free not in {0, facts.amount_cents}:
-                entries.append((keys.setdefault((facts.side, booked.currency, booked.free), len(keys)), day, place))
-            if booked.local_currency and facts.local_amount_cents:
-                local = (facts.side, booked.local_currency, abs(facts.local_amount_cents))
-                entries.append((keys.setdefault(local, len(keys)), day, place))
-        return Calendar(entries)
+            entries.append((self._key_of(facts.side, booked.currency, facts.amount_cents), day, place))
+            if booked.local_currency and 0 < abs(facts.local_amount_cents or 0) <= MOST_CENTS:
+                local = self._key_of(facts.side, booked.local_currency, abs(facts.local_amount_cents or 0))
+                entries.append((local, day, place))
+        self._whole = np.array(entries, dtype=np.int64).reshape(-1, 3)
+
+    def _key_of(self, side: Side, currency: str, cents: int) -> int:
+        self._purses.setdefault((side, currency), len(self._purses))
+        return self.amounts.setdefault((side, currency, cents), len(self.amounts))
+
+    def _lines_by_amount(self) -> Calendar:
+        parts = [
+            (self._key_of(booked.facts.side, booked.currency, booked.free), booked.day, booked.place)
+            for booked in self.transactions
+            if booked.free not in {0, booked.facts.amount_cents}
+        ]
+        keyed = np.array(
+            [self._purses[side, currency] * _PURSE + cents for side, currency, cents in self.amounts], dtype=np.int64
+        )
+        order = np.argsort(keyed)
+        self._known_amounts = keyed[order], order
+        return Calendar(*np.concatenate((self._whole, np.array(parts, dtype=np.int64).reshape(-1, 3))).T)
 
     def _receipts_by_amount(self) -> Calendar:
-        return Calendar(
-            [
-                (key, receipt.centre, receipt.place)
-                for receipt in self.receipts
-                if receipt.side
-                and receipt.currency
-                and receipt.cents
-                and (key := self.amounts.get((receipt.side, receipt.currency, receipt.cents))) is not None
-            ]
-        )
+        entries = [
+            (key, receipt.centre, receipt.place)
+            for receipt in self.receipts
+            if receipt.side
+            and receipt.currency
+            and receipt.cents
+            and (key := self.amounts.get((receipt.side, receipt.currency, receipt.cents))) is not None
+        ]
+        return Calendar(*np.array(entries, dtype=np.int64).reshape(-1, 3).T)
 
     @cached_property
-    def _party_counts(self) -> dict[tuple[str, str], int]:
-        counts: defaultdict[tuple[str, str], int] = defaultdict(int)
-        for booked in self.transactions:
-            for key in _party_keys(booked):
-                counts[key] += 1
-        return counts
-
-    def _rarest(self, keys: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """The two keys that say most: the IBAN, then the words that the fewest lines have."""
-        counts = self._party_counts
-        known = {key for key in keys if key in counts}
-        return sorted(known, key=lambda key: (key[0] != "iban", counts[key], key))[:2]
+    def party_counts(self) -> Mapping[PartyKey, int]:
+        """How many of all the client's transactions have each word and IBAN."""
+        if self._told_counts is not None:
+            return self._told_counts
+        return Counter(key for booked in self.transactions for key in party_keys(booked.name, booked.iban))
 
     @cached_property
     def _lines_by_party(self) -> tuple[dict[tuple[str, str], int], Calendar]:
@@ -336,21 +441,33 @@ class Index:
         entries = [
             (words.setdefault(key, len(words)), booked.day, booked.place)
             for booked in self.transactions
-            for key in _party_keys(booked)
+            for key in party_keys(booked.name, booked.iban)
         ]
-        return words, Calendar(entries)
+        return words, Calendar(*np.array(entries, dtype=np.int64).reshape(-1, 3).T)
 
-    def _find_numbers(self, keys: Mapping[str, list[OpenReceipt]]) -> list[dict[OpenReceipt, list[Found]]]:
-        """For each transaction the receipts whose number its text may hold, wherever it does."""
+    def _find_windows(self, keys: Collection[str]) -> dict[str, list[tuple[int, int, int]]]:
+        """For each key the transactions whose text holds it, with its first and last + 1 run."""
         longest = max(map(len, keys), default=0)
-        found: list[dict[OpenReceipt, list[Found]]] = []
+        found: dict[str, list[tuple[int, int, int]]] = {}
         for booked in self.transactions:
-            named: dict[OpenReceipt, list[Found]] = {}
-            for first, after, squashed in booked.text.windows(longest):
-                for receipt in keys.get(squashed, ()):
-                    if receipt.reference and (hit := booked.text.hit(receipt.reference, first, after)):
-                        named.setdefault(receipt, []).append(hit)
-            found.append(named)
+            if booked.text.has_digits:
+                for first, after, squashed in booked.text.windows(longest):
+                    if squashed in keys:
+                        found.setdefault(squashed, []).append((booked.place, first, after))
+        return found
+
+    def _find_numbers(
+        self, keys: Mapping[str, list[OpenReceipt]], hits: dict[int, dict[OpenReceipt, list[Found]]]
+    ) -> set[int]:  # fmt: skip
+        """Add to `hits`, for each transaction, the receipts whose number its text holds; returns the transactions."""
+        found = set()
+        for key, receipts in keys.items():
+            for line, first, after in self._windows.get(key, ()):
+                text = self.transactions[line].text
+                for receipt in receipts:
+                    if receipt.reference and (hit := text.hit(receipt.reference, first, after)):
+                        hits.setdefault(line, {}).setdefault(receipt, []).append(hit)
+                        found.add(line)
         return found
 
 
@@ -367,9 +484,17 @@ def _by_key(receipts: list[OpenReceipt]) -> tuple[set[str], dict[str, list[OpenR
 _SIDES: dict[Side | None, int] = {"debit": 0, "credit": 1, None: -1}
 
 
-def _party_keys(booked: BookedTransaction) -> list[tuple[str, str]]:
-    keys = [("word", word) for word in booked.name.words if len(word) >= _SHORTEST_WORD]
-    return [("iban", booked.iban), *keys] if booked.iban else keys
+def party_keys(name: Name, iban: str | None) -> list[PartyKey]:
+    """By what a party is looked up: its IBAN, and each word of its name once."""
+    keys = [("word", word) for word in dict.fromkeys(name.words) if len(word) >= _SHORTEST_WORD]
+    compact = compact_iban(iban)
+    return [("iban", compact), *keys] if compact else keys
+
+
+def rarest(keys: Iterable[PartyKey], counts: Mapping[PartyKey, int]) -> list[PartyKey]:
+    """Return the two known keys that say most: the IBAN, then the words that the fewest transactions have."""
+    known = {key for key in keys if key in counts}
+    return sorted(known, key=lambda key: (key[0] != "iban", counts[key], key))[:2]
 
 
 def _drop_shorter(text: str, named: dict[int, list[Found]]) -> None:
@@ -377,20 +502,36 @@ def _drop_shorter(text: str, named: dict[int, list[Found]]) -> None:
 
     Unless all that the longer one has more is a plain word like RE: then both stay, and amount and name have to tell.
     """
-    longest = [(owner, hit) for owner, hits in named.items() for hit in hits if hit.is_whole]
+    owners: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
+    for owner, hits in named.items():
+        for hit in hits:
+            if hit.is_whole:
+                owners[hit.start, hit.end].add(owner)
+    if len({hit.end - hit.start for hits in named.values() for hit in hits}) == 1:
+        return
     for place, hits in list(named.items()):
-        kept = [hit for hit in hits if not any(_is_overruled(text, place, hit, *longer) for longer in longest)]
+        kept = [hit for hit in hits if not any(_is_overruled(text, place, hit, *longer) for longer in owners.items())]
         if kept:
             named[place] = kept
         else:
             del named[place]
 
 
-def _is_overruled(text: str, place: int, hit: Found, owner: int, longer: Found) -> bool:
-    if not (longer.start <= hit.start and hit.end <= longer.end and longer.end - longer.start > hit.end - hit.start):
+def _is_overruled(text: str, place: int, hit: Found, span: tuple[int, int], owners: set[int]) -> bool:
+    start, end = span
+    if not (start <= hit.start and hit.end <= end and end - start > hit.end - hit.start):
         return False
-    before = "".join(filter(str.isalnum, text[longer.start : hit.start])).upper()
-    return place == owner or longer.end != hit.end or before not in INVOICE_WORDS
+    before = "".join(filter(str.isalnum, text[start : hit.start])).upper()
+    return place in owners or end != hit.end or before not in INVOICE_WORDS
+
+
+def related_cents(cents: int) -> set[int]:
+    """Return the amounts for which a transaction is looked up by a receipt's: its own, and those of a discount or its tax."""
+    found = {cents}
+    for percent in _RELATED:
+        down, rest = divmod(cents * percent, 100)
+        found |= {down, down + (rest > 0)}
+    return found
 
 
 def paying_side(facts: ReceiptFacts) -> Side | None:

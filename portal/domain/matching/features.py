@@ -6,16 +6,16 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from enum import IntEnum, auto
+from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from portal.domain.matching.blocking import DISCOUNTS, MOST_CENTS, VAT_RATES, BookedTransaction, Index, OpenReceipt
-from portal.domain.matching.groups import find_groups, find_twins
-from portal.domain.names import CLEARLY_SAME, Name, is_in_text, is_processor, parse_name, similarity
-from portal.domain.references import Strength
+from portal.domain.matching.groups import Groups, find_groups, find_twins
+from portal.domain.names import CLEARLY_SAME, is_in_text, is_long, is_processor, parse_name
 
 SAME_PARTY = 0.6
 """From this similarity on two names may be one party."""
@@ -53,7 +53,8 @@ class Number(IntEnum):
     UNKNOWN = auto()
 
 
-_NUMBERS = {Strength.WHOLE: Number.FOUND, Strength.SHORT: Number.SHORT, Strength.PART: Number.HINTED}
+_NUMBERS = np.array([int(Number.HINTED), int(Number.SHORT), int(Number.FOUND)])
+"""By `Strength`."""
 
 
 class Pairs:
@@ -96,6 +97,32 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.receipt)
 
+    def moved(self, kept: Column, without: Column) -> Pairs:
+        """The pairs of receipts that are still there and not in the mask `without`, at their new places.
+
+        `kept`: by new place the old one.
+        """
+        new_place = np.full(
+            int(max(self.receipt.max(initial=-1), self.other_receipt.max(initial=-1), kept.max(initial=-1))) + 2, -1
+        )
+        new_place[kept[~without]] = np.flatnonzero(~without)
+        rest = Pairs(self.receipt, self.line)
+        for name, column in vars(self).items():
+            setattr(rest, name, column)
+        rest.receipt = new_place[self.receipt]
+        new_place[kept] = np.arange(len(kept))
+        rest.other_receipt = np.where(self.other_receipt >= 0, new_place[self.other_receipt], -1)
+        rest.keep(rest.receipt >= 0)
+        return rest
+
+    def joined(self, others: Pairs, width: int) -> Pairs:
+        """Both tables in the order of receipt and line (below `width`)."""
+        order = np.argsort(np.concatenate((self.receipt * width + self.line, others.receipt * width + others.line)))
+        both = Pairs(self.receipt, self.line)
+        for name, column in vars(self).items():
+            setattr(both, name, np.concatenate((column, getattr(others, name)))[order])
+        return both
+
     def keep(self, mask: Column) -> None:
         """Drop the pairs outside of `mask` from every column."""
         for name, column in vars(self).items():
@@ -125,27 +152,22 @@ class Pairs:
 class Comparison:
     """All compared pairs of one client, with the sets and twins among them."""
 
-    def __init__(self, index: Index, declined: Collection[tuple[str, str]], aliases: Collection[tuple[str, str]] = ()) -> None:
-        """Compare what blocking lets through."""
+    def __init__(
+        self, index: Index, declined: Collection[tuple[str, str]], aliases: Collection[tuple[str, str]] = (),
+        before: Comparison | None = None,
+    ) -> None:  # fmt: skip
+        """Compare what blocking lets through. `before`: the comparison whose index this one is the rest of."""
         self.index = index
         self.twins = find_twins(index)
-        groups = find_groups(index)
+        self.groups = groups = find_groups(index)
         self._collective = groups.collective
-        self.sides = _Sides(index)
-        members = [(place, line) for line, places in groups.collective.items() for place in places]
-        members += [(place, line) for place, lines in groups.bundles.items() for line in lines]
-        self.pairs = pairs = Pairs(*index.pairs(members))
+        self.sides = _Sides.of(index)
         self._width = max(1, len(index.transactions))
-        self._compare_amounts()
-        self._note_sets(groups.collective, groups.bundles)
-        self._mark("is_linked", [(n, line) for n, lines in enumerate(index.links) for line in lines])
-        self._compare_names(aliases)
-        self._compare_ibans()
-        self._note_numbers()
-        pairs.keep(self._is_worth_showing())
-        self._mark("is_declined", self._places_of(declined))
-        self._measure_days()
-        self._read_other_numbers()
+        fresh = None if before is None else self._fresh(before)
+        self.pairs = Pairs(*index.pairs(_members(groups, fresh), fresh))
+        self._compare(groups, declined, aliases)
+        if before is not None and fresh is not None:
+            self.pairs = before.pairs.moved(index.kept, fresh).joined(self.pairs, self._width)
         self.set_of: dict[int, tuple[int, ...]] = {}
         """Pair of a set → the other pairs of it; shorter than `set_size` where one was not compared."""
         self.set_size: dict[int, int] = {}
@@ -157,9 +179,57 @@ class Comparison:
         self.linkers_of_line = np.array([len(self._linkers.get(line, ())) for line in range(self._width)])
         """By place of the transaction: how many receipts the bank linked to it."""
 
-    def at(self, places: Iterable[tuple[int, int]]) -> tuple[Column, Column]:
+    def _fresh(self, before: Comparison) -> Column | None:
+        """Tell by place of the receipt whether its pairs may differ from those of `before`; None: everybody's may.
+
+        What reaches from an assignment to another receipt: a transaction that both were compared with or that names or is
+        linked to either, an equal amount, a set that was or became possible.
+        """
+        gone = self.index.gone
+        if gone is None:
+            return None
+        is_touched = np.zeros(self._width, np.bool_)
+        is_touched[[*gone.lines]] = True
+        found = np.zeros(len(before.index.receipts), np.bool_)
+        found[before.pairs.receipt[is_touched[before.pairs.line]]] = True
+        fresh: Column = found[self.index.kept]
+        fresh |= np.isin(self.sides.cents, [*gone.cents])
+        fresh[[place for line in gone.lines for place in self.index.named.get(line, ())]] = True
+        ids = [receipt.facts.id for receipt in self.index.receipts]
+        place_of = {known: place for place, known in enumerate(ids)}
+        changed = before.groups_by_id ^ self.groups_by_id
+        fresh[[place_of[known] for _, known, _ in changed if known in place_of]] = True
+        return fresh
+
+    @cached_property
+    def groups_by_id(self) -> set[tuple[bool, str, tuple[int, ...]]]:
+        """The sets as they compare between rounds: whether collective, a receipt's id, and the transactions or the set's key."""
+        receipts, groups = self.index.receipts, self.groups
+        found = {
+            (True, receipts[place].facts.id, (line, len(places)))
+            for line, places in groups.collective.items()
+            for place in places
+        }
+        return found | {(False, receipts[place].facts.id, lines) for place, lines in groups.bundles.items()}
+
+    def _compare(
+        self, groups: Groups, declined: Collection[tuple[str, str]], aliases: Collection[tuple[str, str]]
+    ) -> None:  # fmt: skip
+        pairs, index = self.pairs, self.index
+        self._compare_amounts()
+        self._note_sets(groups.collective, groups.bundles)
+        self._mark("is_linked", [(n, line) for n, lines in enumerate(index.links) for line in lines])
+        self._compare_names(aliases)
+        self._compare_ibans()
+        self._note_numbers()
+        pairs.keep(self._is_worth_showing())
+        self._mark("is_declined", self._places_of(declined))
+        self._measure_days()
+        self._read_other_numbers()
+
+    def at(self, places: Sequence[tuple[int, int]] | Column) -> tuple[Column, Column]:
         """Find pairs by (receipt, transaction): which of the asked ones are compared, and at which index."""
-        asked = np.array(list(places), dtype=np.int64).reshape(-1, 2)
+        asked = np.asarray(places, dtype=np.int64).reshape(-1, 2)
         keys, wanted = self.pairs.receipt * self._width + self.pairs.line, asked[:, 0] * self._width + asked[:, 1]
         found = np.searchsorted(keys, wanted)
         is_there = found < len(keys)
@@ -176,20 +246,11 @@ class Comparison:
         own = {int(pairs.receipt[part]) for part in (n, *others)}
         return [place for place in linkers if place not in own]
 
-    def likeness(self, one: Name, other: Name) -> float | None:
-        """Compare two names, each pair of spellings once; None when one is missing."""
-        if not one or not other:
-            return None
-        memo, key = self.index.memo, (one, other)
-        if key not in memo:
-            memo[key] = similarity(one, other)
-        return float(memo[key])
-
     def is_same_party(self, receipt: OpenReceipt, booked: BookedTransaction) -> bool:
         """Tell whether the two may be of one party: nothing known counts as that."""
         if receipt.iban and receipt.iban == booked.iban:
             return True
-        likeness = self.likeness(receipt.name, booked.name)
+        likeness = self.index.likeness(receipt, booked)
         return likeness is None or likeness >= SAME_PARTY or is_in_text(receipt.name, booked.words)
 
     def _mark(self, name: str, places: Sequence[tuple[int, int]]) -> None:
@@ -265,19 +326,22 @@ class Comparison:
 
     def _compare_names(self, aliases: Collection[tuple[str, str]]) -> None:
         pairs, index = self.pairs, self.index
-        ours, theirs = self.sides.names, self.sides.line_names
-        combined = self.sides.name[pairs.receipt] * max(1, len(theirs)) + self.sides.line_name[pairs.line]
+        spellings = index.spellings
+        combined = self.sides.name[pairs.receipt] * max(1, len(spellings)) + self.sides.line_name[pairs.line]
         unique, inverse = np.unique(combined, return_inverse=True)
-        couples = [(ours[key // len(theirs)], theirs[key % len(theirs)]) for key in unique.tolist()]
+        couples = [divmod(key, len(spellings)) for key in unique.tolist()]
         known = {(parse_name(one).ordered, parse_name(other).ordered) for one, other in aliases}
-        likeness = np.array([np.nan if (found := self.likeness(*couple)) is None else found for couple in couples], dtype=float)
-        is_alias = np.array([(one.ordered, other.ordered) in known for one, other in couples], dtype=np.bool_)
+        is_blank, alike = [not name for name in spellings], index.likeness_of
+        likeness = np.array(
+            [np.nan if is_blank[ours] or is_blank[theirs] else alike(ours, theirs) for ours, theirs in couples], dtype=float
+        )
+        is_alias = np.array([(spellings[a].ordered, spellings[b].ordered) in known for a, b in couples], dtype=np.bool_)
         is_alias &= np.nan_to_num(likeness) < CLEARLY_SAME
         likeness[is_alias] = CLEARLY_SAME
         pairs.name, pairs.is_alias = likeness[inverse], is_alias[inverse]
         pairs.is_in_text = np.zeros(len(pairs), np.bool_)
         to_look_up = np.flatnonzero(
-            ~pairs.is_named(SAME_PARTY) & self.sides.has_text[pairs.line] & self.sides.has_name[pairs.receipt]
+            ~pairs.is_named(SAME_PARTY) & self.sides.has_text[pairs.line] & self.sides.has_long_name[pairs.receipt]
         )
         places = zip(to_look_up.tolist(), pairs.receipt[to_look_up].tolist(), pairs.line[to_look_up].tolist(), strict=True)
         hits = [n for n, r, t in places if is_in_text(index.receipts[r].name, index.transactions[t].words)]
@@ -294,43 +358,44 @@ class Comparison:
         pairs, sides, index = self.pairs, self.sides, self.index
         is_known = sides.has_number[pairs.receipt] & sides.has_text[pairs.line]
         pairs.number = np.where(is_known, int(Number.ABSENT), int(Number.UNKNOWN))
-        hits = [
-            (place, line, int(_NUMBERS[max(hit.strength for hit in found)]))
-            for line, named in enumerate(index.named)
-            for place, found in named.items()
-        ]
-        if hits:
-            is_there, at = self.at([hit[:2] for hit in hits])
-            pairs.number[at] = np.array([hit[2] for hit in hits])[is_there]
+        if len(index.naming_pairs):
+            is_there, at = self.at(index.naming_pairs[:, :2])
+            pairs.number[at] = _NUMBERS[index.naming_pairs[is_there, 2]]
         only = sides.only_named[pairs.line]
         is_plain = (only >= 0) & (pairs.number > Number.HINTED) & ~pairs.is_collective
         pairs.other_receipt = np.where(is_plain, only, -1)
         is_contested = sides.is_naming[pairs.line] & ~is_plain & (only != pairs.receipt)
-        for n in np.flatnonzero(is_contested).tolist():
-            pairs.other_receipt[n] = self._other_receipt(n)
+        contested = np.flatnonzero(is_contested)
+        elsewhere: dict[tuple[int, tuple[tuple[int, int], ...]], list[int]] = {}
+        for n, receipt, line, is_part in zip(
+            contested.tolist(), pairs.receipt[contested].tolist(), pairs.line[contested].tolist(),
+            pairs.is_collective[contested].tolist(), strict=True,
+        ):  # fmt: skip
+            ours = self._collective[line] if is_part else (receipt,)
+            named = index.named[line]
+            own = tuple(sorted({(hit.start, hit.end) for place in ours for hit in named.get(place, ())}))
+            if (line, own) not in elsewhere:
+                elsewhere[line, own] = self._named_elsewhere(line, own)
+            pairs.other_receipt[n] = next((place for place in elsewhere[line, own] if place not in ours), -1)
 
-    def _other_receipt(self, n: int) -> int:
-        """Find an open receipt that the text names in another place than this one or the members of its set; -1 if none."""
-        line, receipt = int(self.pairs.line[n]), int(self.pairs.receipt[n])
-        whole = self.index.named_whole[line]
-        ours = {receipt, *(self._collective[line] if self.pairs.is_collective[n] else ())}
-        own = [hit for place in ours for hit in self.index.named[line].get(place, ())]
-        for place in sorted(whole):
-            if place not in ours and not all(any(hit.overlaps(mine) for mine in own) for hit in whole[place]):
-                return place
-        return -1
+    def _named_elsewhere(self, line: int, own: tuple[tuple[int, int], ...]) -> list[int]:
+        """Find the open receipts that the text names in another place than these, sorted."""
+        return [
+            place
+            for place, hits in sorted(self.index.named_whole[line].items())
+            if not all(any(hit.start < end and start < hit.end for start, end in own) for hit in hits)
+        ]
 
     def _read_other_numbers(self) -> None:
         """Typing errors, and numbers of invoices we do not have: looked for only where the amount or the bank's link fits."""
         pairs, index = self.pairs, self.index
-        self.other_numbers: dict[int, str] = {}
         pairs.is_other_number = np.zeros(len(pairs), np.bool_)
         is_open = (pairs.number != Number.FOUND) & (pairs.number != Number.UNKNOWN) & (pairs.is_exact | pairs.is_linked)
         asked = np.flatnonzero(is_open & ~pairs.is_used & self.sides.has_digits[pairs.line])
         memo, named = index.memo, index.named
         for n, r, t in zip(asked.tolist(), pairs.receipt[asked].tolist(), pairs.line[asked].tolist(), strict=True):
             receipt, text = index.receipts[r], index.transactions[t].text
-            own = named[t].get(r, [])
+            own = named[t].get(r, []) if t in named else []
             key = (receipt.facts.id, t, len(own))
             if key not in memo:
                 is_typo = receipt.reference is not None and not own and text.has_typo_of(receipt.reference)
@@ -338,8 +403,12 @@ class Comparison:
             if memo[key] is True:
                 pairs.number[n] = Number.MISTYPED
             elif memo[key]:
-                self.other_numbers[n] = memo[key]
-        pairs.is_other_number[list(self.other_numbers)] = True
+                pairs.is_other_number[n] = True
+
+    def other_number(self, receipt: OpenReceipt, booked: BookedTransaction) -> str:
+        """Return the other invoice's number that was found in a transaction's text where `is_other_number`."""
+        own = self.index.named.get(booked.place, {}).get(receipt.place, [])
+        return str(self.index.memo[receipt.facts.id, booked.place, len(own)])
 
     def _measure_days(self) -> None:
         pairs, sides = self.pairs, self.sides
@@ -367,8 +436,45 @@ class Comparison:
         return keep
 
 
+def _members(groups: Groups, fresh: Column | None) -> list[tuple[int, int]]:
+    """The pairs of all sets, or of those receipts of them that are compared anew."""
+    found = [(place, line) for line, places in groups.collective.items() for place in places]
+    found += [(place, line) for place, lines in groups.bundles.items() for line in lines]
+    return found if fresh is None else [(place, line) for place, line in found if fresh[place]]
+
+
+_OF_RECEIPTS = (
+    "cents", "currency", "side", "is_expense", "is_from_bank", "has_number", "has_long_name", "has_date", "issued", "due",
+    "paid_on", "iban", "name",
+)  # fmt: skip
+
+
 class _Sides:
     """What receipts and transactions say each for itself, in columns by place. Amounts -1, dates NO_DAY: not known."""
+
+    @classmethod
+    def of(cls, index: Index) -> Self:
+        """Read the columns, or take those that were read before some receipts were decided."""
+        sides: Self | None = index.memo.get("sides")
+        if sides is None:
+            index.memo["sides"] = sides = cls(index)
+        else:
+            for name in _OF_RECEIPTS:
+                setattr(sides, name, getattr(sides, name)[index.kept])
+        sides.read_what_changes(index)
+        return sides
+
+    def read_what_changes(self, index: Index) -> None:
+        """Read what decided receipts leave different for the others."""
+        self.links = _numbers(len(found) for found in index.links)
+        self.free = _numbers(b.free for b in index.transactions)
+        self.is_naming = np.zeros(len(index.transactions), np.bool_)
+        self.is_naming[list(index.named_whole)] = True
+        self.only_named = np.full(len(index.transactions), -1)
+        only = [(line, next(iter(named))) for line, named in index.named_whole.items() if len(named) == 1]
+        if only:
+            places, receipts = np.array(only).T
+            self.only_named[places] = receipts
 
     def __init__(self, index: Index) -> None:
         receipts, lines = index.receipts, index.transactions
@@ -379,13 +485,11 @@ class _Sides:
         self.is_expense = _flags(r.facts.direction == "expense" for r in receipts)
         self.is_from_bank = _flags(r.facts.is_from_bank for r in receipts)
         self.has_number = _flags(r.reference is not None for r in receipts)
-        self.has_name = _flags(bool(r.name) for r in receipts)
+        self.has_long_name = _flags(is_long(r.name) for r in receipts)
         self.has_date = _flags(r.has_date for r in receipts)
-        self.links = _numbers(len(found) for found in index.links)
         self.issued, self.due = _days(r.facts.issued_on for r in receipts), _days(r.facts.due_on for r in receipts)
         self.paid_on = _days(r.facts.paid_on for r in receipts)
         self.paid = _numbers(b.facts.amount_cents for b in lines)
-        self.free = _numbers(b.free for b in lines)
         self.line_currency = _numbers(codes.setdefault(b.currency, len(codes)) for b in lines)
         self.local_currency = _numbers(codes.setdefault(b.local_currency, len(codes)) if b.local_currency else -2 for b in lines)
         self.local = _numbers(
@@ -395,17 +499,12 @@ class _Sides:
         self.day, self.emitted = _numbers(b.day for b in lines), _numbers(b.emitted_day for b in lines)
         self.has_text = _flags(bool(b.text.atoms) for b in lines)
         self.has_digits = _flags(b.text.has_digits for b in lines)
-        self.is_naming = _flags(map(bool, index.named_whole))
-        self.only_named = _numbers(next(iter(named)) if len(named) == 1 else -1 for named in index.named_whole)
         self.is_processor = _flags(is_processor(b.facts.counterparty) for b in lines)
         ibans: dict[str, int] = {}
         self.iban = _numbers(ibans.setdefault(r.iban, len(ibans)) if r.iban else -1 for r in receipts)
         self.line_iban = _numbers(ibans.setdefault(b.iban, len(ibans)) if b.iban else -1 for b in lines)
-        names: dict[Name, int] = {}
-        self.name = _numbers(names.setdefault(r.name, len(names)) for r in receipts)
-        line_names: dict[Name, int] = {}
-        self.line_name = _numbers(line_names.setdefault(b.name, len(line_names)) for b in lines)
-        self.names, self.line_names = list(names), list(line_names)
+        self.name = _numbers(r.spelling for r in receipts)
+        self.line_name = _numbers(b.spelling for b in lines)
 
 
 def _numbers(values: Iterable[int]) -> Column:

@@ -7,6 +7,7 @@ to the cent. Sums alone are proposals, and only where one party's few open invoi
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import accumulate, combinations, pairwise
 
@@ -30,7 +31,11 @@ class Groups:
 
 def find_groups(index: Index) -> Groups:
     """Find the sets that add up; one that shares a receipt or transaction with another set is dropped with it."""
-    collective = {booked.place: members for booked in index.transactions if (members := _collective(index, booked))}
+    collective = {
+        line: members
+        for line, named in index.named_whole.items()
+        if _FEWEST <= len(named) <= MOST_IN_GROUP and (members := _collective(index, index.transactions[line], named))
+    }
     bundles = {receipt.place: lines for receipt in index.receipts if (lines := _bundle(index, receipt))}
     collective |= _guesses(index, collective, bundles)
     receipts_in: Counter[int] = Counter(bundles.keys())
@@ -93,25 +98,36 @@ def _guesses(
     by_party: defaultdict[str, list[OpenReceipt]] = defaultdict(list)
     for receipt in index.receipts:
         if receipt.cents and receipt.side and receipt.place not in bundles:
-            for party in {receipt.iban, receipt.name.ordered} - {None, ""}:
-                by_party[str(party)].append(receipt)
+            for party in {receipt.iban, receipt.name.ordered} - {""}:
+                by_party[party].append(receipt)
     found = {}
     for booked in index.transactions:
-        if booked.place in collective or not booked.free or index.named_whole[booked.place]:
+        if not booked.free or booked.place in collective or booked.place in index.named_whole:
             continue
-        parties = {booked.iban, booked.name.ordered} - {None, ""}
-        items = {receipt.place: receipt for party in parties for receipt in by_party.get(str(party), ())}
-        open_items = [
-            receipt
-            for receipt in sorted(items.values(), key=lambda receipt: receipt.place)
-            if receipt.side == booked.facts.side
-            and receipt.currency == booked.currency
-            and (receipt.cents or 0) <= booked.free
-            and receipt.first_day <= booked.day <= receipt.last_day
-        ]
+        by_iban, by_name = by_party.get(booked.iban, ()), by_party.get(booked.name.ordered, ())
+        if len(by_iban) + len(by_name) < _FEWEST:
+            continue
+        open_items = _open_items(booked, (*by_iban, *by_name))
         if _FEWEST <= len(open_items) <= _MOST_OPEN and (members := _only_sum(open_items, booked.free)):
             found[booked.place] = members
     return found
+
+
+def _open_items(booked: BookedTransaction, receipts: Iterable[OpenReceipt]) -> list[OpenReceipt]:
+    """Those of a party's receipts that a transaction may have paid together, by place; too many are not all told."""
+    found: dict[int, OpenReceipt] = {}
+    side, currency, free, day = booked.facts.side, booked.currency, booked.free, booked.day
+    for receipt in receipts:
+        if (
+            receipt.first_day <= day <= receipt.last_day
+            and (receipt.cents or 0) <= free
+            and receipt.side == side
+            and receipt.currency == currency
+        ):
+            found[receipt.place] = receipt
+            if len(found) > _MOST_OPEN:
+                break
+    return [found[place] for place in sorted(found)]
 
 
 def _only_sum(items: list[OpenReceipt], cents: int) -> tuple[int, ...]:
@@ -137,13 +153,10 @@ def _only_sum(items: list[OpenReceipt], cents: int) -> tuple[int, ...]:
     return tuple(sorted(items[n].place for n in found[0])) if len(found) == 1 else ()
 
 
-def _collective(index: Index, booked: BookedTransaction) -> tuple[int, ...]:
-    named = index.named_whole[booked.place]
-    if not _FEWEST <= len(named) <= MOST_IN_GROUP:
-        return ()
+def _collective(index: Index, booked: BookedTransaction, named: dict[int, list[Found]]) -> tuple[int, ...]:
     if _share_a_number(named):
         # two suppliers may use the same number: the one whose money it is counts
-        named = {place: hits for place, hits in named.items() if _is_party(index.receipts[place], booked)}
+        named = {place: hits for place, hits in named.items() if _is_party(index, index.receipts[place], booked)}
         if len(named) < _FEWEST or _share_a_number(named):
             return ()
     total = 0
@@ -156,14 +169,14 @@ def _collective(index: Index, booked: BookedTransaction) -> tuple[int, ...]:
 
 
 def _share_a_number(named: dict[int, list[Found]]) -> bool:
-    spans = [hit for hits in named.values() for hit in hits]
-    return any(one.overlaps(other) for one, other in combinations(spans, 2))
+    spans = sorted((hit.start, hit.end) for hits in named.values() for hit in hits)
+    return any(end > start for (_, end), (start, _) in pairwise(spans))
 
 
-def _is_party(receipt: OpenReceipt, booked: BookedTransaction) -> bool:
+def _is_party(index: Index, receipt: OpenReceipt, booked: BookedTransaction) -> bool:
     if receipt.iban and receipt.iban == booked.iban:
         return True
-    return similarity(receipt.name, booked.name) >= SIMILAR
+    return (index.likeness(receipt, booked) or 0.0) >= SIMILAR
 
 
 def _share(receipt: OpenReceipt, booked: BookedTransaction) -> int | None:

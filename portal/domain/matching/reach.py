@@ -1,0 +1,130 @@
+"""Which transactions can matter to open receipts at all: the others may be left where they are, and nothing is decided otherwise.
+
+A decision looks at a receipt's compared pairs (`blocking`), at what else has its amount or that of such a pair around those days,
+and at sums of one party. Each of these begins with something that receipt and transaction share: a key. So a transaction that no
+open receipt asks for is in no pair, no count and no set. One that is asked for may turn out to be nothing; never the other way.
+
+A client's words and IBANs are the only thing that is counted over all of its transactions: `match` takes the counts beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date
+from hashlib import sha256
+from typing import NamedTuple
+
+from portal.domain.matching.blocking import MOST_BY_NAME, OpenReceipt, party_keys, rarest, related_cents
+from portal.domain.matching.facts import ReceiptFacts, TransactionFacts
+from portal.domain.names import parse_name
+from portal.domain.references import FEWEST_DIGITS, RemittanceText
+
+RIVAL_DAYS = 200
+"""So far from a pair's days another with its amount still counts (`assigning.RECURRENCE_DAYS`)."""
+NEAREST = MOST_BY_NAME
+"""Of a word's transactions only so many count on either side of a receipt's middle day."""
+_ANY = "*"
+"""The key of a transaction that everybody asks for: its text holds too many numbers to be told in keys."""
+_LONGEST, _MOST_NUMBERS = 60, 300
+
+Span = tuple[date, date]
+
+
+class Near(NamedTuple):
+    """A question for those of a key's transactions that are nearest to a day: `NEAREST` before it, as many from it on."""
+
+    key: str
+    span: Span
+    centre: date
+
+
+class Asked(NamedTuple):
+    """What open receipts ask for.
+
+    `always`: keys, on whatever day; `within`: keys in `span`; `cents`: amounts in `span`; `near`; `transactions`: ids.
+    """
+
+    always: set[str]
+    within: set[str]
+    cents: set[int]
+    span: Span
+    near: set[Near]
+    transactions: set[str]
+
+
+def keys_of(facts: TransactionFacts) -> set[str]:
+    """Return what a transaction can be asked for by, besides its amount and its id."""
+    numbers = {
+        _key("n", squashed)
+        for _, _, squashed in RemittanceText(facts.remittance).windows()
+        if sum(map(str.isdigit, squashed)) >= FEWEST_DIGITS
+    }
+    name = parse_name(facts.counterparty)
+    keys = {_ANY} if len(numbers) > _MOST_NUMBERS else numbers
+    keys |= {_key(*key) for key in party_keys(name, facts.iban)}
+    if name:
+        keys.add(_key("party", name.ordered))
+    if facts.local_amount_cents:
+        keys.add(_cents("local", facts.local_amount_cents))
+    if facts.open_cents not in {0, facts.amount_cents}:
+        keys.add(_cents("open", facts.open_cents))
+    return keys
+
+
+def counted_by(receipts: Iterable[ReceiptFacts]) -> set[str]:
+    """Return the keys of which must be known how many transactions have them: `Asked.near` depends on it, and so does `match`."""
+    return {_key(*key) for facts in receipts for key in party_keys(parse_name(facts.counterparty), facts.iban)}
+
+
+def asked_by(receipts: Collection[ReceiptFacts], counts: Mapping[str, int]) -> Asked:
+    """Return what these open receipts ask for. `counts`: of the keys `counted_by` them, where there are any."""
+    asked = Asked({_ANY}, set(), set(), _no_span(), set(), set())
+    first, last = [], []
+    for receipt in (OpenReceipt(0, facts) for facts in receipts):
+        span = _day(receipt.first_day), _day(receipt.last_day)
+        first.append(receipt.first_day)
+        last.append(receipt.last_day)
+        asked.always.update(_key("n", key) for key in (receipt.reference.keys if receipt.reference else ()))
+        if receipt.cents:
+            asked.cents.update(related_cents(receipt.cents))
+        if receipt.name:
+            asked.within.add(_key("party", receipt.name.ordered))
+        if receipt.iban:
+            asked.within.add(_key("iban", receipt.iban))
+        keys = party_keys(receipt.name, receipt.iban)
+        for key in rarest(keys, {key: counts[_key(*key)] for key in keys if _key(*key) in counts}):
+            asked.near.add(Near(_key(*key), span, _day(receipt.centre)))
+        asked.transactions.update(receipt.facts.linked_transactions)
+    for kind in ("local", "open"):
+        asked.within.update(_cents(kind, cents) for cents in asked.cents)
+    return asked._replace(span=(_day(min(first) - RIVAL_DAYS), _day(max(last) + RIVAL_DAYS))) if first else asked
+
+
+def asked_next(found: Iterable[TransactionFacts], span: Span) -> Asked:
+    """What those found ask for in turn: whether what was paid in a foreign currency stands alone with what it cost in ours."""
+    cents = {facts.amount_cents for facts in found if facts.local_amount_cents}
+    within = {_cents(kind, amount) for amount in cents for kind in ("local", "open")}
+    return Asked(set(), within, cents, span, set(), set())
+
+
+def _key(kind: str, told: str) -> str:
+    """For example "word:holzhandel"; of a long one the hash stands for it."""
+    return f"{kind}:{told if len(told) <= _LONGEST else sha256(told.encode()).hexdigest()}"
+
+
+def _cents(kind: str, cents: int) -> str:
+    return f"{kind}:{abs(cents)}"
+
+
+def _day(ordinal: int) -> date:
+    return date.fromordinal(min(max(1, ordinal), date.max.toordinal()))
+
+
+def _no_span() -> Span:
+    return date.max, date.min
+
+
+def named_counts(counts: Mapping[str, int], receipts: Iterable[ReceiptFacts]) -> dict[tuple[str, str], int]:
+    """Put counts by key into the form that `match` takes."""
+    keys = {key for facts in receipts for key in party_keys(parse_name(facts.counterparty), facts.iban)}
+    return {key: counts[_key(*key)] for key in keys if _key(*key) in counts}
