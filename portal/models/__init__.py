@@ -5,6 +5,7 @@ from portal.models.audit_event import AuditEvent, AuditHead
 from portal.models.base import Base
 from portal.models.client import PLANS_WITH_BANK, Client, Engagement, Membership, TaxReturn
 from portal.models.connection import BankAccount, ConnectAttempt, Connection, Consent, ScaSession
+from portal.models.distinction import Distinction
 from portal.models.explanation import Explanation
 from portal.models.mail import Mail
 from portal.models.message import HelpVote, Message
@@ -30,6 +31,7 @@ __all__ = [
     "ConnectAttempt",
     "Connection",
     "Consent",
+    "Distinction",
     "Document",
     "Engagement",
     "Explanation",

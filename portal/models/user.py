@@ -31,6 +31,7 @@ class User(HasId, Base):
     language: Mapped[str] = mapped_column(default="de")  #: "de" or "en"
     theme: Mapped[str] = mapped_column(default="auto")  #: auto, light, dark
     has_shortcuts: Mapped[bool] = mapped_column(default=True)  #: single-key shortcuts on the review desk
+    goes_on: Mapped[bool] = mapped_column(default=True)  #: after a decision to the next receipt; False: stays, with the undo
     totp_sealed: Mapped[str | None]  #: sealed TOTP secret; None = no second factor yet
     totp_last_step: Mapped[int] = mapped_column(default=0)  #: the newest used 30-second step: a code works once
     is_active: Mapped[bool] = mapped_column(default=True)

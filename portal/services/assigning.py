@@ -155,8 +155,10 @@ def confirm(session: Session, *, receipt: Receipt, now: datetime) -> None:
     )  # fmt: skip
 
 
-def set_aside(session: Session, *, receipt: Receipt, reason: SetAsideReason, seen_version: int, now: datetime) -> None:
-    """No transaction is expected: the receipt leaves the queue and stays in every list."""
+def set_aside(
+    session: Session, *, receipt: Receipt, reason: SetAsideReason, seen_version: int, now: datetime, copy_of: str | None = None
+) -> None:  # fmt: skip
+    """No transaction is expected: the receipt leaves the queue and stays in every list. `copy_of`: the receipt that counts."""
     take(session, receipt, seen_version)
     if receipt.state != "in_review":
         raise AlreadyAssigned("This receipt is already assigned or set aside.")
@@ -164,7 +166,7 @@ def set_aside(session: Session, *, receipt: Receipt, reason: SetAsideReason, see
     receipt.set_aside_reason = reason.value
     record(
         session, Tag.RECEIPT_SET_ASIDE, subject=f"receipt:{receipt.id}", at=now, client_id=receipt.client_id,
-        reason=reason.value, considered=considered_of(session.scalars(candidates_of(receipt.id))),
+        reason=reason.value, considered=considered_of(session.scalars(candidates_of(receipt.id))), copy_of=copy_of,
     )  # fmt: skip
 
 

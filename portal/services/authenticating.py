@@ -89,7 +89,7 @@ def create_user(
 
 def change_profile(
     session: Session, user_id: str, *, now: datetime, name: str | None = None, language: str | None = None,
-    theme: str | None = None, has_shortcuts: bool | None = None,
+    theme: str | None = None, has_shortcuts: bool | None = None, goes_on: bool | None = None,
 ) -> None:  # fmt: skip
     """Change what a person may change about himself; None leaves it. Errors: Rejected."""
     user = session.get_one(User, user_id)
@@ -97,7 +97,9 @@ def change_profile(
         _check_name(name.strip())
     if language not in {None, *LANGUAGES} or theme not in {None, *THEMES}:
         raise Rejected("Choose one of the offered values.")
-    wanted = {"name": name and name.strip(), "language": language, "theme": theme, "has_shortcuts": has_shortcuts}
+    wanted = {
+        "name": name and name.strip(), "language": language, "theme": theme, "has_shortcuts": has_shortcuts, "goes_on": goes_on,
+    }  # fmt: skip
     changed = [field for field, value in wanted.items() if value is not None and value != getattr(user, field)]
     for field in changed:
         setattr(user, field, wanted[field])

@@ -26,7 +26,7 @@ from portal.domain.matching import (
     Candidate as CandidateFacts,
 )
 from portal.errors import AlreadyAssigned, Stale
-from portal.models import Assignment, BankAccount, Candidate, Receipt, Transaction
+from portal.models import Assignment, BankAccount, Candidate, Distinction, Receipt, Transaction
 from portal.ports import Ports
 from portal.services import assigning, measuring, paying, reaching, running
 from portal.services.auditing import queue_up
@@ -103,7 +103,7 @@ def _assign_link(
     )  # fmt: skip
     booked = Transaction.client_id == client_id, Transaction.qonto_id == transaction_id, Transaction.status == "booked"
     transaction = session.scalar(select(Transaction).where(*booked)) if receipt else None
-    if receipt is None or _is_held(receipt) or transaction is None or (receipt.id, transaction.id) in declined:
+    if receipt is None or _is_held(session, receipt) or transaction is None or (receipt.id, transaction.id) in declined:
         return False
     try:
         with session.begin_nested():
@@ -122,21 +122,27 @@ def _gives_room(decision: Decision) -> bool:
     return any(allocation.amount_cents < 0 for allocation in decision.allocations)
 
 
-def _is_held(receipt: Receipt) -> bool:
+def _is_held(session: Session, receipt: Receipt) -> bool:
     """Whether the machine only proposes: a person's turn, or the documents are not all here."""
     return (
         receipt.is_left_to_people
         or receipt.review_reason in HELD_REASONS
         or receipt.document_state != "complete"
-        or receipt.duplicate_of is not None
+        or _is_same_file(session, receipt)
     )
+
+
+def _is_same_file(session: Session, receipt: Receipt) -> bool:
+    """Whether another receipt has the same bytes and counts, or may count."""
+    first = session.get(Receipt, receipt.duplicate_of) if receipt.duplicate_of else None
+    return first is not None and first.set_aside_reason != assigning.SetAsideReason.DUPLICATE
 
 
 def _apply(session: Session, decision: Decision, receipt: Receipt | None, held: list[Candidate], now: datetime) -> str:
     """One decision. `receipt`: None when it changed since we looked, `held`: its candidates until now."""
     if receipt is None:
         return "unchanged"
-    if decision.status == "assigned" and not _is_held(receipt):
+    if decision.status == "assigned" and not _is_held(session, receipt):
         best = decision.candidates[0] if decision.candidates else None
         try:
             with session.begin_nested():
@@ -153,7 +159,7 @@ def _apply(session: Session, decision: Decision, receipt: Receipt | None, held: 
             return "new"
     is_changed = _propose(session, receipt, held, decision.candidates)
     reason = (decision.reason or ReviewReason.COUNTERPARTY_UNCLEAR).value
-    if receipt.duplicate_of is not None:  # the same bytes twice: a person says which of them counts
+    if _is_same_file(session, receipt):  # the same bytes twice: a person says which of them counts
         reason = ReviewReason.DUPLICATE_SUSPECTED.value
     if receipt.review_reason not in HELD_REASONS and receipt.review_reason != reason:
         receipt.review_reason, is_changed = reason, True
@@ -199,6 +205,7 @@ def _candidates(session: Session, receipt_ids: Iterable[str]) -> dict[str, list[
 def receipt_facts(session: Session, client_id: str, receipts: Iterable[Receipt]) -> list[ReceiptFacts]:
     """What the domain may know of receipts; the bank's links become ids of our transactions."""
     receipts = list(receipts)
+    distinct = _distinct(session, client_id)
     linked = {qonto_id for receipt in receipts for qonto_id in receipt.linked_transactions}
     ours: dict[str, str] = {}
     if linked:
@@ -213,10 +220,20 @@ def receipt_facts(session: Session, client_id: str, receipts: Iterable[Receipt])
             counterparty=receipt.counterparty, amount_cents=receipt.amount_cents, currency=receipt.currency,
             issued_on=receipt.issued_on, due_on=receipt.due_on, paid_on=receipt.paid_on, iban=receipt.iban, text="",
             linked_transactions=tuple(ours[q] for q in receipt.linked_transactions if q in ours),
-            is_from_bank=receipt.connection_id is not None,
+            is_from_bank=receipt.connection_id is not None, distinct_from=frozenset(distinct[receipt.id]),
         )
         for receipt in receipts
     ]  # fmt: skip
+
+
+def _distinct(session: Session, client_id: str) -> dict[str, set[str]]:
+    """What people have told apart, by either receipt."""
+    query = select(Distinction.receipt_id, Distinction.other_id).where(Distinction.client_id == client_id)
+    distinct: dict[str, set[str]] = defaultdict(set)
+    for one, other in session.execute(query):
+        distinct[one].add(other)
+        distinct[other].add(one)
+    return distinct
 
 
 def _open_receipts(session: Session, client_id: str) -> list[Receipt]:

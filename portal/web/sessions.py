@@ -51,6 +51,7 @@ class Person(UserMixin):
     language: str
     theme: str
     has_shortcuts: bool
+    goes_on: bool
     initials: str
     has_second_factor: bool
     needs_second_factor: bool
@@ -61,8 +62,8 @@ class Person(UserMixin):
     def of(cls, user: User, *, keeps_books: bool = True, may_pay: bool = False) -> Person:
         """From the user's row."""
         return cls(
-            user.id, user.email, user.name, Role(user.role), user.language, user.theme, user.has_shortcuts, user.initials,
-            user.totp_sealed is not None, user.needs_second_factor, keeps_books, may_pay,
+            user.id, user.email, user.name, Role(user.role), user.language, user.theme, user.has_shortcuts, user.goes_on,
+            user.initials, user.totp_sealed is not None, user.needs_second_factor, keeps_books, may_pay,
         )  # fmt: skip
 
 

@@ -32,7 +32,7 @@ NO_PAGE = {
 REFUSED = {"auth.first_admin": 404, "connections.callback": 400}  #: what these answer when they are opened just so
 VIEWERS = {
     "auth.sign_in": "nobody", "auth.first_admin": "nobody", "auth.second_factor": "halfway", "auth.enrolment": "enrolling",
-    "review": "staff", "clients": "staff", "admin": "admin",
+    "review": "staff", "copies": "staff", "clients": "staff", "admin": "admin",
 }  # fmt: skip
 #: of an endpoint or its blueprint; everything else is the client's
 OWN_PAGES = ("/receipts", "/finances/accounts", "/profile/connections")
@@ -215,6 +215,8 @@ def faces(site: Site, known: People) -> Iterator[State]:
             yield State("staff", f"/review?item={receipt.id}")
     yield from _searched(ours)
     yield State("staff", "/review?reason=duplicate_suspected")
+    for other in ("assigned", "set_aside", "income"):
+        yield State("staff", f"/receipts/{ours.receipts['open'].id}/copies/{ours.receipts[other].id}")
     yield State("staff", "/review?find=nothing-has-this-name&age=7")
     yield State("staff", "/review/together", does=unfold("main details"))
     for batch in ours.batches.values():

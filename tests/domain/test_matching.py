@@ -275,6 +275,13 @@ def test_an_invoice_filed_twice_is_suspected() -> None:
     assert {decision.reason for decision in decisions.values()} == {ReviewReason.DUPLICATE_SUSPECTED}
 
 
+def test_what_a_person_called_distinct_is_no_duplicate() -> None:
+    decisions = decide([receipt("r1", distinct_from=frozenset({"r2"})), receipt("r2")], [booked("t1"), booked("t2")])
+    assert ReviewReason.DUPLICATE_SUSPECTED not in {decision.reason for decision in decisions.values()}
+    three = decide([receipt("r1", distinct_from=frozenset({"r2"})), receipt("r2"), receipt("r3")], [booked()])
+    assert {decision.reason for decision in three.values()} == {ReviewReason.DUPLICATE_SUSPECTED}  # each is like the third
+
+
 def test_an_upload_needs_its_number() -> None:
     assert one(receipt(is_from_bank=False, iban=IBAN), booked(remittance="", iban=IBAN)).status == "review"
     assert one(receipt(is_from_bank=False), booked()).status == "assigned"

@@ -126,6 +126,9 @@ PERMISSIONS = {
     ("review.withdraw", "POST"): STAFF,
     ("review.set_aside", "POST"): STAFF,
     ("review.reopen", "POST"): STAFF,
+    ("copies.show", "GET"): STAFF,
+    ("copies.keep_both", "POST"): STAFF,
+    ("copies.set_aside", "POST"): STAFF,
     ("clients.change_plan", "POST"): ADMIN,
     ("clients.change_permission", "POST"): ADMIN,
     ("admin.cockpit", "GET"): ADMIN,
@@ -272,6 +275,8 @@ def form_of(endpoint: str, books: Books) -> dict[str, str]:
         "review.withdraw": {"seen_version": version},
         "review.set_aside": {"reason": "paid_in_cash", "seen_version": version},
         "review.reopen": {"seen_version": version},
+        "copies.keep_both": {"seen_version": version},
+        "copies.set_aside": {"seen_version": version},
     }.get(endpoint, {})
 
 
@@ -284,6 +289,8 @@ def _receipt(endpoint: str, books: Books) -> object:
         "review.withdraw": "assigned",
         "review.reopen": "set_aside",
         "review.set_aside": "no_transaction",
+        "copies.keep_both": "fetching",
+        "copies.set_aside": "failed",
     }
     return books.receipts[name.get(endpoint, "open")]
 
@@ -301,7 +308,7 @@ def _batch(endpoint: str, books: Books) -> PaymentBatch:
 
 def _arguments(books: Books) -> dict[str, str]:
     return {
-        "client_id": books.client.id, "connection_id": books.documents.id, "document_id": books.document.id,
+        "client_id": books.client.id, "other_id": books.receipts["income"].id, "connection_id": books.documents.id, "document_id": books.document.id,
         "account_id": books.account.id, "bank_id": books.bank.id, "user_id": books.owner.id, "statement_id": books.statement.id, "subscription_id": books.client.id, "explanation_id": books.explanation.id, "kind": "documents", "number": "1", "filename": "css/app.css",
         "tax_year": str(books.client.created_at.year), "tax_return": "income",
     }  # fmt: skip

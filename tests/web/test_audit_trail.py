@@ -79,6 +79,8 @@ EVENTS = {
     "review.withdraw": "assignment.withdrawn",
     "review.set_aside": "receipt.set_aside",
     "review.reopen": "receipt.reopened",
+    "copies.keep_both": "receipt.distinct",
+    "copies.set_aside": "receipt.set_aside",
     "receipts.resync": "resync.asked",
     "admin.resync": "resync.asked",
     "admin.resync_all": "resync.asked",

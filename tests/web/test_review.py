@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, update
 
 from portal.clock import FixedClock
-from portal.models import Assignment, BankAccount, Candidate, Connection, Receipt, Run
+from portal.models import Assignment, BankAccount, Candidate, Connection, Receipt, Run, User
 from portal.ports import Ports
 from portal.services.reviewing import QUEUE_SIZE
 from tests import factories
@@ -475,6 +475,40 @@ def test_shortcuts_can_be_switched_off(world: World, visit: Visit) -> None:
     fields = {name: value for name, value in page.form("/profile").fields.items() if name not in {"has_shortcuts", "csrf_token"}}
     visitor.follow(visitor.post("/profile", fields))
     assert "data-shortcuts" not in visitor.get(DESK).text
+
+
+@pytest.mark.parametrize("fragment", [False, True])
+def test_going_on_can_be_switched_off(world: World, visit: Visit, ports: Ports, fragment: bool) -> None:
+    """Then one stays on the receipt that one has decided about, with its undo."""
+    visitor, receipt = visit(world.staff), world.ours.receipts["open"]
+    assert visitor.page(DESK).form(path_of(receipt, "assignment")).fields["item"] != receipt.id
+    page = visitor.page("/profile")
+    fields = {name: value for name, value in page.form("/profile").fields.items() if name not in {"goes_on", "csrf_token"}}
+    visitor.follow(visitor.post("/profile", fields))
+    answer = visitor.send(visitor.page(DESK), path_of(receipt, "assignment"), fragment=fragment)
+    page = Page(answer.text) if fragment else visitor.follow(answer)
+    assert "This receipt is assigned." in page.words
+    assert page.form(path_of(receipt, "assignment/withdrawal"))
+    assert stored(ports, receipt).state == "assigned"
+    other = world.ours.receipts["no_transaction"]
+    there = visitor.page(f"{DESK}?item={other.id}")
+    assert (
+        "This receipt is set aside."
+        in visitor.follow(visitor.send(there, path_of(other, "set-aside"), reason="paid_in_cash")).words
+    )
+    found = world.ours.receipts["waiting"]
+    search = visitor.page(f"{DESK}?item={found.id}&q=&line={world.ours.transactions[1].id}")
+    assert search.form(path_of(found, "assignment/transactions")).fields["item"] == found.id
+
+
+def test_a_clients_own_settings_leave_the_desks_alone(world: World, visit: Visit, ports: Ports) -> None:
+    visitor = visit(world.ours.owner)
+    page = visitor.page("/profile")
+    assert "Go on to the next receipt" not in page.words
+    visitor.follow(visitor.send(page, "/profile", name="Anders"))
+    with ports.database.read() as session:
+        user = session.get_one(User, world.ours.owner.id)
+    assert (user.name, user.has_shortcuts, user.goes_on) == ("Anders", True, True)
 
 
 def test_it_speaks_german(world: World, visit: Visit) -> None:

@@ -8,8 +8,9 @@ be assigned, so that nothing crosses clients. Way through: `blocking` (which pai
 from __future__ import annotations
 
 from portal.domain.matching.assigning import CLEAR_MARGIN, MOST_CANDIDATES, match
-from portal.domain.matching.blocking import paying_side
+from portal.domain.matching.blocking import Index, paying_side
 from portal.domain.matching.facts import Direction, ReceiptFacts, Side, TransactionFacts
+from portal.domain.matching.groups import find_twins
 from portal.domain.matching.reach import NEAREST, Asked, Span, asked_by, asked_next, counted_by, keys_of, named_counts
 from portal.domain.matching.reasons import Allocation, Candidate, Decision, Grade, Reason, ReasonCode, ReviewReason, Status, Value
 from portal.domain.matching.weights import MATCHER_VERSION
@@ -35,6 +36,7 @@ __all__ = [
     "Status",
     "TransactionFacts",
     "Value",
+    "are_copies",
     "asked_by",
     "asked_next",
     "counted_by",
@@ -44,6 +46,11 @@ __all__ = [
     "named_counts",
     "paying_side",
 ]
+
+
+def are_copies(one: ReceiptFacts, other: ReceiptFacts) -> bool:
+    """Tell whether two receipts look like the same one filed twice, wherever either stands."""
+    return bool(find_twins(Index([one, other], [])))
 
 
 def found_spans(receipt: ReceiptFacts, transaction: TransactionFacts) -> tuple[tuple[int, int], ...]:

@@ -18,6 +18,7 @@ class ReceiptFacts:
     `iban`: of the other side, as printed. `text`: the words of the document, "" if none (this version does not read it).
     `linked_transactions`: ids of our transactions that the bank itself linked to this invoice.
     `is_from_bank`: False for an upload, which is assigned only on its number.
+    `distinct_from`: ids of receipts that look like copies of this one and are none: a person has said so.
     """
 
     id: str
@@ -33,6 +34,7 @@ class ReceiptFacts:
     text: str = ""
     linked_transactions: tuple[str, ...] = ()
     is_from_bank: bool = False
+    distinct_from: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,7 +55,7 @@ def find_twins(index: Index) -> dict[int, tuple[int, bool]]:
 
     Copies agree in direction, amount, currency, number, and in counterparty and invoice date as far as both are known. Of
     several copies the only one that came from the bank is no twin: it is the receipt, the others hang on it. Without a number,
-    date and name have to be equal, and it may as well be two equal purchases.
+    date and name have to be equal, and it may as well be two equal purchases. What a person has called distinct is no pair.
     """
     alike: defaultdict[tuple[object, ...], list[OpenReceipt]] = defaultdict(list)
     for receipt in index.receipts:
@@ -70,7 +70,7 @@ def find_twins(index: Index) -> dict[int, tuple[int, bool]]:
     twins: dict[int, tuple[int, bool]] = {}
     for copies in alike.values():
         if len(copies) > _MOST_TWINS:
-            pairs = list(pairwise(copies))
+            pairs = [(one, other) for one, other in pairwise(copies) if not _are_distinct(one, other)]
         else:
             pairs = [(one, other) for one, other in combinations(copies, 2) if _are_twins(one, other)]
         found = sorted({receipt.place for pair in pairs for receipt in pair})
@@ -85,7 +85,13 @@ def find_twins(index: Index) -> dict[int, tuple[int, bool]]:
 
 def _are_twins(one: OpenReceipt, other: OpenReceipt) -> bool:
     days = {receipt.facts.issued_on for receipt in (one, other)} - {None}
+    if _are_distinct(one, other):
+        return False
     return len(days) <= 1 and (not one.name or not other.name or similarity(one.name, other.name) >= SIMILAR)
+
+
+def _are_distinct(one: OpenReceipt, other: OpenReceipt) -> bool:
+    return other.facts.id in one.facts.distinct_from or one.facts.id in other.facts.distinct_from
 
 
 def _guesses(

@@ -19,6 +19,7 @@ class ProfileForm(FlaskForm):
     language = SelectField(_("Language"), choices=LANGUAGES)
     theme = SelectField(_("Appearance"), choices=THEMES)
     has_shortcuts = BooleanField(_("Single-key shortcuts on the review desk"))
+    goes_on = BooleanField(_("Go on to the next receipt after a decision"))
 
 
 class PasswordForm(FlaskForm):

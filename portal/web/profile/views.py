@@ -37,7 +37,7 @@ def change() -> ResponseReturnValue:
             with ports().database.write() as transaction:
                 authenticating.change_profile(
                     transaction, current_user.id, now=ports().clock.now(), name=form.name.data, language=form.language.data,
-                    theme=form.theme.data, has_shortcuts=form.has_shortcuts.data,
+                    theme=form.theme.data, has_shortcuts=form.has_shortcuts.data, goes_on=form.goes_on.data,
                 )  # fmt: skip
         except Rejected as problem:
             refuse(form.name, problem)

@@ -11,7 +11,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from portal.errors import Conflict, Rejected
-from portal.services import assigning, correcting, deciding, finding, measuring, reviewing
+from portal.services import assigning, comparing, correcting, deciding, finding, measuring, reviewing
 from portal.services.reviewing import Filters
 from portal.services.searching import MOST_LETTERS
 from portal.web.access import actor, ports, staff
@@ -34,7 +34,7 @@ def beaten(conflict: Conflict) -> ResponseReturnValue:
 @staff
 def desk() -> ResponseReturnValue:
     """The whole desk, or only its inside for an htmx navigation."""
-    filters = _filters(request.args)
+    filters = filters_of(request.args)
     return _desk(replace(filters, search=request.args.get("q"), lines=tuple(request.args.getlist("line"))))
 
 
@@ -201,7 +201,8 @@ def reopen(receipt_id: str) -> ResponseReturnValue:
     return _next(receipt_id)
 
 
-def _filters(values: Mapping[str, str], *, reason: str = "reason") -> Filters:
+def filters_of(values: Mapping[str, str], *, reason: str = "reason") -> Filters:
+    """The queue that an address or a form names."""
     get = values.get
     age = get("age", "")
     return Filters(
@@ -212,13 +213,16 @@ def _filters(values: Mapping[str, str], *, reason: str = "reason") -> Filters:
 
 def _next(receipt_id: str = "") -> ResponseReturnValue:
     """After a decision: the named receipt, else the one the form says to go on with; as a fragment or by redirect."""
-    filters = _filters(request.form, reason="queue_reason")  # `reason` is why a receipt is set aside
-    receipt_id = receipt_id or filters.receipt_id
-    if is_fragment_request():
-        return _desk(replace(filters, receipt_id=receipt_id))
+    filters = filters_of(request.form, reason="queue_reason")  # `reason` is why a receipt is set aside
+    filters = replace(filters, receipt_id=receipt_id or filters.receipt_id)
+    return _desk(filters) if is_fragment_request() else to_desk(filters)
+
+
+def to_desk(filters: Filters) -> ResponseReturnValue:
+    """Back to a queue and one of its receipts."""
     given = {
         "client": filters.client_id, "reason": filters.reason, "find": filters.words, "age": filters.age, "sort": filters.sort,
-        "item": receipt_id,
+        "item": filters.receipt_id,
     }  # fmt: skip
     return redirect(url_for("review.desk", **{name: value for name, value in given.items() if value}), 303)  # type: ignore[arg-type]
 
@@ -228,6 +232,9 @@ def _desk(filters: Filters) -> ResponseReturnValue:
         if filters.client_id:
             finding.client(session, actor(), filters.client_id)
         page = reviewing.desk(session, actor(), filters, now=ports().clock.now())
+        copy = comparing.suspected(session, page.receipt) if page.receipt else None
     correction = CorrectionForm(None, obj=page.receipt) if page.receipt else None
     template = "review/_desk.html" if is_fragment_request() else "review/page.html"
-    return render_template(template, desk=page, set_aside_words=SET_ASIDE_WORDS, ages=reviewing.AGES, correction=correction)
+    return render_template(
+        template, desk=page, copy=copy, set_aside_words=SET_ASIDE_WORDS, ages=reviewing.AGES, correction=correction
+    )
