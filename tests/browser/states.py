@@ -196,7 +196,7 @@ def pages(site: Site) -> Iterator[State]:
     known = {
         "client_id": ours.client.id, "connection_id": ours.documents.id, "receipt_id": ours.receipts["open"].id,
         "document_id": ours.document.id, "kind": "documents", "account_id": ours.account.id, "bank_id": ours.bank.id, "statement_id": ours.statement.id,
-        "transaction_id": ours.transactions[0].id,
+        "transaction_id": ours.transactions[0].id, "other_id": ours.receipts["income"].id,
         "batch_id": ours.batches["prepared"].id,
     }  # fmt: skip
     for rule in site.app.url_map.iter_rules():

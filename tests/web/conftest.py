@@ -14,7 +14,7 @@ from portal.qonto.oauth import SCOPES, TokenSet
 from portal.services import token_keeping
 from tests.bank import Bank
 from tests.factories import World
-from tests.web.visitor import Visit, Visitor
+from tests.web.visitor import Visit, Visitor, totp_of
 
 
 @pytest.fixture(autouse=True)
@@ -39,10 +39,11 @@ def payable(world: World, ports: Ports, bank: Bank, clock: FixedClock, acts: Non
         organization = bank.organizations()[number]
         given = bank.tell("tokens", organization=organization["id"], scope=" ".join(SCOPES["payments"]))
         tokens = TokenSet(given["access_token"], given["refresh_token"], given["expires_in"], SCOPES["payments"])
+        totp_of(ports, books.owner)
+        books.owner.totp_sealed = "as stored"
         with ports.database.write() as session:
             row = session.get_one(Connection, books.payments.id)
             token_keeping.store(session, row, tokens, keyring=ports.keyring, now=clock.now())
-            session.get_one(User, books.owner.id).totp_sealed = books.owner.totp_sealed = "sealed"
             books.qonto_account = organization["bank_accounts"][0]["id"]
             session.get_one(PaymentBatch, books.batches["refused"].id).account_id = books.qonto_account
         amount = {"value": "5.00", "currency": "EUR"}

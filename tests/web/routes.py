@@ -262,7 +262,7 @@ def form_of(endpoint: str, books: Books) -> dict[str, str]:
             "remittance": "RE 2",
             "form_key": new_id(),
         },
-        "payments.approve": {"password": PASSWORD, "seen": orders.digest(paying.order_of(books.batches["prepared"]))},
+        "payments.approve": {"code": "000000", "seen": orders.digest(paying.order_of(books.batches["prepared"]))},
         "payments.retry": {"form_key": new_id()},
         "payments.change_rules": {"is_on": "y", "limit": "4000,00", "day_limit": "9000,00"},
         "payments.change_payer": {"may_pay": "0"},

@@ -112,7 +112,8 @@ def test_each_change_leaves_its_event(site: Flask, world: World, visit: Visit, p
         with ports.database.write() as session:  # a queued run is not asked for twice
             session.execute(update(Run).where(Run.state == "due").values(state="done"))
         file = {"file": (io.BytesIO(FILES[call.endpoint]), "Beleg.pdf")} if call.endpoint in FILES else {}
-        answer = browser.post(call.path, {**call.form, **file})
+        code = {"code": fresh_code(ports, actor)} if call.endpoint == "payments.approve" else {}
+        answer = browser.post(call.path, {**call.form, **file, **code})
         assert answer.status_code == 303, (call, answer.text[:300])
         events = newest(ports, seen)
         seen = events[-1].id if events else seen
