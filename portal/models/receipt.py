@@ -51,7 +51,9 @@ class Receipt(HasId, Base):
     set_aside_reason: Mapped[str | None]
     in_review_since: Mapped[datetime | None]
     review_before: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
-    #: how it stood in review when a person decided about it, for an undo: reason, since (ISO 8601), is_changed_at_source
+    #: how it stood in review when a person decided about it, for an undo: reason, since (ISO 8601), is_changed_at_source, put_off
+    put_off_until: Mapped[date | None] = mapped_column(default=None)  #: the Berlin day on which it stands in the queue again
+    put_off_note: Mapped[str] = mapped_column(default="")  #: why, for colleagues; clients never see it
     is_left_to_people: Mapped[bool] = mapped_column(default=False)
     #: a person took a decision about it back: the machine proposes, and does not assign it any more
     document_state: Mapped[str]  #: complete, waiting (the bank has none yet), fetching, failed

@@ -6,7 +6,7 @@ A receipt is in exactly one state: in review, assigned, or set aside. Every step
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -209,9 +209,11 @@ def _out_of_review(receipt: Receipt, state: str, now: datetime, *, is_automatic:
     before = {
         "reason": receipt.review_reason, "since": (receipt.in_review_since or now).isoformat(),
         "is_changed_at_source": receipt.is_changed_at_source,
+        "put_off": [receipt.put_off_until.isoformat(), receipt.put_off_note] if receipt.put_off_until else None,
     }  # fmt: skip
     receipt.review_before = None if is_automatic else before
     receipt.state, receipt.review_reason, receipt.in_review_since = state, None, None
+    receipt.put_off_until, receipt.put_off_note = None, ""
     receipt.is_changed_at_source, receipt.updated_at = False, now
 
 
@@ -222,6 +224,8 @@ def _to_review(receipt: Receipt, reason: ReviewReason, now: datetime, *, is_undo
     if before is not None:
         receipt.review_reason, receipt.in_review_since = before["reason"], datetime.fromisoformat(before["since"])
         receipt.is_changed_at_source, receipt.is_left_to_people = before["is_changed_at_source"], True
+        until, note = before.get("put_off") or (None, "")
+        receipt.put_off_until, receipt.put_off_note = until and date.fromisoformat(until), note
     else:
         receipt.review_reason, receipt.in_review_since = reason.value, now
         receipt.best_score = None  # the next matching looks again

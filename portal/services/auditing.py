@@ -70,6 +70,8 @@ class Tag(Enum):
     RECEIPT_SET_ASIDE = ("receipt.set_aside", {"reason", "considered", "copy_of"})
     RECEIPTS_DISTINCT = ("receipt.distinct", {"other", "is_same_file"})
     RECEIPT_CORRECTED = ("receipt.corrected", {"fields"})
+    RECEIPT_PUT_OFF = ("receipt.put_off", {"until"})
+    RECEIPT_BROUGHT_BACK = ("receipt.brought_back", set[str]())
     RECEIPT_REOPENED = ("receipt.reopened", {"reason"})
     DOCUMENT_STORED = ("document.stored", {"receipt", "version", "sha256", "size"})
     DOCUMENT_VIEWED = ("document.viewed", {"receipt"})

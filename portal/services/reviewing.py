@@ -9,10 +9,10 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, false, func, not_, select
 from sqlalchemy.orm import Session
 
-from portal.clock import BERLIN
+from portal.clock import BERLIN, berlin_day
 from portal.domain.references import RemittanceText, parse_reference
 from portal.models import (
     Assignment,
@@ -38,15 +38,22 @@ UNDO_LIFE = timedelta(days=14)  #: how far back "recently done" reaches
 
 # The desk's questions, put together once: for SQLAlchemy that is more work than asking.
 OF_CLIENTS = Receipt.client_id.in_(bindparam("clients", expanding=True))
+LATER = "later"  #: asked for in place of a reason: what somebody has put off
+IS_PUT_OFF = func.coalesce(Receipt.put_off_until > bindparam("today"), false())
 BY_REASON = (
-    select(Receipt.review_reason, func.count(), func.min(Receipt.in_review_since))
+    select(
+        Receipt.review_reason,
+        func.sum(case((IS_PUT_OFF, 0), else_=1)),
+        func.sum(case((IS_PUT_OFF, 1), else_=0)),
+        func.min(case((not_(IS_PUT_OFF), Receipt.in_review_since))),
+    )
     .where(OF_CLIENTS, Receipt.state == "in_review")
     .group_by(Receipt.review_reason)
 )
 AGES = (3, 7, 30)  #: days in review that a queue can be asked for
 QUEUE_COLUMNS = (
     Receipt.id, Receipt.client_id, Receipt.sequence, Receipt.number, Receipt.counterparty, Receipt.amount_cents,
-    Receipt.currency, Receipt.issued_on, Receipt.review_reason, Receipt.in_review_since,
+    Receipt.currency, Receipt.issued_on, Receipt.review_reason, Receipt.in_review_since, Receipt.put_off_until,
 )  # fmt: skip
 CANDIDATES = select(Candidate).where(Candidate.receipt_id == bindparam("receipt")).order_by(Candidate.rank)
 TRANSACTIONS = (
@@ -67,6 +74,7 @@ SUREST = (
     .where(
         OF_CLIENTS, Receipt.state == "in_review", Receipt.document_state == "complete", Receipt.duplicate_of.is_(None),
         Receipt.review_reason.not_in(("several_equal", "source_changed", "manual_unlink", "duplicate_suspected")),
+        not_(IS_PUT_OFF),
     )
     .order_by(Candidate.score.desc(), Receipt.id)
     .limit(BULK_SIZE)
@@ -100,7 +108,7 @@ class Filters:
     """What the desk's address may ask for."""
 
     client_id: str = ""
-    reason: str = ""
+    reason: str = ""  #: of review; or `LATER`
     sort: str = "ready"  #: ready (what can be decided, the surest first), oldest, newest, amount
     receipt_id: str = ""
     words: str = ""  #: parts of a name or number, a receipt's number, or an amount
@@ -193,6 +201,7 @@ class QueueRow:
     issued_on: date | None
     review_reason: str | None
     in_review_since: datetime | None
+    put_off_until: date | None
     client_name: str
 
     @property
@@ -250,6 +259,7 @@ class Desk:
     oldest_at: datetime | None
     done_today: int
     reasons: dict[str, int]
+    put_off: int  #: how many come back on a later day
     receipt: Receipt | None
     client: Client | None
     papers: Papers
@@ -259,6 +269,13 @@ class Desk:
     to_check: int  #: clients' own assignments that wait for a look
     search: searching.Search | None
     next_document_id: str | None  #: whose first page will be looked at next
+
+    today: date  #: in Berlin
+
+    @property
+    def is_put_off(self) -> bool:
+        """Whether the receipt stands in the queue on a later day."""
+        return bool(self.receipt and self.receipt.put_off_until and self.receipt.put_off_until > self.today)
 
     @property
     def onward(self) -> QueueRow | None:
@@ -284,27 +301,42 @@ class Done:
 
     @property
     def is_set_aside(self) -> bool:
-        """Set aside, else assigned."""
+        """Whether that was it."""
         return self.event.tag == Tag.RECEIPT_SET_ASIDE.text
+
+    @property
+    def is_put_off(self) -> bool:
+        """Whether that was it; else it was assigned."""
+        return self.event.tag == Tag.RECEIPT_PUT_OFF.text
+
+    @property
+    def undo(self) -> str:
+        """What takes it back."""
+        return "review.reopen" if self.is_set_aside else "review.bring_back" if self.is_put_off else "review.withdraw"
 
 
 def desk(session: Session, actor: Actor, filters: Filters, *, now: datetime) -> Desk:
     """The queue and its current receipt. Statements do not grow with the length of either."""
     clients = finding.clients(session, actor)
     ids = [client.id for client in clients if filters.client_id in {"", client.id}]
-    extra = _narrowed(filters, now)
-    by_reason = {
-        (reason or ""): (count, oldest) for reason, count, oldest in session.execute(BY_REASON.where(*extra), {"clients": ids})
-    }
+    extra, today = _narrowed(filters, now), berlin_day(now)
+    by_reason: dict[str, tuple[int, datetime | None]] = {}
+    put_off = 0
+    for reason, count, later, oldest in session.execute(BY_REASON.where(*extra), {"clients": ids, "today": today}):
+        put_off += later
+        if count:
+            by_reason[reason or ""] = (count, oldest)
     wanted = [value for reason, value in by_reason.items() if filters.reason in {"", reason}]
     receipt = finding.receipt(session, actor, filters.receipt_id) if filters.receipt_id else None
-    queue = _queue(session, {one.id: one.name for one in clients if one.id in ids}, filters, receipt.id if receipt else "", extra)
+    shown = {one.id: one.name for one in clients if one.id in ids}
+    queue = _queue(session, shown, filters, receipt.id if receipt else "", extra, today)
     if receipt is None and queue.rows:
         receipt = session.get_one(Receipt, queue.rows[0].id)
     files = _files(session, *(one.id for one in (receipt, queue.following) if one))
     papers = _papers(receipt, files[receipt.id]) if receipt else NO_PAPERS
     return Desk(
-        filters=filters, clients=clients, queue=queue, total=sum(count for count, _ in wanted),
+        filters=filters, clients=clients, queue=queue, today=today, put_off=put_off,
+        total=put_off if filters.reason == LATER else sum(count for count, _ in wanted),
         oldest_at=min((oldest for _, oldest in wanted if oldest), default=None),
         done_today=_done_count(session, ids, since=now.astimezone(BERLIN).replace(hour=0, minute=0, second=0, microsecond=0)),
         reasons={reason: count for reason, (count, _) in by_reason.items() if reason}, receipt=receipt,
@@ -326,11 +358,13 @@ def _narrowed(filters: Filters, now: datetime) -> tuple[ColumnElement[bool], ...
 
 
 def _queue(
-    session: Session, clients: Mapping[str, str], filters: Filters, here: str, extra: tuple[ColumnElement[bool], ...]
+    session: Session, clients: Mapping[str, str], filters: Filters, here: str, extra: tuple[ColumnElement[bool], ...], today: date
 ) -> Queue:
     """The first rows; where the receipt `here` stands further back, the rows around it. Without one: the first is looked at."""
-    asked = {"clients": list(clients), "reason": filters.reason, "here": here}
-    queries = _queries(filters.sort, bool(filters.reason), extra) if extra else _usual(filters.sort, bool(filters.reason))
+    asked = {"clients": list(clients), "reason": filters.reason, "here": here, "today": today}
+    is_later = filters.reason == LATER
+    kind = (LATER if is_later else filters.sort, bool(filters.reason) and not is_later)
+    queries = _queries(*kind, extra) if extra else _usual(*kind)
     top, around = queries
     rows = [_row(row, clients) for row in session.execute(top, asked)]
     first, before = 1, None
@@ -364,9 +398,11 @@ def _queries(sort: str, has_reason: bool, extra: tuple[ColumnElement[bool], ...]
         "newest": (Receipt.in_review_since.desc(), Receipt.sequence.desc()),
         "amount": (func.abs(Receipt.amount_cents).desc().nulls_last(), Receipt.sequence),
         "oldest": (Receipt.in_review_since, Receipt.sequence),
+        LATER: (Receipt.put_off_until, Receipt.sequence),
     }
     order = (*orders.get(sort, (is_waiting, surest, Receipt.in_review_since, Receipt.sequence)), Receipt.id)
-    query = select(*QUEUE_COLUMNS).where(OF_CLIENTS, Receipt.state == "in_review", *extra)
+    is_shown = IS_PUT_OFF if sort == LATER else not_(IS_PUT_OFF)
+    query = select(*QUEUE_COLUMNS).where(OF_CLIENTS, Receipt.state == "in_review", is_shown, *extra)
     if has_reason:
         query = query.where(Receipt.review_reason == bindparam("reason"))
     ranked = query.add_columns(func.row_number().over(order_by=order).label("place")).cte()
@@ -410,14 +446,14 @@ def _cards(session: Session, found: Sequence[tuple[Candidate, Receipt]], clients
     ]
 
 
-def surest(session: Session, actor: Actor, client_id: str = "") -> list[Pair]:
+def surest(session: Session, actor: Actor, client_id: str = "", *, today: date) -> list[Pair]:
     """Receipts whose first candidate is at least likely, worth the same, and can still be assigned; client by client.
 
     Those with several equal candidates, or about which something else is to be said, want a look of their own. At most BULK_SIZE;
     a transaction stands in one pair only.
     """
     clients = {client.id: client for client in finding.clients(session, actor) if client_id in {"", client.id}}
-    found = session.execute(SUREST, {"clients": list(clients)}).all()
+    found = session.execute(SUREST, {"clients": list(clients), "today": today}).all()
     shown = _cards(session, [(candidate, receipt) for receipt, candidate in found], list(clients))
     receipts = {receipt.id: receipt for receipt, _ in found}
     pairs, taken = [], set[str]()
@@ -501,10 +537,16 @@ def done(
     rows, settled = [], set()
     for event, receipt_id in events.items():
         receipt, client = receipts[receipt_id]
-        is_set_aside = event.tag == Tag.RECEIPT_SET_ASIDE.text and receipt.state == "set_aside" and receipt_id not in settled
+        is_newest = receipt_id not in settled
         settled.add(receipt_id)  # of several decisions about a receipt only the newest can stand
+        is_kept = (
+            (event.tag == Tag.RECEIPT_SET_ASIDE.text and receipt.state == "set_aside")
+            or (event.tag == Tag.RECEIPT_PUT_OFF.text and receipt.put_off_until is not None)
+        )  # fmt: skip
         transactions = assigned.get(event.subject, [])
-        rows.append(Done(event, receipt, client, transactions, is_set_aside or bool(transactions), people[event.actor]))
+        rows.append(
+            Done(event, receipt, client, transactions, (is_kept and is_newest) or bool(transactions), people[event.actor])
+        )
     return rows
 
 
@@ -514,7 +556,7 @@ def _decisions(role: Role, *, is_own: bool) -> Select[AuditEvent]:
         select(AuditEvent)
         .where(
             AuditEvent.client_id.in_(finding.seen_ids(role)),
-            AuditEvent.tag.in_((Tag.ASSIGNMENT_MADE.text, Tag.RECEIPT_SET_ASIDE.text)),
+            AuditEvent.tag.in_((Tag.ASSIGNMENT_MADE.text, Tag.RECEIPT_SET_ASIDE.text, Tag.RECEIPT_PUT_OFF.text)),
             AuditEvent.actor == bindparam("person") if is_own else AuditEvent.actor.not_like("system:%"),
             AuditEvent.at >= bindparam("since"),
         )

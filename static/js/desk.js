@@ -42,6 +42,7 @@
     ArrowUp: () => row(-1),
     Enter: () => assign(1, true),
     n: () => unfold("#set-aside"),
+    s: () => unfold("#put-off"),
     p: () => part("[data-key=p]")?.click(),
     "/": () => (part("#search-query") ? part("#search-query").focus() : part("#search-all")?.click()),
     u: () => part("#undo button")?.click(),

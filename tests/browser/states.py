@@ -218,15 +218,10 @@ def faces(site: Site, known: People) -> Iterator[State]:
     for other in ("assigned", "set_aside", "income"):
         yield State("staff", f"/receipts/{ours.receipts['open'].id}/copies/{ours.receipts[other].id}")
     yield State("staff", "/review?find=nothing-has-this-name&age=7")
+    yield State("staff", "/review?reason=later")
+    yield State("staff", "/review?pane=candidates", does=unfold("#put-off"))
     yield State("staff", "/review/together", does=unfold("main details"))
-    for batch in ours.batches.values():
-        yield State("client", f"/payments/{batch.id}")
-    for name in ("draft", "prepared", "confirming", "refused"):
-        yield State("staff", f"/payments/{ours.batches[name].id}")
-    yield State("staff", f"/payments?client={ours.client.id}")
-    yield State("client", f"/payments/{ours.batches['prepared'].id}", does=sent("main form[action$='/approval']", 422))
-    yield State("client", f"/clients/{ours.client.id}/connections/payments/connect")
-    yield State("client", f"/connections/{ours.payments.id}/disconnection")
+    yield from _paying(ours)
     yield State("admin", f"/clients/{ours.client.id}", does=unfold("#payment-rules"))
     yield State("staff", f"/profile/connections?client={ours.client.id}")
     yield State("client", "/receipts?q=nothing-has-this-name")
@@ -264,6 +259,17 @@ def faces(site: Site, known: People) -> Iterator[State]:
     yield from _opened(site)
     yield from _refused(site)
     yield from _endings(site, known)
+
+
+def _paying(ours: Books) -> Iterator[State]:
+    for batch in ours.batches.values():
+        yield State("client", f"/payments/{batch.id}")
+    for name in ("draft", "prepared", "confirming", "refused"):
+        yield State("staff", f"/payments/{ours.batches[name].id}")
+    yield State("staff", f"/payments?client={ours.client.id}")
+    yield State("client", f"/payments/{ours.batches['prepared'].id}", does=sent("main form[action$='/approval']", 422))
+    yield State("client", f"/clients/{ours.client.id}/connections/payments/connect")
+    yield State("client", f"/connections/{ours.payments.id}/disconnection")
 
 
 def _searched(ours: Books) -> Iterator[State]:

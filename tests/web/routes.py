@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 from flask import Flask
 
@@ -126,6 +127,8 @@ PERMISSIONS = {
     ("review.withdraw", "POST"): STAFF,
     ("review.set_aside", "POST"): STAFF,
     ("review.reopen", "POST"): STAFF,
+    ("review.put_off", "POST"): STAFF,
+    ("review.bring_back", "POST"): STAFF,
     ("copies.show", "GET"): STAFF,
     ("copies.keep_both", "POST"): STAFF,
     ("copies.set_aside", "POST"): STAFF,
@@ -142,6 +145,7 @@ SIGNED = {"webhooks.hear"}  #: no browser calls it: the bank's signature is the 
 LAST = {
     "review.assign_lines": 1,  # what the withdrawal sets free
     "clients.reopen": 1,
+    "review.bring_back": 1,
     "finances.take_in": 1,
     "finances.undo": 2,
     "accounts.delete": 3,
@@ -275,6 +279,8 @@ def form_of(endpoint: str, books: Books) -> dict[str, str]:
         "review.withdraw": {"seen_version": version},
         "review.set_aside": {"reason": "paid_in_cash", "seen_version": version},
         "review.reopen": {"seen_version": version},
+        "review.put_off": {"until": (books.client.created_at.date() + timedelta(days=9)).isoformat(), "seen_version": version},
+        "review.bring_back": {"seen_version": str(int(version) + 1)},
         "copies.keep_both": {"seen_version": version},
         "copies.set_aside": {"seen_version": version},
     }.get(endpoint, {})
@@ -288,6 +294,8 @@ def _receipt(endpoint: str, books: Books) -> object:
         "review.correct": "waiting",
         "review.withdraw": "assigned",
         "review.reopen": "set_aside",
+        "review.put_off": "unreadable_amount",
+        "review.bring_back": "unreadable_amount",
         "review.set_aside": "no_transaction",
         "copies.keep_both": "fetching",
         "copies.set_aside": "failed",

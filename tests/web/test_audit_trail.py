@@ -79,6 +79,8 @@ EVENTS = {
     "review.withdraw": "assignment.withdrawn",
     "review.set_aside": "receipt.set_aside",
     "review.reopen": "receipt.reopened",
+    "review.put_off": "receipt.put_off",
+    "review.bring_back": "receipt.brought_back",
     "copies.keep_both": "receipt.distinct",
     "copies.set_aside": "receipt.set_aside",
     "receipts.resync": "resync.asked",

@@ -43,7 +43,7 @@ IDS = {
     "code",
 }  #: what an address or a form may name besides the path: checked below
 PLAIN = {
-    "reason", "queue_reason", "sort", "pane", "direction", "q", "page", "next", "error", "language", "seen_version", "email",
+    "reason", "until", "queue_reason", "sort", "pane", "direction", "q", "page", "next", "error", "language", "seen_version", "email",
     "password", "name", "theme", "has_shortcuts", "goes_on", "old", "new", "csrf_token", "tax_year", "returns",
     "booked", "debit", "credit", "currency", "counterparty_iban", "remittance", "id", "status", "account_iban", "anyway",
     "label", "holder", "use", "ledger_number", "start_on", "is_chosen", "iban", "title", "plan", "keeps_books", "since",

@@ -44,6 +44,14 @@ class CorrectionForm(FlaskForm):
     seen_version = IntegerField(validators=[InputRequired()])
 
 
+class PutOffForm(FlaskForm):
+    """The day on which it is looked at again, and a word for colleagues."""
+
+    until = DateField(validators=[InputRequired()])
+    note = StringField(filters=[text_or_none], validators=[Length(max=200)])
+    seen_version = IntegerField(validators=[InputRequired()])
+
+
 class WithdrawForm(FlaskForm):
     """Undo."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -11,13 +12,14 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from portal.errors import Conflict, Rejected
-from portal.services import assigning, comparing, correcting, deciding, finding, measuring, reviewing
+from portal.services import assigning, comparing, correcting, deciding, finding, measuring, putting_off, reviewing
 from portal.services.reviewing import Filters
 from portal.services.searching import MOST_LETTERS
 from portal.web.access import actor, ports, staff
+from portal.web.filters import day
 from portal.web.handlers import answer
 from portal.web.htmx import is_fragment_request, notice
-from portal.web.review.forms import SET_ASIDE_WORDS, AssignForm, CorrectionForm, LinesForm, SetAsideForm, WithdrawForm
+from portal.web.review.forms import SET_ASIDE_WORDS, AssignForm, CorrectionForm, LinesForm, PutOffForm, SetAsideForm, WithdrawForm
 
 blueprint = Blueprint("review", __name__)
 
@@ -111,7 +113,7 @@ def before_assigning_together() -> ResponseReturnValue:
     with ports().database.read() as session:
         if client_id:
             finding.client(session, actor(), client_id)
-        pairs = reviewing.surest(session, actor(), client_id)
+        pairs = reviewing.surest(session, actor(), client_id, today=ports().clock.today())
     return render_template("review/together.html", pairs=pairs, client_id=client_id, ticked_from=reviewing.TICKED_FROM)
 
 
@@ -201,6 +203,38 @@ def reopen(receipt_id: str) -> ResponseReturnValue:
     return _next(receipt_id)
 
 
+@blueprint.post("/receipts/<id:receipt_id>/putting-off")
+@staff
+def put_off(receipt_id: str) -> ResponseReturnValue:
+    """Look at this receipt on a later day."""
+    form = PutOffForm()
+    if not form.validate_on_submit():
+        raise Rejected("Please choose a day after today, within a year.")
+    until = form.until.data
+    with ports().database.write() as session:
+        receipt = finding.receipt(session, actor(), receipt_id)
+        putting_off.put_off(
+            session, receipt=receipt, until=until, note=form.note.data or "", seen_version=form.seen_version.data,
+            now=ports().clock.now(),
+        )  # fmt: skip
+        notice(_("%(receipt)s comes back on %(day)s.", receipt=receipt.label, day=day(until)))
+    return _next()
+
+
+@blueprint.post("/receipts/<id:receipt_id>/return")
+@staff
+def bring_back(receipt_id: str) -> ResponseReturnValue:
+    """Into the queue now."""
+    form = WithdrawForm()
+    if not form.validate_on_submit():
+        raise Rejected("This page is out of date. Please open the receipt again.")
+    with ports().database.write() as session:
+        receipt = finding.receipt(session, actor(), receipt_id)
+        putting_off.bring_back(session, receipt=receipt, seen_version=form.seen_version.data, now=ports().clock.now())
+        notice(_("%(receipt)s is in the queue again.", receipt=receipt.label))
+    return _next(receipt_id)
+
+
 def filters_of(values: Mapping[str, str], *, reason: str = "reason") -> Filters:
     """The queue that an address or a form names."""
     get = values.get
@@ -236,5 +270,11 @@ def _desk(filters: Filters) -> ResponseReturnValue:
     correction = CorrectionForm(None, obj=page.receipt) if page.receipt else None
     template = "review/_desk.html" if is_fragment_request() else "review/page.html"
     return render_template(
-        template, desk=page, copy=copy, set_aside_words=SET_ASIDE_WORDS, ages=reviewing.AGES, correction=correction
+        template,
+        desk=page,
+        copy=copy,
+        set_aside_words=SET_ASIDE_WORDS,
+        ages=reviewing.AGES,
+        correction=correction,
+        put_off_days=(page.today + timedelta(days=1), page.today + putting_off.USUAL, page.today + putting_off.LONGEST),
     )

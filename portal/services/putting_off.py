@@ -1,0 +1,43 @@
+"""Putting a receipt of the queue off: it stays in review, and comes back by itself on its day."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from portal.clock import berlin_day
+from portal.errors import AlreadyAssigned, Rejected, Stale
+from portal.models import Receipt
+from portal.services import assigning
+from portal.services.auditing import Tag, record
+
+LONGEST = timedelta(days=366)
+USUAL = timedelta(days=7)  #: what the form proposes
+
+
+def put_off(session: Session, *, receipt: Receipt, until: date, note: str, seen_version: int, now: datetime) -> None:
+    """Out of the queue until a Berlin day; `note` is for colleagues only. Errors: Stale, AlreadyAssigned, Rejected."""
+    if not berlin_day(now) < until <= berlin_day(now) + LONGEST:
+        raise Rejected("Please choose a day after today, within a year.")
+    assigning.take(session, receipt, seen_version)
+    if receipt.state != "in_review":
+        raise AlreadyAssigned("This receipt is already assigned or set aside.")
+    receipt.put_off_until, receipt.put_off_note, receipt.updated_at = until, note, now
+    record(
+        session,
+        Tag.RECEIPT_PUT_OFF,
+        subject=f"receipt:{receipt.id}",
+        at=now,
+        client_id=receipt.client_id,
+        until=until.isoformat(),
+    )
+
+
+def bring_back(session: Session, *, receipt: Receipt, seen_version: int, now: datetime) -> None:
+    """Into the queue at once. Errors: Stale."""
+    assigning.take(session, receipt, seen_version)
+    if receipt.put_off_until is None:
+        raise Stale("This receipt is not put off any more.")
+    receipt.put_off_until, receipt.put_off_note, receipt.updated_at = None, "", now
+    record(session, Tag.RECEIPT_BROUGHT_BACK, subject=f"receipt:{receipt.id}", at=now, client_id=receipt.client_id)
