@@ -153,6 +153,7 @@ class BankOnSocket(Bank):
         try:
             yield bank
         finally:
+            bank.app.extensions["simulator"].hooks.close()  # else its letters still knock at doors in other tests
             server.shutdown()
             server.server_close()
             thread.join()

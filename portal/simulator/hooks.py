@@ -74,6 +74,13 @@ class Hooks:
         self._subscriptions: dict[str, tuple[Row, Connection]] = {}
         self._letters: list[Letter] = []
         self._postman: threading.Thread | None = None
+        self._ends = threading.Event()
+
+    def close(self) -> None:
+        """The post ends: whatever is on its way is given up, and nothing is called any more once this returns."""
+        self._ends.set()
+        if self._postman:
+            self._postman.join()
 
     def clear(self) -> None:
         """Nobody wants to be told, and nothing is on its way."""
@@ -169,10 +176,9 @@ class Hooks:
             self._letters += [letter] * (2 if struck.fault("wh_dup") is not None else 1)
 
     def _carry(self) -> None:
-        """Send what is due, for as long as the process lives."""
-        pause = threading.Event()
+        """Send what is due, until the post ends."""
         with ThreadPoolExecutor(32, thread_name_prefix="letter") as pool:
-            while not pause.wait(LOOK_EVERY):
+            while not self._ends.wait(LOOK_EVERY):
                 with self._world.lock:
                     self._world.catch_up()
                     now = self._world.clock.now()
@@ -180,6 +186,7 @@ class Hooks:
                     self._letters = [letter for letter in self._letters if letter.due_at > now]
                 for letter in due:
                     pool.submit(self._send, letter)
+            pool.shutdown(cancel_futures=True)
 
     def _send(self, letter: Letter) -> None:
         with self._world.lock:

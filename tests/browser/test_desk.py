@@ -135,13 +135,24 @@ def test_the_help_lists_exactly_the_keys_that_work(site: Site, page: Page) -> No
     page.keyboard.press("?")
     help_sheet = page.locator(".bf-keys-sheet")
     expect(help_sheet).to_be_visible()
-    assert [key.strip() for key in help_sheet.locator("kbd").all_inner_texts()] == ["J", "K", "↵", "1", "2", "N", "/", "P", "?"]
+    assert [key.strip() for key in help_sheet.locator("kbd").all_inner_texts()] == [
+        "J",
+        "K",
+        "↵",
+        "1",
+        "2",
+        "N",
+        "S",
+        "/",
+        "P",
+        "?",
+    ]
     page.keyboard.press("Escape")
     expect(help_sheet).to_be_hidden()
     expect(page.locator("#keys summary")).to_be_focused()
     page.goto(f"/review?item={site.world.ours.receipts['no_transaction'].id}")
     page.keyboard.press("?")
-    assert [key.strip() for key in help_sheet.locator("kbd").all_inner_texts()] == ["J", "K", "N", "/", "?"]
+    assert [key.strip() for key in help_sheet.locator("kbd").all_inner_texts()] == ["J", "K", "N", "S", "/", "?"]
 
 
 def test_no_key_works_while_somebody_types_or_holds_a_modifier(site: Site, page: Page) -> None:
