@@ -60,9 +60,7 @@ def assign(
     Errors: Stale when the receipt changed since the page was made; AlreadyAssigned when a transaction has not enough left;
     Rejected without allocations.
     """
-    take(session, receipt, seen_version)
-    if receipt.state != "in_review":
-        raise AlreadyAssigned("This receipt is already assigned or set aside.")
+    take_open(session, receipt, seen_version)
     if not allocations:
         raise Rejected("Choose the transaction that this receipt belongs to.")
     decision_id = new_id()
@@ -159,9 +157,7 @@ def set_aside(
     session: Session, *, receipt: Receipt, reason: SetAsideReason, seen_version: int, now: datetime, copy_of: str | None = None
 ) -> None:  # fmt: skip
     """No transaction is expected: the receipt leaves the queue and stays in every list. `copy_of`: the receipt that counts."""
-    take(session, receipt, seen_version)
-    if receipt.state != "in_review":
-        raise AlreadyAssigned("This receipt is already assigned or set aside.")
+    take_open(session, receipt, seen_version)
     _out_of_review(receipt, "set_aside", now, is_automatic=False)
     receipt.set_aside_reason = reason.value
     record(
@@ -239,6 +235,18 @@ def take(session: Session, receipt: Receipt, seen_version: int) -> None:
     if receipt.version != seen_version:
         raise Stale("Somebody changed this receipt in the meantime. Please look at it again.")
     receipt.version += 1
+
+
+def take_open(session: Session, receipt: Receipt, seen_version: int) -> None:
+    """The same for one that has to be in review."""
+    take(session, receipt, seen_version)
+    check_open(receipt)
+
+
+def check_open(receipt: Receipt) -> None:
+    """Make sure that nobody has decided about the receipt."""
+    if receipt.state != "in_review":
+        raise AlreadyAssigned("This receipt is already assigned or set aside.")
 
 
 def _locks(session: Session) -> bool:

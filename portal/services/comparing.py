@@ -13,10 +13,10 @@ from portal.db import new_id
 from portal.domain.matching import ReviewReason, are_copies
 from portal.errors import NotFound, Stale
 from portal.models import Assignment, BankAccount, Client, Distinction, Receipt, Run, Transaction
-from portal.services import assigning, finding, matching, reviewing, running
+from portal.services import assigning, documenting, finding, matching, running
 from portal.services.auditing import Tag, current_actor, record
+from portal.services.documenting import Papers
 from portal.services.finding import Actor
-from portal.services.reviewing import Papers
 
 MOST_COPIES = 20  #: receipts of one amount that are looked through
 SUSPICIOUS = (ReviewReason.DUPLICATE_SUSPECTED, ReviewReason.ALREADY_LINKED)
@@ -108,11 +108,8 @@ def keep_both(
     for one, copy in ((receipt, other), (other, receipt)):
         if one.duplicate_of == copy.id:
             one.duplicate_of, is_same_file = None, True
-    first, second = sorted((receipt.id, other.id))
     session.add(
-        Distinction(
-            id=new_id(), client_id=receipt.client_id, receipt_id=first, other_id=second, actor=current_actor(), created_at=now
-        )
+        Distinction(id=new_id(), client_id=receipt.client_id, actor=current_actor(), created_at=now, **_pair(receipt, other))
     )
     session.flush()
     for one, copy in ((receipt, other), (other, receipt)):  # it belongs to the history of either
@@ -153,9 +150,14 @@ def _side(session: Session, receipt: Receipt) -> Side:
         .where(Assignment.receipt_id == receipt.id, Assignment.withdrawn_at.is_(None))
         .order_by(Transaction.booked_on)
     )
-    return Side(receipt, reviewing.papers_of(session, receipt), [(row[0], row[1], row[2]) for row in standing])
+    return Side(receipt, documenting.papers_of(session, receipt), [(row[0], row[1], row[2]) for row in standing])
 
 
 def _answer(session: Session, receipt: Receipt, other: Receipt) -> Distinction | None:
+    return session.scalar(select(Distinction).filter_by(**_pair(receipt, other)))
+
+
+def _pair(receipt: Receipt, other: Receipt) -> dict[str, str]:
+    """The two in the one order in which they are kept."""
     first, second = sorted((receipt.id, other.id))
-    return session.scalar(select(Distinction).where(Distinction.receipt_id == first, Distinction.other_id == second))
+    return {"receipt_id": first, "other_id": second}

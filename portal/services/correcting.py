@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from portal.errors import Conflict, Rejected
+from portal.errors import Rejected
 from portal.models import Receipt, Run
 from portal.services import assigning, running
 from portal.services.auditing import Tag, record
@@ -18,11 +18,9 @@ CORRECTABLE = ("amount_cents", "counterparty", "number", "issued_on")
 def correct(session: Session, receipt: Receipt, values: dict[str, Any], *, seen_version: int, now: datetime) -> Run:
     """Set the facts (of CORRECTABLE) that a person read off the document; those that are None stay. Looks for candidates again.
 
-    Errors: Stale when the receipt changed since the page was made, Conflict outside of review, Rejected when nothing changes.
+    Errors: Stale when it changed since the page was made, AlreadyAssigned outside of review, Rejected when nothing changes.
     """
-    assigning.take(session, receipt, seen_version)
-    if receipt.state != "in_review":
-        raise Conflict("This receipt is already assigned or set aside.")
+    assigning.take_open(session, receipt, seen_version)
     changed = {name: values[name] for name in CORRECTABLE if values.get(name) not in {None, getattr(receipt, name)}}
     if not changed:
         raise Rejected("Nothing of it differs from what stands there.")

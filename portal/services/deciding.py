@@ -24,8 +24,7 @@ def assign_candidate(session: Session, receipt: Receipt, *, candidate_id: str, s
     """
     query = select(Candidate).where(Candidate.id == candidate_id, Candidate.receipt_id == receipt.id)
     candidate = session.scalar(query) if finding.is_id(candidate_id) else None
-    if receipt.state != "in_review":
-        raise AlreadyAssigned("This receipt is already assigned or set aside.")
+    assigning.check_open(receipt)
     if candidate is None:
         raise Stale("The proposals for this receipt have changed. Please look at them again.")
     assigning.assign(
@@ -58,8 +57,7 @@ def assign_lines(
     session: Session, receipt: Receipt, *, lines: Sequence[str], difference: Difference | None, seen_version: int, now: datetime
 ) -> None:
     """Assign transactions that a person found. Errors: Rejected, AlreadyAssigned, Stale."""
-    if receipt.state != "in_review":
-        raise AlreadyAssigned("This receipt is already assigned or set aside.")
+    assigning.check_open(receipt)
     found = searching.chosen_lines(session, receipt, lines)
     if not found or len(found) < len(set(lines)):
         raise AlreadyAssigned("One of these transactions is not to be had any more. Please choose again.")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import and_, bindparam, select
 from sqlalchemy.orm import Session
 
 from portal.models import Document, Preview, Receipt
@@ -14,6 +14,13 @@ from portal.services import e_invoicing, finding
 from portal.services.auditing import Tag, record
 from portal.services.finding import Actor
 from portal.services.highlighting import Highlight, highlights
+
+DOCUMENTS = (
+    select(Document, Preview)
+    .outerjoin(Preview, and_(Preview.client_id == Document.client_id, Preview.sha256 == Document.sha256))
+    .where(Document.receipt_id.in_(bindparam("receipts", expanding=True)))
+    .order_by(Document.version.desc(), Document.is_preferred_view.desc())
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,18 @@ class Seen:
     preview: Preview | None
     highlights: Sequence[Highlight]
     e_invoice: e_invoicing.Shown | None
+
+
+@dataclass(frozen=True, slots=True)
+class Papers:
+    """A receipt's documents, newest version first, within it the readable view first; the picture of the first one."""
+
+    documents: Sequence[Document]
+    preview: Preview | None
+    e_invoice: e_invoicing.Shown | None
+
+
+NO_PAPERS = Papers((), None, None)
 
 
 def for_download(session: Session, actor: Actor, document_id: str, *, now: datetime) -> Document:
@@ -48,3 +67,27 @@ def seen(session: Session, actor: Actor, document_id: str) -> Seen:
     document, preview = previewed(session, actor, document_id)
     receipt = session.get_one(Receipt, document.receipt_id)
     return Seen(document, preview, highlights(receipt, preview), e_invoicing.shown(receipt, [(document, preview)]))
+
+
+def papers_of(session: Session, receipt: Receipt) -> Papers:
+    """What can be seen of a receipt."""
+    return papers_from(receipt, files_of(session, receipt.id)[receipt.id])
+
+
+def files_of(session: Session, *receipt_ids: str) -> dict[str, list[tuple[Document, Preview]]]:
+    """Each receipt's documents in the order of `Papers`, each with its preview."""
+    found: dict[str, list[tuple[Document, Preview]]] = {receipt_id: [] for receipt_id in receipt_ids}
+    for document, preview in session.execute(DOCUMENTS, {"receipts": receipt_ids}):
+        found[document.receipt_id].append((document, preview))
+    return found
+
+
+def first_seen(files: list[tuple[Document, Preview]]) -> str | None:
+    """The document whose first page is shown first; None if there is no picture."""
+    return next((document.id for document, preview in files[:1] if preview and preview.page_keys), None)
+
+
+def papers_from(receipt: Receipt, files: list[tuple[Document, Preview]]) -> Papers:
+    """What its rows of `files_of` show."""
+    preview = files[0][1] if files else None
+    return Papers([document for document, _ in files], preview, e_invoicing.shown(receipt, files))

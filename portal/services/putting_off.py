@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy.orm import Session
 
 from portal.clock import berlin_day
-from portal.errors import AlreadyAssigned, Rejected, Stale
+from portal.errors import Rejected, Stale
 from portal.models import Receipt
 from portal.services import assigning
 from portal.services.auditing import Tag, record
@@ -20,9 +20,7 @@ def put_off(session: Session, *, receipt: Receipt, until: date, note: str, seen_
     """Out of the queue until a Berlin day; `note` is for colleagues only. Errors: Stale, AlreadyAssigned, Rejected."""
     if not berlin_day(now) < until <= berlin_day(now) + LONGEST:
         raise Rejected("Please choose a day after today, within a year.")
-    assigning.take(session, receipt, seen_version)
-    if receipt.state != "in_review":
-        raise AlreadyAssigned("This receipt is already assigned or set aside.")
+    assigning.take_open(session, receipt, seen_version)
     receipt.put_off_until, receipt.put_off_note, receipt.updated_at = until, note, now
     record(
         session,

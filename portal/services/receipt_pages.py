@@ -13,11 +13,11 @@ from sqlalchemy.orm import Session
 
 from portal.domain.receipt_state import Shown
 from portal.models import Assignment, AuditEvent, BankAccount, Client, Receipt, Transaction
-from portal.services import finding, highlighting, listing, naming, reviewing
+from portal.services import documenting, finding, highlighting, listing, naming
+from portal.services.documenting import Papers
 from portal.services.finding import Actor
 from portal.services.highlighting import Highlight
 from portal.services.listing import ConnectionCard, Filters, Page, ReceiptRow
-from portal.services.reviewing import Papers
 
 FEW = 5  #: decisions; fewer say nothing about what is usual
 
@@ -58,7 +58,7 @@ def index(session: Session, actor: Actor, filters: Filters, *, now: datetime) ->
 def one(session: Session, actor: Actor, receipt_id: str, *, now: datetime) -> ReceiptPage:
     """A receipt's own page."""
     receipt = finding.receipt(session, actor, receipt_id)
-    papers = reviewing.papers_of(session, receipt)
+    papers = documenting.papers_of(session, receipt)
     decided = session.execute(
         select(Assignment, Transaction, BankAccount)
         .join(Transaction, Transaction.id == Assignment.transaction_id)

@@ -15,7 +15,7 @@ from jobs.runs import execute_run
 from portal.models import AuditEvent, Document, Preview, Receipt
 from portal.ports import Ports
 from portal.services import e_invoicing, running
-from portal.services.reviewing import Papers, papers_of
+from portal.services.documenting import Papers, papers_of
 from portal.simulator import einvoices, papers, pdf
 from portal.simulator.papers import Line, Paper, Party
 from tests import factories

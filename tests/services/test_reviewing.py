@@ -12,7 +12,7 @@ from portal.models import Candidate, Receipt, Role
 from portal.ports import Ports
 from portal.services import reviewing, running
 from portal.services.finding import Actor
-from portal.services.reviewing import Filters
+from portal.services.queueing import Filters
 from tests.factories import World
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)

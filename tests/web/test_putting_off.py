@@ -41,6 +41,7 @@ def test_it_leaves_the_queue_and_comes_back_on_its_day(world: World, visit: Visi
     later = visitor.page(LATER)
     for words in ("1 open", "Put off until 4 Dec 2026.", "Rückruf des Lieferanten", "Into the queue now"):
         assert words in later.words
+    assert "7 open" in visitor.page(f"{DESK}?sort=later").words, "it is no order of the queue"
     assert "RE-2026-1001" not in visitor.page("/review/together").words
     assert stored(ports, receipt).state == "in_review"
     clock.move(days=6)

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from portal.clock import FixedClock
 from portal.models import Assignment, BankAccount, Candidate, Connection, Receipt, Run, User
 from portal.ports import Ports
-from portal.services.reviewing import QUEUE_SIZE
+from portal.services.queueing import QUEUE_SIZE
 from tests import factories
 from tests.factories import World
 from tests.pages import Page

@@ -9,11 +9,11 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from portal.errors import Conflict, Rejected
+from portal.errors import Conflict
 from portal.services import comparing, deciding
 from portal.web.access import actor, ports, staff
 from portal.web.htmx import notice
-from portal.web.review.forms import WithdrawForm
+from portal.web.review.forms import seen_version
 from portal.web.review.views import beaten, filters_of, to_desk
 
 blueprint = Blueprint("copies", __name__)
@@ -33,9 +33,9 @@ def show(receipt_id: str, other_id: str) -> ResponseReturnValue:
 @staff
 def keep_both(receipt_id: str, other_id: str) -> ResponseReturnValue:
     """Both count."""
-    seen_version, now = _seen_version(), ports().clock.now()
+    seen, now = seen_version(), ports().clock.now()
     with ports().database.write() as session:
-        receipt, run = comparing.keep_both(session, actor(), receipt_id, other_id, seen_version=seen_version, now=now)
+        receipt, run = comparing.keep_both(session, actor(), receipt_id, other_id, seen_version=seen, now=now)
         notice(_("Both receipts are kept. %(receipt)s goes back to matching.", receipt=receipt.label))
     deciding.start(ports(), run)
     return _to_desk(receipt_id)
@@ -45,19 +45,12 @@ def keep_both(receipt_id: str, other_id: str) -> ResponseReturnValue:
 @staff
 def set_aside(receipt_id: str, other_id: str) -> ResponseReturnValue:
     """The first is the other one once more."""
-    seen_version, now = _seen_version(), ports().clock.now()
+    seen, now = seen_version(), ports().clock.now()
     with ports().database.write() as session:
-        receipt, other, run = comparing.set_aside(session, actor(), receipt_id, other_id, seen_version=seen_version, now=now)
+        receipt, other, run = comparing.set_aside(session, actor(), receipt_id, other_id, seen_version=seen, now=now)
         notice(_("%(receipt)s set aside as a duplicate of %(other)s.", receipt=receipt.label, other=other.label))
     deciding.start(ports(), run)
     return _to_desk("" if current_user.goes_on else receipt_id)
-
-
-def _seen_version() -> int:
-    form = WithdrawForm()
-    if not form.validate_on_submit():
-        raise Rejected("This page is out of date. Please open the receipt again.")
-    return int(form.seen_version.data)
 
 
 def _to_desk(receipt_id: str = "") -> ResponseReturnValue:

@@ -8,6 +8,7 @@ from wtforms import DateField, HiddenField, IntegerField, SelectField, StringFie
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import AnyOf, InputRequired, Length, Optional
 
+from portal.errors import Rejected
 from portal.services.assigning import Difference, SetAsideReason
 from portal.web.receipts.forms import AmountField, text_or_none
 
@@ -56,6 +57,14 @@ class WithdrawForm(FlaskForm):
     """Undo."""
 
     seen_version = IntegerField(validators=[InputRequired()])
+
+
+def seen_version() -> int:
+    """Of which version of the receipt the page spoke whose form asks for nothing else. Errors: Rejected."""
+    form = WithdrawForm()
+    if not form.validate_on_submit():
+        raise Rejected("This page is out of date. Please open the receipt again.")
+    return int(form.seen_version.data)
 
 
 class SetAsideForm(FlaskForm):

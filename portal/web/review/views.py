@@ -12,14 +12,26 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from portal.errors import Conflict, Rejected
-from portal.services import assigning, comparing, correcting, deciding, finding, measuring, putting_off, reviewing
-from portal.services.reviewing import Filters
+from portal.services import (
+    assigning,
+    comparing,
+    correcting,
+    deciding,
+    finding,
+    looking_back,
+    measuring,
+    proposing,
+    putting_off,
+    queueing,
+    reviewing,
+)
+from portal.services.queueing import Filters
 from portal.services.searching import MOST_LETTERS
 from portal.web.access import actor, ports, staff
 from portal.web.filters import day
 from portal.web.handlers import answer
 from portal.web.htmx import is_fragment_request, notice
-from portal.web.review.forms import SET_ASIDE_WORDS, AssignForm, CorrectionForm, LinesForm, PutOffForm, SetAsideForm, WithdrawForm
+from portal.web.review.forms import SET_ASIDE_WORDS, AssignForm, CorrectionForm, LinesForm, PutOffForm, SetAsideForm, seen_version
 
 blueprint = Blueprint("review", __name__)
 
@@ -29,7 +41,7 @@ def beaten(conflict: Conflict) -> ResponseReturnValue:
     """Who was faster, with what and when."""
     receipt_id = (request.view_args or {}).get("receipt_id")
     with ports().database.read() as session:
-        return answer(conflict, change=reviewing.last_change(session, actor(), receipt_id) if receipt_id else None)
+        return answer(conflict, change=looking_back.last_change(session, actor(), receipt_id) if receipt_id else None)
 
 
 @blueprint.get("/review")
@@ -46,8 +58,8 @@ def done() -> ResponseReturnValue:
     """What people decided lately, with undo; or what clients assigned and nobody has checked yet."""
     is_to_check = request.args.get("pane") == "to-check"
     with ports().database.read() as session:
-        waiting = reviewing.to_check(session, actor())
-        rows = reviewing.done(session, actor(), limit=100, only=waiting if is_to_check else None)
+        waiting = looking_back.to_check(session, actor())
+        rows = looking_back.done(session, actor(), limit=100, only=waiting if is_to_check else None)
     return render_template("review/done.html", rows=rows, is_to_check=is_to_check, waiting=len(waiting))
 
 
@@ -113,8 +125,8 @@ def before_assigning_together() -> ResponseReturnValue:
     with ports().database.read() as session:
         if client_id:
             finding.client(session, actor(), client_id)
-        pairs = reviewing.surest(session, actor(), client_id, today=ports().clock.today())
-    return render_template("review/together.html", pairs=pairs, client_id=client_id, ticked_from=reviewing.TICKED_FROM)
+        pairs = proposing.surest(session, actor(), client_id, today=ports().clock.today())
+    return render_template("review/together.html", pairs=pairs, client_id=client_id, ticked_from=proposing.TICKED_FROM)
 
 
 @blueprint.post("/review/together")
@@ -122,7 +134,7 @@ def before_assigning_together() -> ResponseReturnValue:
 def assign_together() -> ResponseReturnValue:
     """Assign the chosen pairs, each by itself; tells how many were, and which had changed meanwhile."""
     pairs = []
-    for value in request.form.getlist("pair")[: reviewing.BULK_SIZE]:
+    for value in request.form.getlist("pair")[: proposing.BULK_SIZE]:
         match value.split(" "):
             case [receipt_id, candidate_id, version] if version.isascii() and version.isdecimal() and len(version) < 10:  # noqa: PLR2004
                 pairs.append((receipt_id, candidate_id, int(version)))
@@ -144,12 +156,10 @@ def assign_together() -> ResponseReturnValue:
 @staff
 def withdraw(receipt_id: str) -> ResponseReturnValue:
     """Undo: the receipt is open again, both steps stay in its history."""
-    form = WithdrawForm()
-    if not form.validate_on_submit():
-        raise Rejected("This page is out of date. Please open the receipt again.")
+    seen = seen_version()
     with ports().database.write() as session:
         receipt = finding.receipt(session, actor(), receipt_id)
-        run = deciding.withdraw(session, receipt, seen_version=form.seen_version.data, now=ports().clock.now())
+        run = deciding.withdraw(session, receipt, seen_version=seen, now=ports().clock.now())
         notice(_("%(receipt)s is in review again.", receipt=receipt.label))
     deciding.start(ports(), run)
     return _next(receipt_id)
@@ -192,12 +202,10 @@ def set_aside(receipt_id: str) -> ResponseReturnValue:
 @staff
 def reopen(receipt_id: str) -> ResponseReturnValue:
     """Take a set-aside receipt back into review."""
-    form = WithdrawForm()
-    if not form.validate_on_submit():
-        raise Rejected("This page is out of date. Please open the receipt again.")
+    seen = seen_version()
     with ports().database.write() as session:
         receipt = finding.receipt(session, actor(), receipt_id)
-        run = deciding.reopen(session, receipt, seen_version=form.seen_version.data, now=ports().clock.now())
+        run = deciding.reopen(session, receipt, seen_version=seen, now=ports().clock.now())
         notice(_("%(receipt)s is in review again.", receipt=receipt.label))
     deciding.start(ports(), run)
     return _next(receipt_id)
@@ -225,12 +233,10 @@ def put_off(receipt_id: str) -> ResponseReturnValue:
 @staff
 def bring_back(receipt_id: str) -> ResponseReturnValue:
     """Into the queue now."""
-    form = WithdrawForm()
-    if not form.validate_on_submit():
-        raise Rejected("This page is out of date. Please open the receipt again.")
+    seen = seen_version()
     with ports().database.write() as session:
         receipt = finding.receipt(session, actor(), receipt_id)
-        putting_off.bring_back(session, receipt=receipt, seen_version=form.seen_version.data, now=ports().clock.now())
+        putting_off.bring_back(session, receipt=receipt, seen_version=seen, now=ports().clock.now())
         notice(_("%(receipt)s is in the queue again.", receipt=receipt.label))
     return _next(receipt_id)
 
@@ -238,10 +244,12 @@ def bring_back(receipt_id: str) -> ResponseReturnValue:
 def filters_of(values: Mapping[str, str], *, reason: str = "reason") -> Filters:
     """The queue that an address or a form names."""
     get = values.get
-    age = get("age", "")
+    why, age, sort = get(reason, ""), get("age", ""), get("sort", "")
+    is_later = why == queueing.LATER
     return Filters(
-        client_id=get("client", ""), reason=get(reason, ""), sort=get("sort", "ready"), receipt_id=get("item", ""),
-        words=" ".join(get("find", "").split())[:MOST_LETTERS], age=int(age) if age in map(str, reviewing.AGES) else 0,
+        client_id=get("client", ""), reason="" if is_later else why, is_later=is_later, receipt_id=get("item", ""),
+        sort=sort if sort in queueing.SORTS else queueing.SORTS[0],
+        words=" ".join(get("find", "").split())[:MOST_LETTERS], age=int(age) if age in map(str, queueing.AGES) else 0,
     )  # fmt: skip
 
 
@@ -254,11 +262,7 @@ def _next(receipt_id: str = "") -> ResponseReturnValue:
 
 def to_desk(filters: Filters) -> ResponseReturnValue:
     """Back to a queue and one of its receipts."""
-    given = {
-        "client": filters.client_id, "reason": filters.reason, "find": filters.words, "age": filters.age, "sort": filters.sort,
-        "item": filters.receipt_id,
-    }  # fmt: skip
-    return redirect(url_for("review.desk", **{name: value for name, value in given.items() if value}), 303)  # type: ignore[arg-type]
+    return redirect(url_for("review.desk", **filters.asked, item=filters.receipt_id or None), 303)  # type: ignore[arg-type]
 
 
 def _desk(filters: Filters) -> ResponseReturnValue:
@@ -274,7 +278,7 @@ def _desk(filters: Filters) -> ResponseReturnValue:
         desk=page,
         copy=copy,
         set_aside_words=SET_ASIDE_WORDS,
-        ages=reviewing.AGES,
+        ages=queueing.AGES,
         correction=correction,
         put_off_days=(page.today + timedelta(days=1), page.today + putting_off.USUAL, page.today + putting_off.LONGEST),
     )

@@ -1,0 +1,145 @@
+"""What was done at the review desk lately, by whom, and what of it still stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+from sqlalchemy import Select, and_, bindparam, func, select
+from sqlalchemy.orm import Session
+
+from portal.clock import BERLIN
+from portal.models import Assignment, AuditEvent, Client, Receipt, Role, Transaction
+from portal.services import finding, naming
+from portal.services.auditing import Tag
+from portal.services.finding import Actor
+from portal.services.queueing import OF_CLIENTS
+
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+UNDO_LIFE = timedelta(days=14)  #: how far back "recently done" reaches
+
+DECIDED = (
+    select(Receipt, Client, Assignment.decision_id, Transaction)
+    .join(Client, Client.id == Receipt.client_id)
+    .outerjoin(Assignment, and_(Assignment.receipt_id == Receipt.id, Assignment.withdrawn_at.is_(None)))
+    .outerjoin(Transaction, Transaction.id == Assignment.transaction_id)
+    .where(Receipt.id.in_(bindparam("receipts", expanding=True)))
+    .order_by(Transaction.booked_on)
+)
+ASSIGNED_SINCE = select(func.count(func.distinct(Assignment.receipt_id))).where(
+    Assignment.client_id.in_(bindparam("clients", expanding=True)), Assignment.is_automatic.is_(False),
+    Assignment.withdrawn_at.is_(None), Assignment.created_at >= bindparam("since"),
+)  # fmt: skip
+SET_ASIDE_SINCE = select(func.count(Receipt.id)).where(
+    OF_CLIENTS, Receipt.state == "set_aside", Receipt.updated_at >= bindparam("since")
+)
+DONE_SINCE = select(ASSIGNED_SINCE.scalar_subquery() + SET_ASIDE_SINCE.scalar_subquery())
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A decision a person made lately, with its undo while it stands."""
+
+    event: AuditEvent
+    receipt: Receipt
+    client: Client
+    transactions: Sequence[Transaction]  #: of a standing assignment
+    is_standing: bool
+    actor_name: str
+
+    @property
+    def is_set_aside(self) -> bool:
+        """Whether that was it."""
+        return self.event.tag == Tag.RECEIPT_SET_ASIDE.text
+
+    @property
+    def is_put_off(self) -> bool:
+        """Whether that was it; else it was assigned."""
+        return self.event.tag == Tag.RECEIPT_PUT_OFF.text
+
+
+def to_check(session: Session, actor: Actor) -> list[str]:
+    """Decisions of clients that nobody of the firm has looked at yet."""
+    query = select(Assignment.decision_id).where(
+        Assignment.client_id.in_(finding.seen_ids(actor.role)), Assignment.is_to_check, Assignment.withdrawn_at.is_(None)
+    )
+    return list(session.scalars(query.distinct(), {"actor": actor.user_id}))
+
+
+def last_change(session: Session, actor: Actor, receipt_id: str) -> tuple[AuditEvent, str] | None:
+    """What somebody did last about a receipt, and who. Errors: NotFound."""
+    receipt = finding.receipt(session, actor, receipt_id)
+    decisions = select(Assignment.decision_id).where(Assignment.receipt_id == receipt.id).distinct()
+    about = [f"receipt:{receipt.id}", *(f"assignment:{decision_id}" for decision_id in session.scalars(decisions))]
+    events = select(AuditEvent).where(AuditEvent.client_id == receipt.client_id, AuditEvent.subject.in_(about))
+    event = session.scalars(events.order_by(AuditEvent.sequence.desc()).limit(1)).first()
+    return (event, naming.names(session, [event.actor])[event.actor]) if event else None
+
+
+def done(
+    session: Session, actor: Actor, *, limit: int = 30, since: datetime | None = None, is_own: bool = False,
+    only: Sequence[str] | None = None,
+) -> list[Done]:  # fmt: skip
+    """Decisions of people, newest first; `is_own`: only the actor's; `only`: these decisions.
+
+    Undone ones stay listed, they happened.
+    """
+    query = _decisions(actor.role, is_own=is_own).limit(limit)
+    if only is not None:
+        query = query.where(AuditEvent.subject.in_([f"assignment:{decision_id}" for decision_id in only]))
+    asked = {"actor": actor.user_id, "person": actor.user_id, "since": since or LONG_AGO}
+    events = {event: _receipt_of(event) for event in session.scalars(query, asked)}
+    if not events:
+        return []
+    receipts: dict[str, tuple[Receipt, Client]] = {}
+    assigned: dict[str, list[Transaction]] = {}
+    for receipt, client, decision_id, transaction in session.execute(DECIDED, {"receipts": list(set(events.values()))}):
+        receipts[receipt.id] = (receipt, client)
+        if transaction is not None:
+            assigned.setdefault(f"assignment:{decision_id}", []).append(transaction)
+    people = {actor.user_id: ""} if is_own else naming.names(session, (event.actor for event in events))
+    rows, settled = [], set()
+    for event, receipt_id in events.items():
+        receipt, client = receipts[receipt_id]
+        is_newest = receipt_id not in settled
+        settled.add(receipt_id)  # of several decisions about a receipt only the newest can stand
+        is_kept = (
+            (event.tag == Tag.RECEIPT_SET_ASIDE.text and receipt.state == "set_aside")
+            or (event.tag == Tag.RECEIPT_PUT_OFF.text and receipt.put_off_until is not None)
+        )  # fmt: skip
+        transactions = assigned.get(event.subject, [])
+        rows.append(
+            Done(event, receipt, client, transactions, (is_kept and is_newest) or bool(transactions), people[event.actor])
+        )
+    return rows
+
+
+@cache
+def _decisions(role: Role, *, is_own: bool) -> Select[AuditEvent]:
+    return (
+        select(AuditEvent)
+        .where(
+            AuditEvent.client_id.in_(finding.seen_ids(role)),
+            AuditEvent.tag.in_((Tag.ASSIGNMENT_MADE.text, Tag.RECEIPT_SET_ASIDE.text, Tag.RECEIPT_PUT_OFF.text)),
+            AuditEvent.actor == bindparam("person") if is_own else AuditEvent.actor.not_like("system:%"),
+            AuditEvent.at >= bindparam("since"),
+        )
+        .order_by(AuditEvent.at.desc(), AuditEvent.sequence.desc())
+    )
+
+
+def last_done(session: Session, actor: Actor, *, since: datetime) -> Done | None:
+    """The actor's newest decision that still stands, not older than that; None without one."""
+    return next((row for row in done(session, actor, limit=5, since=since, is_own=True) if row.is_standing), None)
+
+
+def _receipt_of(event: AuditEvent) -> str:
+    return str(event.details.get("receipt") or event.subject.removeprefix("receipt:"))
+
+
+def done_today(session: Session, client_ids: Sequence[str], *, now: datetime) -> int:
+    """Receipts that people assigned or set aside since midnight in Berlin, and that still are."""
+    midnight = now.astimezone(BERLIN).replace(hour=0, minute=0, second=0, microsecond=0)
+    return session.scalar(DONE_SINCE, {"clients": list(client_ids), "since": midnight}) or 0
