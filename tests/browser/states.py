@@ -32,7 +32,7 @@ NO_PAGE = {
 REFUSED = {"auth.first_admin": 404, "connections.callback": 400}  #: what these answer when they are opened just so
 VIEWERS = {
     "auth.sign_in": "nobody", "auth.first_admin": "nobody", "auth.second_factor": "halfway", "auth.enrolment": "enrolling",
-    "review": "staff", "copies": "staff", "clients": "staff", "admin": "admin",
+    "review": "staff", "copies": "staff", "collective": "staff", "clients": "staff", "admin": "admin",
 }  # fmt: skip
 #: of an endpoint or its blueprint; everything else is the client's
 OWN_PAGES = ("/receipts", "/finances/accounts", "/profile/connections")
@@ -279,6 +279,10 @@ def _searched(ours: Books) -> Iterator[State]:
     yield State("staff", f"/review?item={ours.receipts['income'].id}", does=unfold(".bf-correction"))
     yield State("staff", f"{looked_for}nothing-has-this-name")
     yield State("staff", f"{looked_for}&line={line.id}&line={other.id}")
+    chosen = "".join(f"&receipt={ours.receipts[name].id}" for name in ("open", "no_transaction", "waiting"))
+    yield State("staff", f"/review/transactions/{line.id}?ticked=1{chosen}")
+    yield State("staff", f"/review/transactions/{line.id}?ticked=1{chosen}", does=sent("#assign-receipts", 422))
+    yield State("staff", f"/review/transactions/{ours.transactions[2].id}")
 
 
 def _opened(site: Site) -> Iterator[State]:

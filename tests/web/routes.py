@@ -129,6 +129,8 @@ PERMISSIONS = {
     ("review.reopen", "POST"): STAFF,
     ("review.put_off", "POST"): STAFF,
     ("review.bring_back", "POST"): STAFF,
+    ("collective.show", "GET"): STAFF,
+    ("collective.assign", "POST"): STAFF,
     ("copies.show", "GET"): STAFF,
     ("copies.keep_both", "POST"): STAFF,
     ("copies.set_aside", "POST"): STAFF,
@@ -143,6 +145,7 @@ PERMISSIONS = {
 }
 SIGNED = {"webhooks.hear"}  #: no browser calls it: the bank's signature is the proof (`flows/test_webhooks.py`)
 LAST = {
+    "collective.assign": 2,
     "review.assign_lines": 1,  # what the withdrawal sets free
     "clients.reopen": 1,
     "review.bring_back": 1,
@@ -196,7 +199,7 @@ def calls(site: Flask, books: Books, *methods: str) -> Iterator[Call]:
         if not methods or method in methods:
             known = {
                 **_arguments(books), "receipt_id": _receipt(endpoint, books).id, "batch_id": _batch(endpoint, books).id,
-                "transaction_id": books.transactions[1 if endpoint == "missing.write" else 0].id,
+                "transaction_id": books.transactions[{"missing.write": 1, "collective.assign": 2}.get(endpoint, 0)].id,
             }  # fmt: skip
             path = adapter.build(endpoint, {name: known[name] for name in arguments[endpoint]})
             yield Call(endpoint, method, path, form_of(endpoint, books) if method == "POST" else {})
@@ -281,6 +284,10 @@ def form_of(endpoint: str, books: Books) -> dict[str, str]:
         "review.reopen": {"seen_version": version},
         "review.put_off": {"until": (books.client.created_at.date() + timedelta(days=9)).isoformat(), "seen_version": version},
         "review.bring_back": {"seen_version": str(int(version) + 1)},
+        "collective.assign": {  # what was withdrawn before, with less than it is worth
+            "receipt": f"{books.receipts['assigned'].id} {books.receipts['assigned'].version + 1}",
+            "difference": "discount",
+        },
         "copies.keep_both": {"seen_version": version},
         "copies.set_aside": {"seen_version": version},
     }.get(endpoint, {})

@@ -81,6 +81,7 @@ EVENTS = {
     "review.reopen": "receipt.reopened",
     "review.put_off": "receipt.put_off",
     "review.bring_back": "receipt.brought_back",
+    "collective.assign": "assignment.made",
     "copies.keep_both": "receipt.distinct",
     "copies.set_aside": "receipt.set_aside",
     "receipts.resync": "resync.asked",
