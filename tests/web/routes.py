@@ -46,6 +46,8 @@ PERMISSIONS = {
     ("missing.printed", "GET"): ALL,
     ("missing.before_explaining", "GET"): ALL,
     ("missing.explain", "POST"): ALL,
+    ("missing.before_explaining_together", "GET"): ALL,
+    ("missing.explain_together", "POST"): ALL,
     ("missing.withdraw", "POST"): ALL,
     ("missing.before_writing", "GET"): ALL,
     ("missing.write", "POST"): ALL,
@@ -236,6 +238,7 @@ def form_of(endpoint: str, books: Books) -> dict[str, str]:
         "clients.commission": {"tax_year": "2020", "returns": "vat"},
         "receipts.upload": {"client": books.client.id, "direction": "expense"},  # and a file
         "missing.explain": {"reason": "tax", "seen": ""},
+        "missing.explain_together": {"guess": f"{books.transactions[1].id} tax"},
         "missing.write": {
             "payee": "Stadt Hamburg",
             "amount": "119,00",

@@ -69,6 +69,7 @@ EVENTS = {
     "messages.read": None,
     "receipts.upload": "receipt.uploaded",
     "missing.explain": "transaction.explained",
+    "missing.explain_together": "transaction.explained",
     "missing.withdraw": "transaction.explanation_withdrawn",
     "missing.write": "receipt.written",
     "review.assign": "assignment.made",

@@ -35,6 +35,7 @@ IDS = {
     "transaction",
     "line",
     "pair",
+    "guess",
     "account",
     "kept",
     "invoice",
