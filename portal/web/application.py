@@ -21,6 +21,7 @@ from portal.web.clients.views import blueprint as clients
 from portal.web.connections.views import blueprint as connections
 from portal.web.documents.views import blueprint as documents
 from portal.web.finances.views import blueprint as finances
+from portal.web.firm import views as firm
 from portal.web.health.views import blueprint as health
 from portal.web.help.views import blueprint as help_pages
 from portal.web.messages.views import blueprint as messages
@@ -35,7 +36,7 @@ from portal.web.webhooks import views as webhooks
 
 BLUEPRINTS = (
     auth, profile, receipts, missing, connections, accounts, finances, payments, review, copies, collective, documents, clients,
-    messages, admin, help_pages, health, webhooks.blueprint,
+    messages, admin, help_pages, firm.blueprint, health, webhooks.blueprint,
 )  # fmt: skip
 LARGEST_UPLOAD = 25 * 1024 * 1024
 COARSE_LIMIT = "600 per minute"  #: of changes and of strangers' requests, per address and web process
@@ -74,6 +75,7 @@ def create(ports: Ports) -> Flask:
     htmx.register(app)
     filters.register(app)
     handlers.register(app)
+    firm.register(app, settings)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     access.refuse_unmarked(app)

@@ -26,7 +26,7 @@ from tests.factories import Books
 
 NO_PAGE = {
     "static", "auth.home", "documents.download", "documents.page", "documents.preview", "connections.progress", "health.healthz",
-    "health.readyz", "payments.progress", "payments.check_iban",
+    "health.readyz", "firm.show_logo", "payments.progress", "payments.check_iban",
 }  # fmt: skip
 #: bytes, redirects, fragments, machine answers
 REFUSED = {"auth.first_admin": 404, "connections.callback": 400}  #: what these answer when they are opened just so
