@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from portal.domain.matching import Allocation
 from portal.errors import AlreadyAssigned, Conflict, Rejected, Stale
-from portal.models import Candidate, Receipt, Run, Transaction
+from portal.models import Candidate, Receipt, Run, Transaction, User
 from portal.ports import Ports
 from portal.services import assigning, collecting, finding, running, searching
 from portal.services.assigning import Difference
@@ -107,6 +107,15 @@ def _proposal(session: Session, receipt: Receipt, transaction: Transaction, cent
     """What the matcher proposed, if that is what was chosen."""
     wanted = [{"transaction": transaction.id, "amount_cents": cents}]
     return next((one for one in session.scalars(assigning.candidates_of(receipt.id)) if one.allocations == wanted), None)
+
+
+def learns_now(session: Session, actor: Actor) -> bool:
+    """Whether this is the moment to tell a person what assigning by hand teaches: after the first time, and never again.
+
+    Two requests at once: one of them tells it. It is no event: nobody could ever ask about it.
+    """
+    told = update(User).where(User.id == actor.user_id, User.knows_learning.is_(False)).values(knows_learning=True)
+    return session.scalar(told.returning(User.id), execution_options={"synchronize_session": False}) is not None
 
 
 def withdraw(session: Session, receipt: Receipt, *, seen_version: int, now: datetime) -> Run:

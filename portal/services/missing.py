@@ -171,6 +171,12 @@ def guessed(session: Session, actor: Actor, filters: Filters) -> Guesses:
     return Guesses(client, groups, has_more)
 
 
+def count_open(session: Session, client_id: str) -> int:
+    """The client's transactions without a receipt about which nothing was said."""
+    client, start_on = session.get_one(Client, client_id), engaging.scope(session, client_id).start_on
+    return _tallies(session, _wanted(client, start_on, Filters())).of("open").count if start_on else 0
+
+
 def line(session: Session, actor: Actor, transaction_id: str) -> LinePage:
     """One transaction with all that was said about it."""
     transaction = finding.transaction(session, actor, transaction_id)

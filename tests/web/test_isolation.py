@@ -45,7 +45,7 @@ IDS = {
 }  #: what an address or a form may name besides the path: checked below
 PLAIN = {
     "reason", "until", "queue_reason", "sort", "pane", "direction", "q", "page", "next", "error", "language", "seen_version", "email",
-    "password", "name", "theme", "has_shortcuts", "goes_on", "old", "new", "csrf_token", "tax_year", "returns",
+    "password", "name", "theme", "has_shortcuts", "goes_on", "has_digest", "old", "new", "csrf_token", "tax_year", "returns",
     "booked", "debit", "credit", "currency", "counterparty_iban", "remittance", "id", "status", "account_iban", "anyway",
     "label", "holder", "use", "ledger_number", "start_on", "is_chosen", "iban", "title", "plan", "keeps_books", "since",
     "execute_on", "form_key", "seen", "is_on", "limit", "day_limit", "four_eyes_above", "may_pay",

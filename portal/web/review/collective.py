@@ -19,7 +19,7 @@ from portal.services.assigning import Difference
 from portal.services.searching import MOST_CHOSEN
 from portal.web.access import actor, ports, staff
 from portal.web.htmx import is_fragment_request, notice
-from portal.web.review.views import filters_of, to_desk
+from portal.web.review.views import filters_of, tell_once, to_desk
 
 blueprint = Blueprint("collective", __name__)
 
@@ -51,6 +51,7 @@ def assign(transaction_id: str) -> ResponseReturnValue:
             transaction = finding.transaction(session, actor(), transaction_id)
             chosen = [(finding.receipt(session, actor(), receipt_id), version) for receipt_id, version in seen]
             deciding.assign_receipts(session, transaction, chosen, difference=difference, now=ports().clock.now())
+            tell_once(session)
             notice(ngettext("%(num)d receipt assigned.", "%(num)d receipts assigned.", len(chosen)))
     except (Conflict, Rejected) as problem:
         ids = [receipt_id for receipt_id, _ in seen]
