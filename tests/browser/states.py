@@ -295,7 +295,7 @@ def _searched(ours: Books) -> Iterator[State]:
     yield State("staff", f"{looked_for}&line={line.id}&line={other.id}")
     chosen = "".join(f"&receipt={ours.receipts[name].id}" for name in ("open", "no_transaction", "waiting"))
     yield State("staff", f"/review/transactions/{line.id}?ticked=1{chosen}")
-    yield State("staff", f"/review/transactions/{line.id}?ticked=1{chosen}", does=sent("#assign-receipts", 422))
+    yield State("staff", f"/review/transactions/{line.id}?ticked=1{chosen}", does=assign_together_too_late)
     yield State("staff", f"/review/transactions/{ours.transactions[2].id}")
 
 
@@ -382,6 +382,13 @@ def decide_too_late(page: Page) -> None:
     page.locator("#assign-1 [name=seen_version]").evaluate("field => { field.value = 0 }")
     page.locator("#assign-1 button:visible, .bf-phone-assign:visible").click()
     expect(page.locator("#notices [role=alert]")).to_be_visible()
+
+
+def assign_together_too_late(page: Page) -> None:
+    """Somebody has changed one of the receipts since."""
+    page.select_option("#difference", "discount")
+    page.locator("#assign-receipts [name=receipt]").first.evaluate("field => { field.value = field.value.slice(0, -1) + '0' }")
+    sent("#assign-receipts", 409)(page)
 
 
 def sign_out_elsewhere(page: Page) -> None:
