@@ -37,7 +37,7 @@ WHOSE = (
     .outerjoin(User, User.id == UserSession.user_id)
     .where(UserSession.id_hash == bindparam("id_hash"))
 )
-WITHOUT_SESSION = ("/static/", "/healthz")  #: never read the database for these
+WITHOUT_SESSION = ("/static/", "/healthz", "/firm/logo/")  #: never read the database for these
 
 
 @dataclass(frozen=True, eq=False, slots=True)
