@@ -25,7 +25,7 @@ from portal import build_ports
 from portal.log import configure
 from portal.ports import Ports
 from portal.queue import QUEUES
-from portal.services import authenticating, hearing, keeping, notifying, running
+from portal.services import authenticating, digesting, hearing, keeping, notifying, running
 from portal.services.auditing import Origin, acting
 from portal.services.token_keeping import TokenKeeper
 from portal.settings import Settings
@@ -122,6 +122,15 @@ def remind(ports: Ports) -> None:
         notifying.remind(session, now=ports.clock.now())
 
 
+def digest(ports: Ports) -> None:
+    """In the morning: tell people what is open, those for whom something has changed."""
+    with ports.database.read() as session:
+        due = digesting.due(session, now=ports.clock.now())
+    if due:
+        with ports.database.write() as session:
+            digesting.write(session, due, now=ports.clock.now())
+
+
 @dataclass(frozen=True, slots=True)
 class Duty:
     """One line of the timetable. `every` counts ticks."""
@@ -139,6 +148,7 @@ TIMETABLE = (
     Duty(keep_alive, 720, "a consent that nobody uses for 90 days ends, also that of a paused connection"),
     Duty(tidy_redis, 3, "a dead worker's job must not wait for RQ's own maintenance"),
     Duty(remind, 120, "a consent that ended or is about to end needs a person"),
+    Duty(digest, 60, "what is open is told once in the morning, not by a mail for each receipt"),
     Duty(forget_sessions, 720, "expired sessions are not kept"),
     Duty(forget_events, 720, "the bank repeats an event for two days"),
 )

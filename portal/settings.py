@@ -28,6 +28,7 @@ class Firm:
     contact_phone: str = ""
     accountant_email: str = "qonto@firm.example"  #: whom clients invite to their Qonto account
     booking_url: str = ""
+    logo: Path | None = None  #: a small picture (SVG, PNG, WebP) in place of our own sign; read when the portal starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,7 @@ class Settings:
                 contact_phone=env.get("FIRM_CONTACT_PHONE", firm.contact_phone),
                 accountant_email=env.get("FIRM_ACCOUNTANT_EMAIL", firm.accountant_email),
                 booking_url=env.get("FIRM_BOOKING_URL", firm.booking_url),
+                logo=Path(env["FIRM_LOGO"]) if env.get("FIRM_LOGO") else None,
             ),
             timing=Timing() if scale == 1 else Timing().scaled(scale),
             request_rate=float(env.get("REQUEST_RATE", "12")),

@@ -12,7 +12,10 @@ from portal.models.base import Base, HasId, Id
 
 
 class Mail(HasId, Base):
-    """One mail to one person about one client. The words are chosen when it is sent, in the person's language."""
+    """One mail to one person about one client, or (a digest) about several: then one of them, whose run sends it.
+
+    The words are chosen when it is sent, in the person's language.
+    """
 
     __tablename__ = "mail"
 

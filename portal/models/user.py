@@ -32,6 +32,8 @@ class User(HasId, Base):
     theme: Mapped[str] = mapped_column(default="auto")  #: auto, light, dark
     has_shortcuts: Mapped[bool] = mapped_column(default=True)  #: single-key shortcuts on the review desk
     goes_on: Mapped[bool] = mapped_column(default=True)  #: after a decision to the next receipt; False: stays, with the undo
+    has_digest: Mapped[bool] = mapped_column(default=True)  #: wants the digest by mail: staff on working days, clients on Fridays
+    knows_learning: Mapped[bool] = mapped_column(default=False)  #: has been told what confirming teaches the matcher
     totp_sealed: Mapped[str | None]  #: sealed TOTP secret; None = no second factor yet
     totp_last_step: Mapped[int] = mapped_column(default=0)  #: the newest used 30-second step: a code works once
     is_active: Mapped[bool] = mapped_column(default=True)

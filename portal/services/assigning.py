@@ -51,11 +51,13 @@ def assign(
     is_automatic: bool = False, is_to_check: bool = False, score: float | None = None, reasons: Sequence[Mapping[str, Any]] = (),
     matcher: str | None = None, rank: int | None = None,
     difference: Difference | None = None, difference_cents: int | None = None, considered: Sequence[Considered] = (),
+    together: Sequence[str] = (),
 ) -> list[Assignment]:  # fmt: skip
     """Link the receipt to (parts of) transactions. `rank`: of the candidate that a person took.
 
     `difference`, `difference_cents`: what the amounts differ by (transactions less receipt), and what it is. `considered`: the
-    proposals that lay before the machine; a person's are the receipt's candidates, which stay for an undo.
+    proposals that lay before the machine; a person's are the receipt's candidates, which stay for an undo. `together`: labels of
+    the receipts that are assigned in the same step.
 
     Errors: Stale when the receipt changed since the page was made; AlreadyAssigned when a transaction has not enough left;
     Rejected without allocations.
@@ -107,6 +109,7 @@ def assign(
         receipt=receipt.id, transactions=[[a.transaction_id, a.amount_cents] for a in made], is_automatic=is_automatic,
         score=score, matcher=matcher, difference=[difference.value, difference_cents] if difference else None,
         reasons=[reason["code"] for reason in reasons], considered=list(considered),
+        together=list(together),
     )  # fmt: skip
     return made
 
@@ -118,6 +121,8 @@ def withdraw(
     """End the receipt's assignment; it goes back to review. The pair will not be assigned by the machine again.
 
     What a person had decided is undone exactly: the receipt stands in review as it did before.
+
+    Errors: Stale; Rejected where a person would take back a credit note whose room other receipts of the payment still use.
     """
     if seen_version is not None:
         take(session, receipt, seen_version)
@@ -126,6 +131,8 @@ def withdraw(
     standing = list(session.scalars(standing_of(receipt.id)))
     if not standing:
         raise Stale("This receipt is not assigned any more.")
+    if reason is ReviewReason.MANUAL_UNLINK and any(_is_needed(session, assignment) for assignment in standing):
+        raise Rejected("This credit note makes room for other receipts of the same payment. Please undo those first.")
     for assignment in standing:
         assignment.withdrawn_at, assignment.withdrawn_by = now, current_actor()
     freed = Transaction.id.in_([assignment.transaction_id for assignment in standing])
@@ -184,6 +191,13 @@ def open_cents(session: Session, transaction: Transaction) -> int:
         )
     )
     return transaction.amount_cents - int(used or 0)
+
+
+def _is_needed(session: Session, assignment: Assignment) -> bool:
+    """Whether without it more of the transaction would be used than there is: true of netted credit notes only."""
+    if assignment.amount_cents > 0:
+        return False
+    return open_cents(session, session.get_one(Transaction, assignment.transaction_id)) + assignment.amount_cents < 0
 
 
 def standing_of(receipt_id: str) -> Select[Assignment]:

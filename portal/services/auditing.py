@@ -100,7 +100,7 @@ class Tag(Enum):
     PAYMENT_ENDED = ("payment.ended", {"state", "reason"})
     ASSIGNMENT_MADE = (
         "assignment.made",
-        {"receipt", "transactions", "is_automatic", "score", "matcher", "reasons", "difference", "considered"},
+        {"receipt", "transactions", "is_automatic", "score", "matcher", "reasons", "difference", "considered", "together"},
     )
     ASSIGNMENT_CHECKED = ("assignment.checked", {"receipt"})
     ASSIGNMENT_WITHDRAWN = ("assignment.withdrawn", {"receipt", "transactions", "reason"})

@@ -90,6 +90,7 @@ def create_user(
 def change_profile(
     session: Session, user_id: str, *, now: datetime, name: str | None = None, language: str | None = None,
     theme: str | None = None, has_shortcuts: bool | None = None, goes_on: bool | None = None,
+    has_digest: bool | None = None,
 ) -> None:  # fmt: skip
     """Change what a person may change about himself; None leaves it. Errors: Rejected."""
     user = session.get_one(User, user_id)
@@ -99,6 +100,7 @@ def change_profile(
         raise Rejected("Choose one of the offered values.")
     wanted = {
         "name": name and name.strip(), "language": language, "theme": theme, "has_shortcuts": has_shortcuts, "goes_on": goes_on,
+        "has_digest": has_digest,
     }  # fmt: skip
     changed = [field for field, value in wanted.items() if value is not None and value != getattr(user, field)]
     for field in changed:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from portal.domain.matching import Allocation
-from portal.errors import AlreadyAssigned, Conflict, Stale
-from portal.models import Candidate, Receipt, Run
+from portal.errors import AlreadyAssigned, Conflict, Rejected, Stale
+from portal.models import Candidate, Receipt, Run, Transaction, User
 from portal.ports import Ports
-from portal.services import assigning, finding, running, searching
+from portal.services import assigning, collecting, finding, running, searching
 from portal.services.assigning import Difference
+from portal.services.auditing import queue_up
 from portal.services.finding import Actor
 
 
@@ -66,6 +67,55 @@ def assign_lines(
         session, receipt=receipt, allocations=searching.allocations(receipt, found, difference), seen_version=seen_version,
         now=now, difference=difference, difference_cents=told.difference_cents if told and difference else None,
     )  # fmt: skip
+
+
+def assign_receipts(
+    session: Session, transaction: Transaction, chosen: Sequence[tuple[Receipt, int]], *, difference: Difference | None,
+    now: datetime,
+) -> None:  # fmt: skip
+    """Assign (receipt, seen version) to the one transaction that paid them all: every one of them, or none.
+
+    Each can be undone by itself. Errors: NotFound for receipts of another client; Rejected; AlreadyAssigned, Stale.
+    """
+    if len({receipt.id for receipt, _ in chosen}) < len(chosen):
+        raise Rejected("Each receipt can be chosen once.")
+    if len(chosen) > searching.MOST_CHOSEN:
+        raise Rejected("At most 40 receipts can be assigned in one step.")
+    queue_up(session, transaction.client_id)
+    session.refresh(transaction)
+    for receipt, seen_version in chosen:
+        session.refresh(receipt)
+        assigning.check_open(receipt)
+        if receipt.version != seen_version:
+            raise Stale("Somebody changed one of these receipts in the meantime. Please look at them again.")
+    worth = [collecting.share_of(transaction, receipt) for receipt, _ in chosen]
+    given = collecting.parts_of(assigning.open_cents(session, transaction), worth, difference)
+    labels = [receipt.label for receipt, _ in chosen]
+    parts = sorted(zip(chosen, worth, given, strict=True), key=lambda part: part[2])  # first the credit notes, which make room
+    for (receipt, seen_version), cents, part in parts:
+        proposal = _proposal(session, receipt, transaction, part)
+        assigning.assign(
+            session, receipt=receipt, allocations=[Allocation(transaction.id, part)], seen_version=seen_version, now=now,
+            score=proposal.score if proposal else None, reasons=proposal.reasons if proposal else (),
+            matcher=proposal.matcher if proposal else None, rank=proposal.rank if proposal else None,
+            difference=difference if part != cents else None, difference_cents=part - cents if part != cents else None,
+            together=labels if len(labels) > 1 else (),
+        )  # fmt: skip
+
+
+def _proposal(session: Session, receipt: Receipt, transaction: Transaction, cents: int) -> Candidate | None:
+    """What the matcher proposed, if that is what was chosen."""
+    wanted = [{"transaction": transaction.id, "amount_cents": cents}]
+    return next((one for one in session.scalars(assigning.candidates_of(receipt.id)) if one.allocations == wanted), None)
+
+
+def learns_now(session: Session, actor: Actor) -> bool:
+    """Whether this is the moment to tell a person what assigning by hand teaches: after the first time, and never again.
+
+    Two requests at once: one of them tells it. It is no event: nobody could ever ask about it.
+    """
+    told = update(User).where(User.id == actor.user_id, User.knows_learning.is_(False)).values(knows_learning=True)
+    return session.scalar(told.returning(User.id), execution_options={"synchronize_session": False}) is not None
 
 
 def withdraw(session: Session, receipt: Receipt, *, seen_version: int, now: datetime) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Select, select
@@ -10,9 +11,11 @@ from sqlalchemy.orm import Session
 
 from portal.db import new_id
 from portal.domain.explanations import LONGEST_NOTE, Reason
-from portal.errors import AlreadyAssigned, Rejected, Stale
+from portal.errors import AlreadyAssigned, Conflict, NotFound, Rejected, Stale
 from portal.models import Assignment, Explanation, Transaction
+from portal.services import finding
 from portal.services.auditing import Tag, current_actor, queue_up, record
+from portal.services.finding import Actor
 
 
 def explain(
@@ -55,6 +58,28 @@ def explain(
         explanation=said.id, reason=said.reason,
     )  # fmt: skip
     return said
+
+
+def explain_several(
+    session: Session, actor: Actor, client_id: str, said: Sequence[tuple[str, Reason]], *, now: datetime
+) -> tuple[int, list[Transaction]]:
+    """Say something about (transaction id, reason) of one client of which nothing was said, each by itself.
+
+    How many were explained, and those that had changed: somebody has said something, or a receipt has come.
+    Errors: NotFound when one of them is not the client's, or not the actor's to see; then nothing is said about any.
+    """
+    client = finding.client(session, actor, client_id)
+    transactions = [(finding.transaction(session, actor, transaction_id), reason) for transaction_id, reason in said]
+    if any(transaction.client_id != client.id for transaction, _ in transactions):
+        raise NotFound
+    changed = []
+    for transaction, reason in sorted(transactions, key=lambda one: one[0].id):  # as all lock
+        try:
+            with session.begin_nested():
+                explain(session, transaction, reason=reason, now=now)
+        except Conflict:
+            changed.append(transaction)
+    return len(transactions) - len(changed), changed
 
 
 def withdraw(session: Session, said: Explanation, *, now: datetime) -> None:

@@ -55,6 +55,11 @@ class Done:
         return self.event.tag == Tag.RECEIPT_SET_ASIDE.text
 
     @property
+    def together(self) -> Sequence[str]:
+        """Labels of the other receipts that were assigned in the same step."""
+        return [label for label in self.event.details.get("together", ()) if label != self.receipt.label]
+
+    @property
     def is_put_off(self) -> bool:
         """Whether that was it; else it was assigned."""
         return self.event.tag == Tag.RECEIPT_PUT_OFF.text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from calendar import monthrange
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from sqlalchemy import ColumnElement, Select, and_, case, exists, extract, func, or_, select
@@ -23,6 +23,7 @@ from portal.services.searching import contains
 #: is in exactly one of them.
 STATES = ("open", "lost", "not_needed")
 MOST_PRINTED = 1000
+MOST_GUESSED = 200  #: transactions that one page can explain together
 
 HAS_RECEIPT = exists().where(Assignment.transaction_id == Transaction.id, Assignment.withdrawn_at.is_(None))
 STANDING = and_(Explanation.transaction_id == Transaction.id, Explanation.withdrawn_at.is_(None))
@@ -111,6 +112,20 @@ class MissingPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Guesses:
+    """What the machine supposes about transactions of which nothing was said: by reason, in each the newest first."""
+
+    client: Client
+    groups: Sequence[tuple[Reason, Tally, Sequence[MissingRow]]]
+    has_more: bool  #: than MOST_GUESSED
+
+    @property
+    def count(self) -> int:
+        """Of all of them."""
+        return sum(tally.count for _, tally, _ in self.groups)
+
+
+@dataclass(frozen=True, slots=True)
 class LinePage:
     """A transaction that something is to be said about."""
 
@@ -131,6 +146,35 @@ def index(session: Session, actor: Actor, filters: Filters) -> MissingPage:
 def whole(session: Session, actor: Actor, filters: Filters) -> MissingPage:
     """As `index`, all on one page, `MOST_PRINTED` at most."""
     return _list(session, actor, filters, size=MOST_PRINTED)
+
+
+def guessed(session: Session, actor: Actor, filters: Filters) -> Guesses:
+    """Of the named client, in the named month and with the named words: every open transaction that something speaks for.
+
+    Errors: NotFound for a client that the actor does not see.
+    """
+    client = finding.client(session, actor, filters.client_id)
+    start_on = engaging.scope(session, client.id).start_on
+    if start_on is None:
+        return Guesses(client, [], has_more=False)
+    query = _shown(replace(filters, state="open", kept=""), _wanted(client, start_on, filters))
+    own, found, has_more = _own_ibans(session, client.id), defaultdict[Reason, list[MissingRow]](list), False
+    count = 0
+    for transaction, account, _ in session.execute(query.execution_options(yield_per=1000)):
+        if reason := _guess(transaction, own):
+            if count == MOST_GUESSED:
+                has_more = True
+                break
+            count += 1
+            found[reason].append(MissingRow(transaction, account, None, "", reason))
+    groups = [(reason, sum(map(_tally, found[reason]), Tally()), found[reason]) for reason in Reason if reason in found]
+    return Guesses(client, groups, has_more)
+
+
+def count_open(session: Session, client_id: str) -> int:
+    """The client's transactions without a receipt about which nothing was said."""
+    client, start_on = session.get_one(Client, client_id), engaging.scope(session, client_id).start_on
+    return _tallies(session, _wanted(client, start_on, Filters())).of("open").count if start_on else 0
 
 
 def line(session: Session, actor: Actor, transaction_id: str) -> LinePage:
@@ -155,13 +199,24 @@ def _list(session: Session, actor: Actor, filters: Filters, *, size: int) -> Mis
     start_on = engaging.scope(session, client.id).start_on if client else None
     if client is None or start_on is None:
         return MissingPage(clients, client, start_on, filters, Tallies({}), Page([], 1, 0))
-    wanted = [Transaction.client_id == client.id, Transaction.status == "booked", Transaction.booked_on >= start_on]
-    wanted += [contains(word, Transaction.counterparty, Transaction.remittance) for word in filters.words.split()[:5]]
+    wanted = _wanted(client, start_on, filters)
     tallies = _tallies(session, wanted)
     total = tallies.of(filters.state, filters.month).count
     number = max(1, min(filters.page, -(-total // size)))
     rows = _rows(session, client, _shown(filters, wanted).limit(size + bool(filters.kept)).offset((number - 1) * size))
     return MissingPage(clients, client, start_on, filters, tallies, Page(rows, number, total))
+
+
+def _wanted(client: Client, start_on: date, filters: Filters) -> list[ColumnElement[bool]]:
+    wanted = [Transaction.client_id == client.id, Transaction.status == "booked", Transaction.booked_on >= start_on]
+    return wanted + [contains(word, Transaction.counterparty, Transaction.remittance) for word in filters.words.split()[:5]]
+
+
+def _tally(row: MissingRow) -> Tally:
+    """One transaction; only euros are added up."""
+    transaction = row.transaction
+    signed = transaction.amount_cents if transaction.side == "credit" else -transaction.amount_cents
+    return Tally(1, signed if transaction.currency == "EUR" else 0)
 
 
 def _tallies(session: Session, wanted: Sequence[ColumnElement[bool]]) -> Tallies:

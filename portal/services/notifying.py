@@ -39,6 +39,8 @@ class Kind(StrEnum):
     NEW_MESSAGE = "new_message"
     DOUBT = "doubt"
     DOUBT_OVER = "doubt_over"
+    DIGEST = "digest"
+    WEEKLY = "weekly"
 
 
 def needs_you(session: Session, connection: Connection, *, now: datetime, number: int = 1) -> None:
@@ -68,6 +70,13 @@ def doubt_over(session: Session, batch: PaymentBatch, *, now: datetime) -> None:
     _write_to(
         session, people, batch.client_id, Kind.DOUBT_OVER, f"{Kind.DOUBT_OVER.value}:{batch.id}", {"order": batch.id}, now=now
     )
+
+
+def tell(
+    session: Session, user_id: str, client_id: str, kind: Kind, key: str, facts: dict[str, Any], *, now: datetime
+) -> None:  # fmt: skip
+    """A mail to one person, once a key."""
+    _write_to(session, [user_id], client_id, kind, key, facts, now=now)
 
 
 def remind(session: Session, *, now: datetime) -> None:
@@ -117,13 +126,16 @@ def send_mails(ports: Ports, lease: Lease) -> None:
 def words(ports: Ports, mail: Mail, *, user: User, client: Client) -> tuple[str, str]:
     """Subject and text in the person's language."""
     facts: dict[str, Any] = dict(mail.facts)
-    for name in ("since", "until"):
-        if name in facts:
+    for name in ("since", "until", "oldest"):
+        if facts.get(name):
             moment = datetime.fromisoformat(facts[name]).astimezone(BERLIN)
             facts[name] = format_datetime(moment, "d. MMMM y" if user.language == "de" else "d MMMM y", locale=user.language)
     template = _templates(user.language).get_template(f"mail/{mail.kind}.txt")
-    address = f"{ports.settings.public_url}{_place(mail)}"
-    text = template.render(**facts, name=user.name, client=client.name, firm=ports.settings.firm, address=address)
+    url = ports.settings.public_url
+    text = template.render(
+        **facts, name=user.name, client=client.name, firm=ports.settings.firm, address=f"{url}{_place(mail)}",
+        profile=f"{url}/profile", messages=f"{url}/messages",
+    )  # fmt: skip
     subject, _, body = text.partition("\n")
     return subject.strip(), body.strip() + "\n"
 
@@ -135,6 +147,10 @@ def _place(mail: Mail) -> str:
             return f"/clients/{mail.client_id}/messages"
         case Kind.DOUBT | Kind.DOUBT_OVER:
             return f"/payments/{mail.facts['order']}"
+        case Kind.DIGEST:
+            return "/review"
+        case Kind.WEEKLY:
+            return "/receipts/missing"
     return "/profile/connections"
 
 

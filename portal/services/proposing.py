@@ -83,6 +83,13 @@ class CandidateCard:
         is_same_currency = {line.transaction.currency for line in self.lines} == {receipt.currency}
         return is_same_currency and abs(self.seen_cents) == abs(receipt.amount_cents or 0)
 
+    def is_larger_than(self, receipt: Receipt) -> bool:
+        """Whether it is one transaction of which more is left than the receipt takes: it may have paid others too."""
+        if len(self.lines) > 1 or self.lines[0].transaction.status != "booked":
+            return False
+        is_same_currency = self.lines[0].transaction.currency == receipt.currency
+        return is_same_currency and self.lines[0].free_cents > abs(receipt.amount_cents or 0) > 0
+
     @property
     def is_open(self) -> bool:
         """Whether it can be assigned: every transaction still has what it would take. Others may have been faster."""

@@ -150,12 +150,14 @@ def sum_of(receipt: Receipt, lines: Sequence[FoundLine]) -> Sum | None:
     if currencies != {receipt.currency}:
         return Sum(len(lines), total, currency, None, (Difference.EXCHANGE,))
     difference = total - abs(receipt.amount_cents)
-    choices: tuple[Difference, ...]
-    if difference < 0:
-        choices = (Difference.DISCOUNT, Difference.PART_PAYMENT, Difference.FEE, Difference.EXCHANGE, Difference.OTHER)
-    else:
-        choices = (Difference.FEE, Difference.TIP, Difference.EXCHANGE, Difference.OTHER)
-    return Sum(len(lines), total, currency, difference, choices if difference else ())
+    return Sum(len(lines), total, currency, difference, choices_of(difference))
+
+
+def choices_of(difference_cents: int) -> tuple[Difference, ...]:
+    """What a difference (transactions less receipts) may be, the likeliest first; () if there is none."""
+    if difference_cents < 0:
+        return (Difference.DISCOUNT, Difference.PART_PAYMENT, Difference.FEE, Difference.EXCHANGE, Difference.OTHER)
+    return (Difference.FEE, Difference.TIP, Difference.EXCHANGE, Difference.OTHER) if difference_cents else ()
 
 
 def contains(word: str, *columns: InstrumentedAttribute[str] | InstrumentedAttribute[str | None]) -> ColumnElement[bool]:

@@ -21,6 +21,7 @@ from portal.web.clients.views import blueprint as clients
 from portal.web.connections.views import blueprint as connections
 from portal.web.documents.views import blueprint as documents
 from portal.web.finances.views import blueprint as finances
+from portal.web.firm import views as firm
 from portal.web.health.views import blueprint as health
 from portal.web.help.views import blueprint as help_pages
 from portal.web.messages.views import blueprint as messages
@@ -28,13 +29,14 @@ from portal.web.missing.views import blueprint as missing
 from portal.web.payments.views import blueprint as payments
 from portal.web.profile.views import blueprint as profile
 from portal.web.receipts.views import blueprint as receipts
+from portal.web.review.collective import blueprint as collective
 from portal.web.review.copies import blueprint as copies
 from portal.web.review.views import blueprint as review
 from portal.web.webhooks import views as webhooks
 
 BLUEPRINTS = (
-    auth, profile, receipts, missing, connections, accounts, finances, payments, review, copies, documents, clients, messages,
-    admin, help_pages, health, webhooks.blueprint,
+    auth, profile, receipts, missing, connections, accounts, finances, payments, review, copies, collective, documents, clients,
+    messages, admin, help_pages, firm.blueprint, health, webhooks.blueprint,
 )  # fmt: skip
 LARGEST_UPLOAD = 25 * 1024 * 1024
 COARSE_LIMIT = "600 per minute"  #: of changes and of strangers' requests, per address and web process
@@ -73,6 +75,7 @@ def create(ports: Ports) -> Flask:
     htmx.register(app)
     filters.register(app)
     handlers.register(app)
+    firm.register(app, settings)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     access.refuse_unmarked(app)

@@ -37,7 +37,7 @@ WHOSE = (
     .outerjoin(User, User.id == UserSession.user_id)
     .where(UserSession.id_hash == bindparam("id_hash"))
 )
-WITHOUT_SESSION = ("/static/", "/healthz")  #: never read the database for these
+WITHOUT_SESSION = ("/static/", "/healthz", "/firm/logo/")  #: never read the database for these
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -52,6 +52,7 @@ class Person(UserMixin):
     theme: str
     has_shortcuts: bool
     goes_on: bool
+    has_digest: bool
     initials: str
     has_second_factor: bool
     needs_second_factor: bool
@@ -63,7 +64,7 @@ class Person(UserMixin):
         """From the user's row."""
         return cls(
             user.id, user.email, user.name, Role(user.role), user.language, user.theme, user.has_shortcuts, user.goes_on,
-            user.initials, user.totp_sealed is not None, user.needs_second_factor, keeps_books, may_pay,
+            user.has_digest, user.initials, user.totp_sealed is not None, user.needs_second_factor, keeps_books, may_pay,
         )  # fmt: skip
 
 

@@ -26,13 +26,13 @@ from tests.factories import Books
 
 NO_PAGE = {
     "static", "auth.home", "documents.download", "documents.page", "documents.preview", "connections.progress", "health.healthz",
-    "health.readyz", "payments.progress", "payments.check_iban",
+    "health.readyz", "firm.show_logo", "payments.progress", "payments.check_iban",
 }  # fmt: skip
 #: bytes, redirects, fragments, machine answers
 REFUSED = {"auth.first_admin": 404, "connections.callback": 400}  #: what these answer when they are opened just so
 VIEWERS = {
     "auth.sign_in": "nobody", "auth.first_admin": "nobody", "auth.second_factor": "halfway", "auth.enrolment": "enrolling",
-    "review": "staff", "copies": "staff", "clients": "staff", "admin": "admin",
+    "review": "staff", "copies": "staff", "collective": "staff", "clients": "staff", "admin": "admin",
 }  # fmt: skip
 #: of an endpoint or its blueprint; everything else is the client's
 OWN_PAGES = ("/receipts", "/finances/accounts", "/profile/connections")
@@ -60,6 +60,7 @@ class People:
     busy: tuple[Client, Connection, Connection]
     awaited: tuple[Client, Connection]
     choosing: tuple[Client, Connection]
+    guessing: Client
 
 
 def people(site: Site, *, now: datetime) -> People:
@@ -80,6 +81,8 @@ def people(site: Site, *, now: datetime) -> People:
         to_confirm = company, _awaited(session, company, now)
         company, choosing = _company(session, "10055", now)
         to_choose = company, _choosing(session, company, now)
+        guessed, guessing = _company(session, "10056", now)
+        _guessing(session, guessed, now)
         for _ in range(syncing.PRESSES):
             factories.run(
                 session, world.ours.client, "bank", now=now, over=world.ours.bank, trigger="client", created_at=now, new=0
@@ -87,12 +90,12 @@ def people(site: Site, *, now: datetime) -> People:
     signed_in = {
         "client": world.ours.owner, "leaving": world.ours.owner, "staff": world.staff, "admin": world.admin, "newcomer": newcomer,
         "lonely": lonely, "unconnected": unconnected, "troubled": troubled, "busy": busy,
-        "awaited": awaited, "choosing": choosing,
+        "awaited": awaited, "choosing": choosing, "guessing": guessing,
     }  # fmt: skip
     cookies = {name: site.cookies(person) for name, person in signed_in.items()}
     halfway = {"halfway": world.staff, "enrolling": enrolling}
     cookies |= {name: site.cookies(person, is_half=True) for name, person in halfway.items()}
-    return People({"nobody": [], **cookies}, in_trouble, at_work, to_confirm, to_choose)
+    return People({"nobody": [], **cookies}, in_trouble, at_work, to_confirm, to_choose, guessed)
 
 
 def _e_invoices(site: Site, session: Session, now: datetime) -> None:
@@ -156,6 +159,15 @@ def _busy(session: Session, company: Client, now: datetime) -> tuple[Connection,
         lease_token="0" * 32, lease_until=now + timedelta(days=1), created_at=now - timedelta(minutes=20),
     )  # fmt: skip
     return documents, factories.connection(session, company, "bank", now=now, state="disconnected")
+
+
+def _guessing(session: Session, company: Client, now: datetime) -> None:
+    """Transactions that most likely need no receipt."""
+    account = factories.bank_account(session, company, factories.connection(session, company, "bank", now=now), now=now)
+    for number, values in enumerate(
+        ({"operation_type": "qonto_fee"}, {"counterparty": "Finanzamt Hamburg-Nord"}, {"remittance": "Gehalt 10/2026"}, {})
+    ):
+        factories.transaction(session, account, f"guess-{number}", 1000 + number, now=now, **values)
 
 
 def _awaited(session: Session, company: Client, now: datetime) -> Connection:
@@ -229,6 +241,8 @@ def faces(site: Site, known: People) -> Iterator[State]:
     yield State("client", f"/receipts/upload?transaction={ours.transactions[0].id}")
     yield State("client", "/receipts/missing?state=all")
     yield State("client", "/receipts/missing?state=lost")
+    yield State("guessing", f"/clients/{known.guessing.id}/missing/guesses")
+    yield State("guessing", "/receipts/missing")
     yield State("client", f"/transactions/{ours.transactions[3].id}/explanation")
     yield State("client", f"/transactions/{ours.transactions[2].id}/explanation")
     yield State("client", f"/transactions/{ours.transactions[2].id}/own-receipt")
@@ -279,6 +293,10 @@ def _searched(ours: Books) -> Iterator[State]:
     yield State("staff", f"/review?item={ours.receipts['income'].id}", does=unfold(".bf-correction"))
     yield State("staff", f"{looked_for}nothing-has-this-name")
     yield State("staff", f"{looked_for}&line={line.id}&line={other.id}")
+    chosen = "".join(f"&receipt={ours.receipts[name].id}" for name in ("open", "no_transaction", "waiting"))
+    yield State("staff", f"/review/transactions/{line.id}?ticked=1{chosen}")
+    yield State("staff", f"/review/transactions/{line.id}?ticked=1{chosen}", does=assign_together_too_late)
+    yield State("staff", f"/review/transactions/{ours.transactions[2].id}")
 
 
 def _opened(site: Site) -> Iterator[State]:
@@ -364,6 +382,13 @@ def decide_too_late(page: Page) -> None:
     page.locator("#assign-1 [name=seen_version]").evaluate("field => { field.value = 0 }")
     page.locator("#assign-1 button:visible, .bf-phone-assign:visible").click()
     expect(page.locator("#notices [role=alert]")).to_be_visible()
+
+
+def assign_together_too_late(page: Page) -> None:
+    """Somebody has changed one of the receipts since."""
+    page.select_option("#difference", "discount")
+    page.locator("#assign-receipts [name=receipt]").first.evaluate("field => { field.value = field.value.slice(0, -1) + '0' }")
+    sent("#assign-receipts", 409)(page)
 
 
 def sign_out_elsewhere(page: Page) -> None:

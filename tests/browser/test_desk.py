@@ -337,3 +337,26 @@ def test_forced_colors_leave_the_current_place_visible(site: Site, windows: Wind
         page.keyboard.press("Shift+Tab")
         page.keyboard.press("Tab")
         assert page.locator("#assign-1 button").evaluate(edge)[0] == "solid"
+
+
+# --- several receipts for one transaction ----------------------------------------------------------------------------
+
+
+def test_the_sum_runs_along_and_the_focus_stays(site: Site, page: Page) -> None:
+    ours = site.world.ours
+    first, second = ours.receipts["no_transaction"], ours.receipts["changed"]
+    page.goto(f"/review/transactions/{ours.transactions[0].id}?item={first.id}")
+    total = page.locator("#assign-receipts")
+    expect(total).to_contain_text("1 receipt chosen")
+    box = page.locator(f"#receipt-{second.id}")
+    box.focus()
+    page.keyboard.press("Space")
+    expect(total).to_contain_text("2 receipts chosen")
+    expect(box).to_be_focused()
+    expect(page).to_have_url(re.compile(second.id))  # a reload shows the same
+    page.keyboard.press("Space")
+    expect(total).to_contain_text("1 receipt chosen")
+    page.keyboard.press("Space")
+    total.get_by_role("button").click()
+    expect(page.locator("#notices")).to_contain_text("2 receipts assigned.")
+    assert {state_of(site, first), state_of(site, second)} == {"assigned"}

@@ -135,6 +135,21 @@ def test_the_desk_decides_and_takes_back(site: Site, windows: Windows) -> None:
         assert stored(site, other).state == "in_review"
 
 
+def test_several_receipts_are_ticked_added_up_and_assigned(site: Site, windows: Windows) -> None:
+    ours = site.world.ours
+    first, second = ours.receipts["no_transaction"], ours.receipts["changed"]
+    with plain(windows, site, site.world.staff) as page:
+        page.goto(f"/review?item={first.id}&q=&line={ours.transactions[0].id}")
+        press(page, "#assign-lines a")
+        expect(page.locator(f"#receipt-{first.id}")).to_be_checked()
+        page.check(f"#receipt-{second.id}")
+        press(page, "#collective-form noscript button")
+        expect(page.locator("#assign-receipts")).to_contain_text("85.00")
+        press(page, "#assign-receipts button")
+        told(page, "2 receipts assigned.")
+    assert {stored(site, first).state, stored(site, second).state} == {"assigned"}
+
+
 def test_what_was_done_lately_is_undone_on_its_own_page(site: Site, windows: Windows) -> None:
     receipt = site.world.ours.receipts["open"]
     with plain(windows, site, site.world.staff) as page:

@@ -21,6 +21,7 @@ STAFF, ADMIN, CLIENTS = Permission.STAFF, Permission.ADMIN, Permission.FOR_CLIEN
 
 PERMISSIONS = {
     ("static", "GET"): PUBLIC,
+    ("firm.show_logo", "GET"): PUBLIC,
     ("health.healthz", "GET"): PUBLIC,
     ("health.readyz", "GET"): PUBLIC,
     ("webhooks.hear", "POST"): PUBLIC,
@@ -46,6 +47,8 @@ PERMISSIONS = {
     ("missing.printed", "GET"): ALL,
     ("missing.before_explaining", "GET"): ALL,
     ("missing.explain", "POST"): ALL,
+    ("missing.before_explaining_together", "GET"): ALL,
+    ("missing.explain_together", "POST"): ALL,
     ("missing.withdraw", "POST"): ALL,
     ("missing.before_writing", "GET"): ALL,
     ("missing.write", "POST"): ALL,
@@ -129,6 +132,8 @@ PERMISSIONS = {
     ("review.reopen", "POST"): STAFF,
     ("review.put_off", "POST"): STAFF,
     ("review.bring_back", "POST"): STAFF,
+    ("collective.show", "GET"): STAFF,
+    ("collective.assign", "POST"): STAFF,
     ("copies.show", "GET"): STAFF,
     ("copies.keep_both", "POST"): STAFF,
     ("copies.set_aside", "POST"): STAFF,
@@ -143,6 +148,7 @@ PERMISSIONS = {
 }
 SIGNED = {"webhooks.hear"}  #: no browser calls it: the bank's signature is the proof (`flows/test_webhooks.py`)
 LAST = {
+    "collective.assign": 2,
     "review.assign_lines": 1,  # what the withdrawal sets free
     "clients.reopen": 1,
     "review.bring_back": 1,
@@ -196,7 +202,7 @@ def calls(site: Flask, books: Books, *methods: str) -> Iterator[Call]:
         if not methods or method in methods:
             known = {
                 **_arguments(books), "receipt_id": _receipt(endpoint, books).id, "batch_id": _batch(endpoint, books).id,
-                "transaction_id": books.transactions[1 if endpoint == "missing.write" else 0].id,
+                "transaction_id": books.transactions[{"missing.write": 1, "collective.assign": 2}.get(endpoint, 0)].id,
             }  # fmt: skip
             path = adapter.build(endpoint, {name: known[name] for name in arguments[endpoint]})
             yield Call(endpoint, method, path, form_of(endpoint, books) if method == "POST" else {})
@@ -233,6 +239,7 @@ def form_of(endpoint: str, books: Books) -> dict[str, str]:
         "clients.commission": {"tax_year": "2020", "returns": "vat"},
         "receipts.upload": {"client": books.client.id, "direction": "expense"},  # and a file
         "missing.explain": {"reason": "tax", "seen": ""},
+        "missing.explain_together": {"guess": f"{books.transactions[1].id} tax"},
         "missing.write": {
             "payee": "Stadt Hamburg",
             "amount": "119,00",
@@ -281,6 +288,10 @@ def form_of(endpoint: str, books: Books) -> dict[str, str]:
         "review.reopen": {"seen_version": version},
         "review.put_off": {"until": (books.client.created_at.date() + timedelta(days=9)).isoformat(), "seen_version": version},
         "review.bring_back": {"seen_version": str(int(version) + 1)},
+        "collective.assign": {  # what was withdrawn before, with less than it is worth
+            "receipt": f"{books.receipts['assigned'].id} {books.receipts['assigned'].version + 1}",
+            "difference": "discount",
+        },
         "copies.keep_both": {"seen_version": version},
         "copies.set_aside": {"seen_version": version},
     }.get(endpoint, {})
@@ -317,7 +328,7 @@ def _batch(endpoint: str, books: Books) -> PaymentBatch:
 def _arguments(books: Books) -> dict[str, str]:
     return {
         "client_id": books.client.id, "other_id": books.receipts["income"].id, "connection_id": books.documents.id, "document_id": books.document.id,
-        "account_id": books.account.id, "bank_id": books.bank.id, "user_id": books.owner.id, "statement_id": books.statement.id, "subscription_id": books.client.id, "explanation_id": books.explanation.id, "kind": "documents", "number": "1", "filename": "css/app.css",
+        "account_id": books.account.id, "bank_id": books.bank.id, "user_id": books.owner.id, "statement_id": books.statement.id, "subscription_id": books.client.id, "explanation_id": books.explanation.id, "kind": "documents", "number": "1", "digest": "unknown", "filename": "css/app.css",
         "tax_year": str(books.client.created_at.year), "tax_return": "income",
     }  # fmt: skip
 

@@ -35,6 +35,7 @@ IDS = {
     "transaction",
     "line",
     "pair",
+    "guess",
     "account",
     "kept",
     "invoice",
@@ -44,12 +45,12 @@ IDS = {
 }  #: what an address or a form may name besides the path: checked below
 PLAIN = {
     "reason", "until", "queue_reason", "sort", "pane", "direction", "q", "page", "next", "error", "language", "seen_version", "email",
-    "password", "name", "theme", "has_shortcuts", "goes_on", "old", "new", "csrf_token", "tax_year", "returns",
+    "password", "name", "theme", "has_shortcuts", "goes_on", "has_digest", "old", "new", "csrf_token", "tax_year", "returns",
     "booked", "debit", "credit", "currency", "counterparty_iban", "remittance", "id", "status", "account_iban", "anyway",
     "label", "holder", "use", "ledger_number", "start_on", "is_chosen", "iban", "title", "plan", "keeps_books", "since",
     "execute_on", "form_key", "seen", "is_on", "limit", "day_limit", "four_eyes_above", "may_pay",
     "text", "topic", "entry", "is_helpful", "file", "amount", "issued_on", "number", "counterparty", "difference", "find", "age", "amount_cents",
-    "month", "note", "payee", "paid_on", "purpose", "why_none",
+    "ticked", "month", "note", "payee", "paid_on", "purpose", "why_none",
 }  # fmt: skip
 READ = re.compile(r"(?:(?:args|form|values|given)\.|(?<![\w.]))get(?:list)?\(\s*\"(\w+)\"")
 
@@ -114,6 +115,7 @@ def test_every_name_that_a_view_reads_is_known_here(site: Flask) -> None:
     sources = [
         *(ROOT / "portal" / "web").rglob("views.py"),
         ROOT / "portal/web/missing/place.py",
+        ROOT / "portal/web/review/collective.py",
         *(ROOT / "templates").rglob("*.html"),
     ]
     read = {name for path in sources for name in READ.findall(path.read_text())}
@@ -194,6 +196,7 @@ def queries(theirs: Books, ours: Books, *, is_staff: bool) -> Iterator[tuple[str
             yield "/review?item={}", receipt.id
         yield "/review?sort=amount&item={}", theirs.receipts["open"].id
         yield "/review?q=&item={}", theirs.receipts["open"].id
+        yield f"/review/transactions/{ours.transactions[0].id}?item={{}}", theirs.receipts["open"].id
 
 
 def test_a_candidate_of_somebody_else(world: World, visit: Visit, ports: Ports) -> None:

@@ -15,7 +15,7 @@ from portal.services.listing import PAGE_SIZE
 from tests import factories
 from tests.factories import Books, World, pdf
 from tests.test_own_receipt import text_of
-from tests.web.visitor import HTMX, Visit
+from tests.web.visitor import HTMX, Visit, fingerprint
 
 
 def add(ports: Ports, books: Books, clock: FixedClock, cents: int, on: str, **values: object) -> Transaction:
@@ -266,3 +266,102 @@ def test_without_transactions_the_way_is_shown(world: World, visit: Visit, ports
     assert "There is nothing to print" in visit(owner).page("/receipts/missing/print").words
     assert "No company is set up for you yet" in visit(lonely).page("/receipts/missing").words
     visit(lonely).page("/receipts/missing/print")
+
+
+# --- many at once
+
+
+def guesses_of(ports: Ports, books: Books, clock: FixedClock) -> list[Transaction]:
+    """Two fees and a tax."""
+    return [
+        add(ports, books, clock, 2900, "2026-11-01T12:00", counterparty="Qonto", operation_type="qonto_fee"),
+        add(ports, books, clock, 900, "2026-10-01T12:00", counterparty="Qonto", operation_type="qonto_fee"),
+        add(ports, books, clock, 50000, "2026-10-10T12:00", counterparty="Finanzamt Hamburg", remittance="USt 09/2026"),
+    ]
+
+
+@pytest.mark.parametrize("who", ["owner", "staff"])
+def test_all_guesses_are_confirmed_together(world: World, visit: Visit, ports: Ports, clock: FixedClock, who: str) -> None:
+    fee, other, tax = guesses_of(ports, world.ours, clock)
+    person = world.ours.owner if who == "owner" else world.staff
+    visitor, there = visit(person), f"/clients/{world.ours.client.id}/missing/guesses"
+    assert there in visitor.page("/receipts/missing").links
+    page = visitor.page(there)
+    for words in (
+        "Bank fee · 2 transactions",
+        "−€38.00",
+        "Tax payment · 1 transaction",
+        "−€500.00",
+        "3 transactions are ticked.",
+    ):
+        assert words in page.words
+    assert set(page.form(there).fields["guess"]) == {f"{fee.id} bank_fee", f"{other.id} bank_fee", f"{tax.id} tax"}
+    page = visitor.follow(visitor.send(page, there, guess=[f"{fee.id} bank_fee", f"{tax.id} tax"]))  # one was unticked
+    assert "2 transactions noted: no receipt is needed." in page.words
+    assert [standing(ports, line) for line in (fee, other, tax)] == [
+        [("bank_fee", "", person.id)], [], [("tax", "", person.id)]
+    ]  # fmt: skip
+    rest = visitor.page(there)
+    assert rest.form(there).fields["guess"] == f"{other.id} bank_fee"
+    undo = visitor.page("/receipts/missing?state=not_needed")
+    with ports.database.read() as session:
+        said = session.scalars(select(Explanation.id).where(Explanation.transaction_id == tax.id)).one()
+    visitor.follow(visitor.send(undo, f"/explanations/{said}/withdrawal"))  # each is undone by itself
+    assert [len(standing(ports, line)) for line in (fee, other, tax)] == [1, 0, 0]
+
+
+def test_guesses_are_those_of_the_filter(world: World, visit: Visit, ports: Ports, clock: FixedClock) -> None:
+    fee, other, tax = guesses_of(ports, world.ours, clock)
+    visitor, there = visit(world.ours.owner), f"/clients/{world.ours.client.id}/missing/guesses"
+    assert f"{there}?month=2026-10" in visitor.page("/receipts/missing?month=2026-10").links
+    page = visitor.page(f"{there}?month=2026-10")
+    assert set(page.form(there).fields["guess"]) == {f"{other.id} bank_fee", f"{tax.id} tax"}
+    answer = visitor.post(f"{there}?month=2026-10", {"guess": page.form(there).fields["guess"]})
+    assert answer.location == f"/receipts/missing?month=2026-10&client={world.ours.client.id}"
+    assert standing(ports, fee) == []
+    assert "There is nothing to confirm" in visitor.page(f"{there}?month=2026-10").words
+    assert there not in visitor.get("/receipts/missing?month=2026-10").text
+
+
+def test_what_changed_meanwhile_is_left_as_it_is(world: World, visit: Visit, ports: Ports, clock: FixedClock) -> None:
+    fee, other, tax = guesses_of(ports, world.ours, clock)
+    visitor, there = visit(world.staff), f"/clients/{world.ours.client.id}/missing/guesses"
+    page = visitor.page(there)
+    visit(world.ours.owner).post(f"/transactions/{tax.id}/explanation", {"reason": "lost", "seen": ""})
+    with ports.database.write() as session:
+        session.get_one(Transaction, other.id).status = "reversed"
+    after = visitor.follow(visitor.send(page, there))
+    assert "1 transaction noted: no receipt is needed." in after.words
+    assert "2 had changed in the meantime and were left as they are:" in after.words
+    assert "Finanzamt Hamburg, 10 Oct 2026" in after.words
+    assert standing(ports, tax) == [("lost", "", world.ours.owner.id)]
+    assert (standing(ports, other), standing(ports, fee)) == ([], [("bank_fee", "", world.staff.id)])
+
+
+def test_nonsense_and_foreign_guesses_change_nothing(world: World, visit: Visit, ports: Ports, clock: FixedClock) -> None:
+    fee, *_ = guesses_of(ports, world.ours, clock)
+    theirs, there = world.theirs.transactions[0], f"/clients/{world.ours.client.id}/missing/guesses"
+    for person in (world.ours.owner, world.staff, world.admin):  # an admin sees both, and yet it is another client's
+        visitor = visit(person)
+        visitor.page(there)
+        before = fingerprint(ports.database)
+        for chosen, status in (
+            ([], 422),
+            ([fee.id], 422),
+            ([f"{fee.id} nonsense"], 422),
+            ([f"{fee.id} other"], 422),  # that wants words
+            ([f"{fee.id} lost"], 422),
+            ([f"{fee.id} tax", "no-id tax"], 404),
+            ([f"{fee.id} tax", f"{theirs.id} tax"], 404),
+        ):
+            assert visitor.post(there, {"guess": chosen}).status_code == status, chosen
+        assert fingerprint(ports.database) == before
+
+
+def test_more_guesses_than_a_page_holds(
+    world: World, visit: Visit, ports: Ports, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("portal.services.missing.MOST_GUESSED", 2)
+    guesses_of(ports, world.ours, clock)
+    page = visit(world.ours.owner).page(f"/clients/{world.ours.client.id}/missing/guesses")
+    assert "2 transactions are ticked. There are more" in page.words

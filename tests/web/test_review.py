@@ -119,6 +119,30 @@ def test_it_goes_on_with_the_next_receipt_of_the_same_queue(world: World, visit:
     assert onward in {one.id for one in world.ours.receipts.values()} - {receipt.id}
 
 
+@pytest.mark.parametrize("fragment", [False, True])
+def test_what_it_teaches_is_told_once(world: World, visit: Visit, ports: Ports, fragment: bool) -> None:
+    visitor, hint = visit(world.staff), "both names count as one party"
+    first = visitor.send(visitor.page(DESK), path_of(world.ours.receipts["open"], "assignment"), fragment=fragment)
+    said = unescape(first.headers["HX-Trigger"]) if fragment else visitor.follow(first).words
+    assert hint in said
+    income = world.ours.receipts["income"]
+    second = visitor.send(visitor.page(f"{DESK}?item={income.id}"), path_of(income, "assignment"), fragment=fragment)
+    assert f"{income.label} assigned." in (said := second.headers["HX-Trigger"] if fragment else visitor.follow(second).words)
+    assert hint not in said
+    with ports.database.read() as session:
+        knows = {user.id: user.knows_learning for user in session.scalars(select(User))}
+    assert (knows[world.staff.id], knows[world.admin.id]) == (True, False)  # each person by themselves
+
+
+def test_a_refused_assignment_teaches_nothing(world: World, visit: Visit, ports: Ports) -> None:
+    visitor = visit(world.staff)
+    form = {"candidate": world.ours.candidate.id, "seen_version": 0}
+    visitor.page(DESK)
+    assert visitor.post(path_of(world.ours.receipts["open"], "assignment"), form).status_code == 409
+    with ports.database.read() as session:
+        assert not session.get_one(User, world.staff.id).knows_learning
+
+
 def test_a_double_click_assigns_once(world: World, visit: Visit, ports: Ports) -> None:
     visitor, receipt = visit(world.staff), world.ours.receipts["open"]
     page = visitor.page(DESK)

@@ -5,19 +5,22 @@ from __future__ import annotations
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
-from portal.domain.explanations import Reason
+from portal.domain.explanations import PLAIN, Reason
 from portal.errors import Rejected
 from portal.services import attesting, explaining, finding
 from portal.services import missing as missing_receipts
-from portal.services.missing import MOST_PRINTED, LinePage
+from portal.services.missing import MOST_GUESSED, MOST_PRINTED, LinePage
 from portal.web.access import actor, ports, signed_in
+from portal.web.filters import day
 from portal.web.forms import refuse
 from portal.web.htmx import fragment, is_fragment_request, notice
 from portal.web.missing.forms import ExplanationForm, OwnReceiptForm
 from portal.web.missing.place import back, filters, place
 
 blueprint = Blueprint("missing", __name__)
+MOST_NAMED = 5  #: in one notice
 
 
 @blueprint.get("/receipts/missing/print")
@@ -27,6 +30,48 @@ def printed() -> ResponseReturnValue:
     with ports().database.read() as session:
         found = missing_receipts.whole(session, actor(), filters())
     return render_template("missing/print.html", found=found, most=MOST_PRINTED)
+
+
+@blueprint.get("/clients/<id:client_id>/missing/guesses")
+@signed_in
+def before_explaining_together(client_id: str) -> ResponseReturnValue:
+    """What the machine supposes, counted and added up, before a person says it."""
+    with ports().database.read() as session:
+        found = missing_receipts.guessed(session, actor(), filters(client_id=client_id))
+    return render_template("missing/together.html", found=found, from_list=place(), most=MOST_GUESSED)
+
+
+@blueprint.post("/clients/<id:client_id>/missing/guesses")
+@signed_in
+def explain_together(client_id: str) -> ResponseReturnValue:
+    """Say what is ticked, each by itself; tells about how many, and what had changed meanwhile."""
+    said = [_guess(value) for value in request.form.getlist("guess")[:MOST_GUESSED]]
+    if not said:
+        raise Rejected("Choose at least one transaction.")
+    with ports().database.write() as session:
+        count, changed = explaining.explain_several(session, actor(), client_id, said, now=ports().clock.now())
+        notice(
+            ngettext(
+                "%(num)d transaction noted: no receipt is needed.", "%(num)d transactions noted: no receipt is needed.", count
+            )
+        )
+        if changed:
+            names = ", ".join(f"{one.counterparty or _('Without a name')}, {day(one.booked_on)}" for one in changed[:MOST_NAMED])
+            notice(
+                ngettext(
+                    "%(num)d had changed in the meantime and was left as it is: %(names)s",
+                    "%(num)d had changed in the meantime and were left as they are: %(names)s", len(changed), names=names,
+                )
+            )  # fmt: skip
+    return redirect(back(client_id), 303)
+
+
+def _guess(value: str) -> tuple[str, Reason]:
+    """A ticked transaction with what was supposed about it. Errors: Rejected."""
+    match value.split(" "):
+        case [transaction_id, reason] if reason in PLAIN:
+            return transaction_id, Reason(reason)
+    raise Rejected("This page is out of date. Please open it again.")
 
 
 @blueprint.get("/transactions/<id:transaction_id>/explanation")

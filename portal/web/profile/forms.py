@@ -20,6 +20,7 @@ class ProfileForm(FlaskForm):
     theme = SelectField(_("Appearance"), choices=THEMES)
     has_shortcuts = BooleanField(_("Single-key shortcuts on the review desk"))
     goes_on = BooleanField(_("Go on to the next receipt after a decision"))
+    has_digest = BooleanField(_("Digest by e-mail"))
 
 
 class PasswordForm(FlaskForm):

@@ -38,6 +38,7 @@ def change() -> ResponseReturnValue:
                 authenticating.change_profile(
                     transaction, current_user.id, now=ports().clock.now(), name=form.name.data, language=form.language.data,
                     theme=form.theme.data, has_shortcuts=form.has_shortcuts.data, goes_on=form.goes_on.data,
+                    has_digest=form.has_digest.data,
                 )  # fmt: skip
         except Rejected as problem:
             refuse(form.name, problem)

@@ -10,6 +10,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
+from sqlalchemy.orm import Session
 
 from portal.errors import Conflict, Rejected
 from portal.services import (
@@ -95,6 +96,7 @@ def assign(receipt_id: str) -> ResponseReturnValue:
         deciding.assign_candidate(
             session, receipt, candidate_id=form.candidate.data, seen_version=form.seen_version.data, now=ports().clock.now()
         )
+        tell_once(session)
         notice(_("%(receipt)s assigned.", receipt=receipt.label))
     return _next()
 
@@ -113,6 +115,7 @@ def assign_lines(receipt_id: str) -> ResponseReturnValue:
             difference=assigning.Difference(form.difference.data) if form.difference.data else None,
             seen_version=form.seen_version.data, now=ports().clock.now(),
         )  # fmt: skip
+        tell_once(session)
         notice(_("%(receipt)s assigned.", receipt=receipt.label))
     return _next()
 
@@ -144,6 +147,8 @@ def assign_together() -> ResponseReturnValue:
         raise Rejected("Choose at least one pair.")
     with ports().database.write() as session:
         count, changed = deciding.assign_several(session, actor(), pairs, now=ports().clock.now())
+        if count:
+            tell_once(session)
         notice(ngettext("%(num)d receipt assigned.", "%(num)d receipts assigned.", count))
         if changed:
             labels = ", ".join(receipt.label for receipt in changed)
@@ -251,6 +256,17 @@ def filters_of(values: Mapping[str, str], *, reason: str = "reason") -> Filters:
         sort=sort if sort in queueing.SORTS else queueing.SORTS[0],
         words=" ".join(get("find", "").split())[:MOST_LETTERS], age=int(age) if age in map(str, queueing.AGES) else 0,
     )  # fmt: skip
+
+
+def tell_once(session: Session) -> None:
+    """After a person's first assignment by hand: what it teaches (docs/matching.md)."""
+    if deciding.learns_now(session, actor()):
+        notice(
+            _(
+                "Good to know, said once: when two receipts of a supplier were assigned by hand to a name that the bank writes"
+                " differently, both names count as one party for this client. Undoing takes that back."
+            )
+        )
 
 
 def _next(receipt_id: str = "") -> ResponseReturnValue:

@@ -1,0 +1,1 @@
+"""What the firm shows of itself."""
