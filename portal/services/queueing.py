@@ -8,11 +8,12 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, case, false, func, not_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, false, func, not_, select
 from sqlalchemy.orm import Session
 
 from portal.models import Receipt
 from portal.services import searching
+from portal.services.staffing import IS_ASKED
 
 QUEUE_SIZE = 25  #: rows that are shown at once; the window moves along with the receipt that one looks at
 
@@ -25,16 +26,19 @@ BY_REASON = (
         func.sum(case((IS_PUT_OFF, 0), else_=1)),
         func.sum(case((IS_PUT_OFF, 1), else_=0)),
         func.min(case((not_(IS_PUT_OFF), Receipt.in_review_since))),
+        func.sum(case((and_(not_(IS_PUT_OFF), Receipt.asked_id == bindparam("me")), 1), else_=0)),
     )
     .where(OF_CLIENTS, Receipt.state == "in_review")
     .group_by(Receipt.review_reason)
 )
 LATER = "later"  #: in an address, in place of a reason: what somebody has put off
+MINE, NOBODYS = "mine", "nobody"  #: in an address, in place of a colleague's id
 AGES = (3, 7, 30)  #: days in review that a queue can be asked for
 SORTS = ("ready", "oldest", "newest", "amount")  #: ready: what can be decided first, of it the surest
 QUEUE_COLUMNS = (
     Receipt.id, Receipt.client_id, Receipt.sequence, Receipt.number, Receipt.counterparty, Receipt.amount_cents,
     Receipt.currency, Receipt.issued_on, Receipt.review_reason, Receipt.in_review_since, Receipt.put_off_until,
+    Receipt.asked_id,
 )  # fmt: skip
 
 
@@ -49,6 +53,7 @@ class Filters:
     receipt_id: str = ""
     words: str = ""  #: parts of a name or number, a receipt's number, or an amount
     age: int = 0  #: at least so many days in review; 0: all
+    who: str = ""  #: who is asked about it: a colleague's id, MINE or NOBODYS
     search: str | None = None  #: what transactions are looked for by hand; None: the candidates are shown
     lines: tuple[str, ...] = ()  #: transactions that are chosen for it
 
@@ -62,7 +67,7 @@ class Filters:
         """The queue as its address says it: parameters and values, without those that say nothing."""
         given = {
             "client": self.client_id, "reason": LATER if self.is_later else self.reason, "find": self.words,
-            "age": str(self.age or ""), "sort": self.sort if self.sort != SORTS[0] else "",
+            "age": str(self.age or ""), "sort": self.sort if self.sort != SORTS[0] else "", "who": self.who,
         }  # fmt: skip
         return {name: value for name, value in given.items() if value}
 
@@ -82,6 +87,7 @@ class QueueRow:
     review_reason: str | None
     in_review_since: datetime | None
     put_off_until: date | None
+    asked_id: str | None
     client_name: str
 
     @property
@@ -116,10 +122,16 @@ class Queue:
         return self.rows[place - self.first] if place < self.first + len(self.rows) else self.after
 
 
-def narrowed(filters: Filters, now: datetime) -> tuple[ColumnElement[bool], ...]:
-    """What a receipt must be like besides its client and reason."""
-    words = searching.receipts_meant(filters.words) if filters.words else []
-    return (*words, *([Receipt.in_review_since < now - timedelta(days=filters.age)] if filters.age else []))
+def narrowed(filters: Filters, me: str, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """What a receipt must be like besides its client and reason; `me`: whose MINE are."""
+    asked = searching.receipts_meant(filters.words) if filters.words else []
+    if filters.age:
+        asked.append(Receipt.in_review_since < now - timedelta(days=filters.age))
+    if filters.who == NOBODYS:
+        asked.append(not_(IS_ASKED))
+    elif filters.who:
+        asked += [Receipt.asked_id == (me if filters.who == MINE else filters.who), IS_ASKED]
+    return tuple(asked)
 
 
 def queue_of(
