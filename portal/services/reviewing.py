@@ -9,7 +9,7 @@ from datetime import date, datetime
 from sqlalchemy.orm import Session
 
 from portal.clock import berlin_day
-from portal.models import Client, Receipt
+from portal.models import Client, Receipt, Role
 from portal.services import documenting, finding, highlighting, looking_back, proposing, queueing, searching
 from portal.services.documenting import Papers
 from portal.services.finding import Actor
@@ -61,18 +61,20 @@ class Desk:
 def desk(session: Session, actor: Actor, filters: Filters, *, now: datetime) -> Desk:
     """The queue and its current receipt. Statements do not grow with the length of either."""
     clients = finding.clients(session, actor)
-    ids = [client.id for client in clients if filters.client_id in {"", client.id}]
+    shown = {client.id: client.name for client in clients if filters.client_id in {"", client.id}}
+    is_everyones = actor.role is Role.ADMIN and not filters.client_id
     extra, today = queueing.narrowed(filters, now), berlin_day(now)
     by_reason: dict[str, tuple[int, datetime | None]] = {}
     put_off = 0
-    for reason, count, later, oldest in session.execute(queueing.BY_REASON.where(*extra), {"clients": ids, "today": today}):
+    counts = queueing.BY_REASON if is_everyones else queueing.BY_REASON_OF_CLIENTS
+    asked = {"clients": [] if is_everyones else list(shown), "today": today}
+    for reason, count, later, oldest in session.execute(counts.where(*extra) if extra else counts, asked):
         put_off += later
         if count:
             by_reason[reason or ""] = (count, oldest)
     wanted = [value for reason, value in by_reason.items() if filters.reason in {"", reason}]
     receipt = finding.receipt(session, actor, filters.receipt_id) if filters.receipt_id else None
-    shown = {one.id: one.name for one in clients if one.id in ids}
-    queue = queueing.queue_of(session, shown, filters, receipt.id if receipt else "", extra, today)
+    queue = queueing.queue_of(session, shown, filters, receipt.id if receipt else "", extra, today, is_everyones=is_everyones)
     if receipt is None and queue.rows:
         receipt = session.get_one(Receipt, queue.rows[0].id)
     files = documenting.files_of(session, *(one.id for one in (receipt, queue.following) if one))
@@ -81,7 +83,7 @@ def desk(session: Session, actor: Actor, filters: Filters, *, now: datetime) -> 
         filters=filters, clients=clients, queue=queue, today=today, put_off=put_off,
         total=put_off if filters.is_later else sum(count for count, _ in wanted),
         oldest_at=min((oldest for _, oldest in wanted if oldest), default=None),
-        done_today=looking_back.done_today(session, ids, now=now),
+        done_today=looking_back.done_today(session, list(shown), now=now),
         reasons={reason: count for reason, (count, _) in by_reason.items() if reason}, receipt=receipt,
         client=next((client for client in clients if receipt and client.id == receipt.client_id), None), papers=papers,
         highlights=highlighting.highlights(receipt, papers.preview) if receipt else (),
