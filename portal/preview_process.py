@@ -179,7 +179,7 @@ def _words(raw: Any, page: Any) -> list[tuple[str, float, float, float, float]]:
 
     def close() -> None:
         if letters and box:
-            words.append(("".join(letters), *(round(side, 5) for side in box)))  # type: ignore[arg-type]
+            words.append(("".join(letters), *(round(side, 5) for side in _shown(raw, page, box))))  # type: ignore[arg-type]
         letters.clear()
         box.clear()
 
@@ -191,16 +191,16 @@ def _words(raw: Any, page: Any) -> list[tuple[str, float, float, float, float]]:
         if character.isspace() or not character.isprintable():
             close()
             continue
-        left, top, right, bottom = _shown(raw, page, text.get_charbox(index, loose=True))
+        left, bottom, right, top = text.get_charbox(index, loose=True)
         letters.append(character)
         box[:] = (
-            [min(box[0], left), min(box[1], top), max(box[2], right), max(box[3], bottom)] if box else [left, top, right, bottom]
+            [min(box[0], left), min(box[1], bottom), max(box[2], right), max(box[3], top)] if box else [left, bottom, right, top]
         )
     close()
     return words[:MOST_WORDS]
 
 
-def _shown(raw: Any, page: Any, corners: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+def _shown(raw: Any, page: Any, corners: list[float]) -> tuple[float, float, float, float]:
     """From the page's own units to 0–1 of what is seen; PDFium knows about rotation and crop."""
     grid = 100_000
     x, y = ctypes.c_int(), ctypes.c_int()
