@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal.clock import berlin_day
 from portal.errors import NotFound
-from portal.models import Client, Receipt
+from portal.models import Client, Receipt, Role
 from portal.services import (
     documenting,
     finding,
@@ -97,30 +97,31 @@ def desk(session: Session, actor: Actor, filters: Filters, *, now: datetime) -> 
     Errors: NotFound where the filters name a client, a receipt or a colleague that the actor does not know.
     """
     clients = finding.clients(session, actor)
-    ids = [client.id for client in clients if filters.client_id in {"", client.id}]
+    shown = {client.id: client.name for client in clients if filters.client_id in {"", client.id}}
+    is_everyones = actor.role is Role.ADMIN and not filters.client_id
     is_known = filters.who in {"", queueing.MINE, queueing.NOBODYS} or finding.is_id(filters.who)
-    if not is_known or (filters.client_id and not ids):
+    if not is_known or (filters.client_id and not shown):
         raise NotFound
     extra, today = queueing.narrowed(filters, actor.user_id, now), berlin_day(now)
     by_reason: dict[str, tuple[int, datetime | None]] = {}
     put_off = mine = 0
-    asked = {"clients": ids, "today": today, "me": actor.user_id}
-    for reason, count, later, oldest, own in session.execute(queueing.BY_REASON.where(*extra), asked):
+    counts = queueing.BY_REASON if is_everyones else queueing.BY_REASON_OF_CLIENTS
+    asked = {"clients": [] if is_everyones else list(shown), "today": today, "me": actor.user_id}
+    for reason, count, later, oldest, own in session.execute(counts.where(*extra) if extra else counts, asked):
         put_off += later
         mine += own
         if count:
             by_reason[reason or ""] = (count, oldest)
     wanted = [value for reason, value in by_reason.items() if filters.reason in {"", reason}]
     receipt = finding.receipt(session, actor, filters.receipt_id) if filters.receipt_id else None
-    shown = {one.id: one.name for one in clients if one.id in ids}
-    queue = queueing.queue_of(session, shown, filters, receipt.id if receipt else "", extra, today)
+    queue = queueing.queue_of(session, shown, filters, receipt.id if receipt else "", extra, today, is_everyones=is_everyones)
     if receipt is None and queue.rows:
         receipt = session.get_one(Receipt, queue.rows[0].id)
     people = staffing.colleagues(session, [one.id for one in clients], receipt_id=receipt.id if receipt else None)
     if finding.is_id(filters.who) and filters.who not in {one.id for one in people}:
         raise NotFound
     is_open = receipt is not None and receipt.state == "in_review"
-    done_today, to_check = looking_back.counts(session, actor, ids, now=now)
+    done_today, to_check = looking_back.counts(session, actor, list(shown), now=now)
     files = documenting.files_of(session, *(one.id for one in (receipt, queue.following) if one))
     papers = documenting.papers_from(receipt, files[receipt.id]) if receipt else documenting.NO_PAPERS
     return Desk(
