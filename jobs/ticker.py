@@ -25,7 +25,7 @@ from portal import build_ports
 from portal.log import configure
 from portal.ports import Ports
 from portal.queue import QUEUES
-from portal.services import authenticating, digesting, hearing, keeping, notifying, running
+from portal.services import authenticating, digesting, hearing, keeping, looking_on, notifying, running
 from portal.services.auditing import Origin, acting
 from portal.services.token_keeping import TokenKeeper
 from portal.settings import Settings
@@ -116,6 +116,12 @@ def forget_events(ports: Ports) -> None:
         hearing.forget_events(session, now=ports.clock.now())
 
 
+def forget_looks(ports: Ports) -> None:
+    """Remove who looked at a receipt long ago."""
+    with ports.database.write() as session:
+        looking_on.forget(session, now=ports.clock.now())
+
+
 def remind(ports: Ports) -> None:
     """Tell people again what still needs them, and that a consent is about to end."""
     with ports.database.write() as session:
@@ -150,6 +156,7 @@ TIMETABLE = (
     Duty(remind, 120, "a consent that ended or is about to end needs a person"),
     Duty(digest, 60, "what is open is told once in the morning, not by a mail for each receipt"),
     Duty(forget_sessions, 720, "expired sessions are not kept"),
+    Duty(forget_looks, 720, "who looked at a receipt is told for two minutes and kept no longer than needed"),
     Duty(forget_events, 720, "the bank repeats an event for two days"),
 )
 

@@ -22,6 +22,9 @@ from sqlalchemy.types import TypeDecorator
 
 _open = threading.local()
 
+PATIENCE = 30_000  #: milliseconds that a write waits for others on SQLite
+HASTE = 25  #: of one that is not worth waiting for
+
 
 def new_id() -> str:
     """A time-ordered UUID (version 7): 48 bits of milliseconds, then random bits. Rows sort by creation."""
@@ -59,6 +62,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
         self._readers = self.engine.execution_options(is_reading=True, postgresql_readonly=True)
+        self._hasty = self.engine.execution_options(is_hasty=True)
 
     @property
     def is_sqlite(self) -> bool:
@@ -75,6 +79,14 @@ class Database:
     def write(self) -> Iterator[Session]:
         """A transaction: committed at the end, rolled back by any exception. Keep it short; never wait for others inside."""
         with _counted(), Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def write_if_free(self) -> Iterator[Session]:
+        """As `write`, for what is not worth waiting for: OperationalError at once where somebody else is writing."""
+        with _counted(), Session(self._hasty, expire_on_commit=False) as session, session.begin():
+            if not self.is_sqlite:
+                session.execute(text(f"SET LOCAL lock_timeout = {HASTE}"))
             yield session
 
     def forget_connections(self) -> None:
@@ -114,14 +126,21 @@ def _engine(url: str) -> Engine:
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # we emit BEGIN ourselves, see the module's text
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={PATIENCE}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    is_reading = connection.get_execution_options().get("is_reading", False)
-    connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
+    options = connection.get_execution_options()
+    if not options.get("is_hasty", False):
+        connection.exec_driver_sql("BEGIN" if options.get("is_reading", False) else "BEGIN IMMEDIATE")
+        return
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={HASTE}")
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={PATIENCE}")
 
 
 def _to_json(value: Any) -> str:

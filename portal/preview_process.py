@@ -24,7 +24,7 @@ import struct
 import sys
 from typing import Any, BinaryIO
 
-MEMORY_BYTES = 768 * 1024 * 1024  #: PDFium works with 512 MiB (measured); the rest is for the largest picture, twice
+MEMORY_BYTES = 576 * 1024 * 1024  #: of address space, so that what is resident stays below 600 MiB whatever the document does
 CPU_SECONDS = 20
 OUTPUT_BYTES = 64 * 1024 * 1024
 OPEN_FILES = 32
@@ -38,6 +38,7 @@ E_INVOICES = {"factur-x.xml", "zugferd-invoice.xml", "xrechnung.xml"}  #: what Z
 E_INVOICE_BYTES = 10 * 1024 * 1024
 NOBODY = 65534
 EXIT_TOO_BIG = 3
+SPARE = 2.0  #: so many times larger each way is an image before it is made smaller in the best way
 WEBP = {"format": "WEBP", "quality": 80, "method": 2}
 
 PDF_PASSWORD_NEEDED = 4  # FPDF_ERR_PASSWORD
@@ -178,7 +179,7 @@ def _words(raw: Any, page: Any) -> list[tuple[str, float, float, float, float]]:
 
     def close() -> None:
         if letters and box:
-            words.append(("".join(letters), *(round(side, 5) for side in box)))  # type: ignore[arg-type]
+            words.append(("".join(letters), *(round(side, 5) for side in _shown(raw, page, box))))  # type: ignore[arg-type]
         letters.clear()
         box.clear()
 
@@ -190,16 +191,16 @@ def _words(raw: Any, page: Any) -> list[tuple[str, float, float, float, float]]:
         if character.isspace() or not character.isprintable():
             close()
             continue
-        left, top, right, bottom = _shown(raw, page, text.get_charbox(index, loose=True))
+        left, bottom, right, top = text.get_charbox(index, loose=True)
         letters.append(character)
         box[:] = (
-            [min(box[0], left), min(box[1], top), max(box[2], right), max(box[3], bottom)] if box else [left, top, right, bottom]
+            [min(box[0], left), min(box[1], bottom), max(box[2], right), max(box[3], top)] if box else [left, bottom, right, top]
         )
     close()
     return words[:MOST_WORDS]
 
 
-def _shown(raw: Any, page: Any, corners: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+def _shown(raw: Any, page: Any, corners: list[float]) -> tuple[float, float, float, float]:
     """From the page's own units to 0–1 of what is seen; PDFium knows about rotation and crop."""
     grid = 100_000
     x, y = ctypes.c_int(), ctypes.c_int()
@@ -237,11 +238,11 @@ def _image_painter(kind: str) -> Any:
                     image.seek(number)
                     if image.width * image.height > IMAGE_PIXELS:
                         raise Impossible("too_big")
-                    picture = ImageOps.exif_transpose(_flat(Image, image))
+                    picture = ImageOps.exif_transpose(_flat(Image, _nearer(image, width)))
                     scale = min(1.0, _fitting_scale(*picture.size, width))
                     if scale < 1:
                         wanted = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-                        picture = picture.resize(wanted, reducing_gap=2.0)
+                        picture = picture.resize(wanted, reducing_gap=SPARE)
                     size = size if number else picture.size
                     pictures.append(_webp(picture))
         except Image.DecompressionBombError as error:
@@ -257,6 +258,18 @@ def _image_painter(kind: str) -> Any:
         return head, pictures, b""
 
     return draw
+
+
+def _nearer(image: Any, width: int) -> Any:
+    """Of a large image no more pixels than the last step, which is finer, works well from: each further step copies them all."""
+
+    def surplus() -> int:
+        across, down = image.size  # it may still be turned, so that the wider picture counts
+        return int(1 / max(_fitting_scale(across, down, width), _fitting_scale(down, across, width)) / SPARE)
+
+    if surplus() > 1:
+        image.draft(None, (image.width // surplus(), image.height // surplus()))  # a JPEG is unpacked smaller right away
+    return image.reduce(surplus()) if surplus() > 1 and image.mode in {"L", "LA", "RGB", "RGBA", "CMYK"} else image
 
 
 def _flat(image_module: Any, image: Any) -> Any:

@@ -29,6 +29,7 @@ from portal.models import (
     Document,
     Explanation,
     Membership,
+    Note,
     Payment,
     PaymentBatch,
     PaymentRules,
@@ -72,6 +73,8 @@ class Books:
     candidate: Candidate = field(init=False)
     sure: Candidate = field(init=False)  #: of the receipt "income"
     explanation: Explanation = field(init=False)
+    staff: User = field(init=False)  #: who of the firm looks after it
+    note: Note = field(init=False)  #: his, about the receipt "set_aside"
     runs: dict[str, Run] = field(default_factory=dict)
     batches: dict[str, PaymentBatch] = field(default_factory=dict)  #: by their state, or what they are there for
     qonto_account: str = "account-1"  #: the bank's id of the account that pays; `payable` knows a true one
@@ -274,6 +277,14 @@ def explanation(
     return made
 
 
+def note(session: Session, of: Receipt, by: User, *, now: datetime, text: str = "Nur für uns: Kasse geprüft") -> Note:
+    """An internal note."""
+    made = Note(id=new_id(), client_id=of.client_id, receipt_id=of.id, author_id=by.id, text=text, created_at=now)
+    session.add(made)
+    session.flush()
+    return made
+
+
 def candidate(session: Session, of: Receipt, *parts: tuple[Transaction, int], rank: int = 1, score: float = 0.9) -> Candidate:
     """A proposal for a receipt in review."""
     found, cents = parts[0]
@@ -350,6 +361,7 @@ def _books(session: Session, storage: Storage, number: str, name: str, email: st
     ]
     books.explanation = explanation(session, books.transactions[3], owner, now=now)
     _receipts(session, storage, books, now)
+    books.staff, books.note = staff, note(session, books.receipts["set_aside"], staff, now=now)
     books.runs = {
         "documents": run(session, made, "documents", now=now, over=documents, skipped={"not_paid": 1}),
         "bank": run(session, made, "bank", now=now, over=bank, new=4, total=4, seen=4),

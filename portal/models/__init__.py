@@ -9,6 +9,7 @@ from portal.models.distinction import Distinction
 from portal.models.explanation import Explanation
 from portal.models.mail import Mail
 from portal.models.message import HelpVote, Message
+from portal.models.note import Note, Presence
 from portal.models.payment import Approval, Payment, PaymentBatch, PaymentRules
 from portal.models.receipt import Document, Preview, Receipt, SkippedInvoice
 from portal.models.run import Heartbeat, RequestBudget, Run
@@ -40,10 +41,12 @@ __all__ = [
     "Mail",
     "Membership",
     "Message",
+    "Note",
     "OneTimeCode",
     "Payment",
     "PaymentBatch",
     "PaymentRules",
+    "Presence",
     "Preview",
     "Receipt",
     "RequestBudget",

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.models.base import Base, HasId, Id
+
+IN_REVIEW_ALONE = "state = 'in_review'"
 
 
 class Receipt(HasId, Base):
@@ -21,6 +23,25 @@ class Receipt(HasId, Base):
     __table_args__ = (
         UniqueConstraint("connection_id", "qonto_id"),
         Index("ix_receipt_queue", "client_id", "state", "review_reason", "in_review_since"),
+        # Whatever the desk's queue is counted and put in order by, so that no other row is read for it. `state` is among them
+        # because SQLite else looks it up in the row.
+        Index(
+            "ix_receipt_desk",
+            *(
+                "client_id",
+                "state",
+                "review_reason",
+                "put_off_until",
+                "asked_id",
+                "best_score",
+                "in_review_since",
+                "sequence",
+                "amount_cents",
+            ),
+            "id",
+            sqlite_where=text(IN_REVIEW_ALONE),
+            postgresql_where=text(IN_REVIEW_ALONE),
+        ),
         Index("ix_receipt_number_in_client", "client_id", "sequence", unique=True),
     )
 
@@ -51,9 +72,15 @@ class Receipt(HasId, Base):
     set_aside_reason: Mapped[str | None]
     in_review_since: Mapped[datetime | None]
     review_before: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
-    #: how it stood in review when a person decided about it, for an undo: reason, since (ISO 8601), is_changed_at_source, put_off
+    #: how it stood in review when a person decided about it, for an undo: reason, since (ISO 8601), is_changed_at_source,
+    #: put_off, asked
     put_off_until: Mapped[date | None] = mapped_column(default=None)  #: the Berlin day on which it stands in the queue again
     put_off_note: Mapped[str] = mapped_column(default="")  #: why, for colleagues; clients never see it
+    #: who of the firm is to look at it (user id); counts only while he may see the client (`services.staffing`)
+    asked_id: Mapped[str | None] = mapped_column(Id, default=None)
+    asked_by: Mapped[str | None] = mapped_column(Id, default=None)  #: who has asked him (user id)
+    asked_at: Mapped[datetime | None] = mapped_column(default=None)
+    asked_note: Mapped[str] = mapped_column(default="")  #: a word for him; clients never see it
     is_left_to_people: Mapped[bool] = mapped_column(default=False)
     #: a person took a decision about it back: the machine proposes, and does not assign it any more
     document_state: Mapped[str]  #: complete, waiting (the bank has none yet), fetching, failed

@@ -19,6 +19,11 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+def initials_of(name: str) -> str:
+    """Up to two letters that stand for a person."""
+    return "".join(word[0] for word in name.split()[:2]).upper()
+
+
 class User(HasId, Base):
     """A person with a log-in."""
 
@@ -42,8 +47,8 @@ class User(HasId, Base):
 
     @property
     def initials(self) -> str:
-        """Up to two letters for the round badge in the bar."""
-        return "".join(word[0] for word in self.name.split()[:2]).upper()
+        """For the round badge in the bar."""
+        return initials_of(self.name)
 
     @property
     def needs_second_factor(self) -> bool:

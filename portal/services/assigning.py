@@ -220,10 +220,13 @@ def _out_of_review(receipt: Receipt, state: str, now: datetime, *, is_automatic:
         "reason": receipt.review_reason, "since": (receipt.in_review_since or now).isoformat(),
         "is_changed_at_source": receipt.is_changed_at_source,
         "put_off": [receipt.put_off_until.isoformat(), receipt.put_off_note] if receipt.put_off_until else None,
+        "asked": [receipt.asked_id, receipt.asked_by, receipt.asked_at.isoformat(), receipt.asked_note]
+        if receipt.asked_at else None,
     }  # fmt: skip
     receipt.review_before = None if is_automatic else before
     receipt.state, receipt.review_reason, receipt.in_review_since = state, None, None
     receipt.put_off_until, receipt.put_off_note = None, ""
+    receipt.asked_id, receipt.asked_by, receipt.asked_at, receipt.asked_note = None, None, None, ""
     receipt.is_changed_at_source, receipt.updated_at = False, now
 
 
@@ -236,6 +239,8 @@ def _to_review(receipt: Receipt, reason: ReviewReason, now: datetime, *, is_undo
         receipt.is_changed_at_source, receipt.is_left_to_people = before["is_changed_at_source"], True
         until, note = before.get("put_off") or (None, "")
         receipt.put_off_until, receipt.put_off_note = until and date.fromisoformat(until), note
+        receipt.asked_id, receipt.asked_by, at, receipt.asked_note = before.get("asked") or (None, None, None, "")
+        receipt.asked_at = at and datetime.fromisoformat(at)
     else:
         receipt.review_reason, receipt.in_review_since = reason.value, now
         receipt.best_score = None  # the next matching looks again

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, case, or_, select
 from sqlalchemy.orm import Session
 
 from portal.db import new_id
@@ -18,7 +18,7 @@ from portal.services.auditing import Tag, current_actor, record
 from portal.services.documenting import Papers
 from portal.services.finding import Actor
 
-MOST_COPIES = 20  #: receipts of one amount that are looked through
+MOST_COPIES = 20  #: receipts of one amount that are looked through, the likest first
 SUSPICIOUS = (ReviewReason.DUPLICATE_SUSPECTED, ReviewReason.ALREADY_LINKED)
 FACTS = (
     "kind", "direction", "amount_cents", "currency", "counterparty", "number", "issued_on", "due_on", "paid_on", "iban",
@@ -56,13 +56,18 @@ def copies(session: Session, receipt: Receipt) -> list[Receipt]:
     is_alike = and_(
         Receipt.amount_cents == receipt.amount_cents, Receipt.currency == receipt.currency, Receipt.direction == receipt.direction
     )
+    asked = {
+        Receipt.id: receipt.duplicate_of, Receipt.number: receipt.number, Receipt.issued_on: receipt.issued_on,
+        Receipt.counterparty: receipt.counterparty,
+    }  # fmt: skip
+    likeness = [case((column == value, 0), else_=1) for column, value in asked.items() if value is not None]
     query = (
         select(Receipt)
         .where(
             Receipt.client_id == receipt.client_id, Receipt.id != receipt.id,
             or_(is_alike, Receipt.duplicate_of == receipt.id, Receipt.id == receipt.duplicate_of),
         )
-        .order_by((Receipt.id == receipt.duplicate_of).desc() if receipt.duplicate_of else Receipt.sequence, Receipt.sequence)
+        .order_by(*likeness, Receipt.sequence)
         .limit(MOST_COPIES)
     )  # fmt: skip
     others = list(session.scalars(query))

@@ -35,7 +35,6 @@ ASSIGNED_SINCE = select(func.count(func.distinct(Assignment.receipt_id))).where(
 SET_ASIDE_SINCE = select(func.count(Receipt.id)).where(
     OF_CLIENTS, Receipt.state == "set_aside", Receipt.updated_at >= bindparam("since")
 )
-DONE_SINCE = select(ASSIGNED_SINCE.scalar_subquery() + SET_ASIDE_SINCE.scalar_subquery())
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +66,14 @@ class Done:
 
 def to_check(session: Session, actor: Actor) -> list[str]:
     """Decisions of clients that nobody of the firm has looked at yet."""
-    query = select(Assignment.decision_id).where(
-        Assignment.client_id.in_(finding.seen_ids(actor.role)), Assignment.is_to_check, Assignment.withdrawn_at.is_(None)
+    return list(session.scalars(_to_check(actor.role).distinct(), {"actor": actor.user_id}))
+
+
+@cache
+def _to_check(role: Role) -> Select[str]:
+    return select(Assignment.decision_id).where(
+        Assignment.client_id.in_(finding.seen_ids(role)), Assignment.is_to_check, Assignment.withdrawn_at.is_(None)
     )
-    return list(session.scalars(query.distinct(), {"actor": actor.user_id}))
 
 
 def last_change(session: Session, actor: Actor, receipt_id: str) -> tuple[AuditEvent, str] | None:
@@ -144,7 +147,19 @@ def _receipt_of(event: AuditEvent) -> str:
     return str(event.details.get("receipt") or event.subject.removeprefix("receipt:"))
 
 
-def done_today(session: Session, client_ids: Sequence[str], *, now: datetime) -> int:
-    """Receipts that people assigned or set aside since midnight in Berlin, and that still are."""
+def counts(session: Session, actor: Actor, client_ids: Sequence[str], *, now: datetime) -> tuple[int, int]:
+    """How much was done today, and how much is to check.
+
+    Receipts of these clients that people assigned or set aside since midnight in Berlin, and that still are; decisions of all
+    clients that nobody of the firm has looked at yet.
+    """
     midnight = now.astimezone(BERLIN).replace(hour=0, minute=0, second=0, microsecond=0)
-    return session.scalar(DONE_SINCE, {"clients": list(client_ids), "since": midnight}) or 0
+    asked = {"clients": list(client_ids), "since": midnight, "actor": actor.user_id}
+    done_today, unchecked = session.execute(_counts(actor.role), asked).one()
+    return done_today, unchecked
+
+
+@cache
+def _counts(role: Role) -> Select[int, int]:
+    unchecked = _to_check(role).with_only_columns(func.count(func.distinct(Assignment.decision_id)))
+    return select(ASSIGNED_SINCE.scalar_subquery() + SET_ASIDE_SINCE.scalar_subquery(), unchecked.scalar_subquery())

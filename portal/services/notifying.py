@@ -1,4 +1,4 @@
-"""Mails: a connection needs you or is well again, its consent is about to end, a payment is in doubt, somebody has written."""
+"""Mails: a connection needs you or is well again, a consent ends soon, a payment is in doubt, somebody writes or asks."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
-from portal.clock import BERLIN
+from portal.clock import BERLIN, berlin_day
 from portal.db import new_id
-from portal.models import Client, Connection, Mail, Membership, Message, PaymentBatch, Role, User
+from portal.models import Client, Connection, Mail, Membership, Message, PaymentBatch, Receipt, Role, User
 from portal.ports import Ports
 from portal.services import running
 from portal.services.running import Lease
+from portal.services.staffing import IS_ASKED
 
 ROOT = Path(__file__).resolve().parents[1]
 REMINDERS, BETWEEN = 3, timedelta(days=1)  #: of a connection that needs somebody: once a day, three times, then silence
@@ -41,6 +42,7 @@ class Kind(StrEnum):
     DOUBT_OVER = "doubt_over"
     DIGEST = "digest"
     WEEKLY = "weekly"
+    ASKED = "asked"
 
 
 def needs_you(session: Session, connection: Connection, *, now: datetime, number: int = 1) -> None:
@@ -61,6 +63,11 @@ def new_message(session: Session, message: Message, *, unread_since: str, now: d
     facts = {"author": session.get_one(User, message.author_id).name}
     key = f"{Kind.NEW_MESSAGE.value}:{unread_since}"
     _write_to(session, people, message.client_id, Kind.NEW_MESSAGE, key, facts, now=now)
+
+
+def asked(session: Session, client_id: str, user_id: str, *, now: datetime) -> None:
+    """A colleague is to look at a receipt. He hears of it once a Berlin day, whatever else comes."""
+    _write_to(session, [user_id], client_id, Kind.ASKED, f"{Kind.ASKED.value}:{berlin_day(now).isoformat()}", {}, now=now)
 
 
 def doubt_over(session: Session, batch: PaymentBatch, *, now: datetime) -> None:
@@ -112,8 +119,9 @@ def send_mails(ports: Ports, lease: Lease) -> None:
         waiting = [(mail, user, client) for mail, user, client in session.execute(query)]
     sent = 0
     for mail, user, client in waiting:
-        subject, text = words(ports, mail, user=user, client=client)
-        if user.is_active:
+        count = _waiting(ports, mail) if mail.kind == Kind.ASKED else None
+        subject, text = words(ports, mail, user=user, client=client, count=count)
+        if user.is_active and count != 0:
             ports.mailer.send(mail_id=mail.id, to=user.email, subject=subject, text=text)
         sent += 1
         with ports.database.write() as session:
@@ -123,9 +131,16 @@ def send_mails(ports: Ports, lease: Lease) -> None:
         running.finish(session, lease, now=ports.clock.now(), seen=sent, new=sent)
 
 
-def words(ports: Ports, mail: Mail, *, user: User, client: Client) -> tuple[str, str]:
-    """Subject and text in the person's language."""
-    facts: dict[str, Any] = dict(mail.facts)
+def _waiting(ports: Ports, mail: Mail) -> int:
+    """How many receipts of the client still wait for whoever was asked; none if he does not look after it any more."""
+    is_his = Receipt.client_id == mail.client_id, Receipt.state == "in_review", Receipt.asked_id == mail.user_id, IS_ASKED
+    with ports.database.read() as session:
+        return session.scalar(select(func.count()).select_from(Receipt).where(*is_his)) or 0
+
+
+def words(ports: Ports, mail: Mail, *, user: User, client: Client, count: int | None = None) -> tuple[str, str]:
+    """Subject and text in the person's language. `count`: what waits for him, where the words tell it."""
+    facts: dict[str, Any] = {"count": count, **mail.facts}
     for name in ("since", "until", "oldest"):
         if facts.get(name):
             moment = datetime.fromisoformat(facts[name]).astimezone(BERLIN)
@@ -143,6 +158,8 @@ def words(ports: Ports, mail: Mail, *, user: User, client: Client) -> tuple[str,
 def _place(mail: Mail) -> str:
     """Where what is told can be seen."""
     match Kind(mail.kind):
+        case Kind.ASKED:
+            return "/review?who=mine"
         case Kind.NEW_MESSAGE:
             return f"/clients/{mail.client_id}/messages"
         case Kind.DOUBT | Kind.DOUBT_OVER:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import and_, bindparam, not_, select
+from sqlalchemy import and_, bindparam, not_, or_, select
 from sqlalchemy.orm import Session
 
 from portal.domain.references import RemittanceText, parse_reference
@@ -16,6 +16,7 @@ from portal.models import Assignment, BankAccount, Candidate, Client, Receipt, T
 from portal.services import finding
 from portal.services.finding import Actor
 from portal.services.queueing import IS_PUT_OFF, OF_CLIENTS
+from portal.services.staffing import IS_ASKED
 
 CANDIDATES = select(Candidate).where(Candidate.receipt_id == bindparam("receipt")).order_by(Candidate.rank)
 TRANSACTIONS = (
@@ -36,7 +37,7 @@ SUREST = (
     .where(
         OF_CLIENTS, Receipt.state == "in_review", Receipt.document_state == "complete", Receipt.duplicate_of.is_(None),
         Receipt.review_reason.not_in(("several_equal", "source_changed", "manual_unlink", "duplicate_suspected")),
-        not_(IS_PUT_OFF),
+        not_(IS_PUT_OFF), or_(Receipt.asked_id.is_(None), Receipt.asked_id == bindparam("me"), not_(IS_ASKED)),
     )
     .order_by(Candidate.score.desc(), Receipt.id)
     .limit(BULK_SIZE)
@@ -152,11 +153,12 @@ def _cards(session: Session, found: Sequence[tuple[Candidate, Receipt]], clients
 def surest(session: Session, actor: Actor, client_id: str = "", *, today: date) -> list[Pair]:
     """Receipts whose first candidate is at least likely, worth the same, and can still be assigned; client by client.
 
-    Those with several equal candidates, or about which something else is to be said, want a look of their own. At most BULK_SIZE;
+    Those with several equal candidates, or about which something else is to be said or somebody else is asked, want a look of
+    their own. At most BULK_SIZE;
     a transaction stands in one pair only.
     """
     clients = {client.id: client for client in finding.clients(session, actor) if client_id in {"", client.id}}
-    found = session.execute(SUREST, {"clients": list(clients), "today": today}).all()
+    found = session.execute(SUREST, {"clients": list(clients), "today": today, "me": actor.user_id}).all()
     shown = _cards(session, [(candidate, receipt) for receipt, candidate in found], list(clients))
     receipts = {receipt.id: receipt for receipt, _ in found}
     pairs, taken = [], set[str]()

@@ -6,18 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, bindparam, case, false, func, not_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, case, false, func, literal_column, not_, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal.models import Receipt
 from portal.services import searching
+from portal.services.staffing import IS_ASKED
 
 QUEUE_SIZE = 25  #: rows that are shown at once; the window moves along with the receipt that one looks at
 
 # The desk's questions, put together once: for SQLAlchemy that is more work than asking.
 OF_CLIENTS = Receipt.client_id.in_(bindparam("clients", expanding=True))
+IN_REVIEW = Receipt.state == literal_column("'in_review'")  #: as the index of the desk says it: no plan uses that for a parameter
 IS_PUT_OFF = func.coalesce(Receipt.put_off_until > bindparam("today"), false())
 BY_REASON = (
     select(
@@ -25,16 +27,20 @@ BY_REASON = (
         func.sum(case((IS_PUT_OFF, 0), else_=1)),
         func.sum(case((IS_PUT_OFF, 1), else_=0)),
         func.min(case((not_(IS_PUT_OFF), Receipt.in_review_since))),
+        func.sum(case((and_(not_(IS_PUT_OFF), Receipt.asked_id == bindparam("me")), 1), else_=0)),
     )
-    .where(OF_CLIENTS, Receipt.state == "in_review")
+    .where(IN_REVIEW)
     .group_by(Receipt.review_reason)
 )
+BY_REASON_OF_CLIENTS = BY_REASON.where(OF_CLIENTS)
 LATER = "later"  #: in an address, in place of a reason: what somebody has put off
+MINE, NOBODYS = "mine", "nobody"  #: in an address, in place of a colleague's id
 AGES = (3, 7, 30)  #: days in review that a queue can be asked for
 SORTS = ("ready", "oldest", "newest", "amount")  #: ready: what can be decided first, of it the surest
 QUEUE_COLUMNS = (
     Receipt.id, Receipt.client_id, Receipt.sequence, Receipt.number, Receipt.counterparty, Receipt.amount_cents,
     Receipt.currency, Receipt.issued_on, Receipt.review_reason, Receipt.in_review_since, Receipt.put_off_until,
+    Receipt.asked_id,
 )  # fmt: skip
 
 
@@ -49,6 +55,7 @@ class Filters:
     receipt_id: str = ""
     words: str = ""  #: parts of a name or number, a receipt's number, or an amount
     age: int = 0  #: at least so many days in review; 0: all
+    who: str = ""  #: who is asked about it: a colleague's id, MINE or NOBODYS
     search: str | None = None  #: what transactions are looked for by hand; None: the candidates are shown
     lines: tuple[str, ...] = ()  #: transactions that are chosen for it
 
@@ -62,7 +69,7 @@ class Filters:
         """The queue as its address says it: parameters and values, without those that say nothing."""
         given = {
             "client": self.client_id, "reason": LATER if self.is_later else self.reason, "find": self.words,
-            "age": str(self.age or ""), "sort": self.sort if self.sort != SORTS[0] else "",
+            "age": str(self.age or ""), "sort": self.sort if self.sort != SORTS[0] else "", "who": self.who,
         }  # fmt: skip
         return {name: value for name, value in given.items() if value}
 
@@ -82,6 +89,7 @@ class QueueRow:
     review_reason: str | None
     in_review_since: datetime | None
     put_off_until: date | None
+    asked_id: str | None
     client_name: str
 
     @property
@@ -116,25 +124,40 @@ class Queue:
         return self.rows[place - self.first] if place < self.first + len(self.rows) else self.after
 
 
-def narrowed(filters: Filters, now: datetime) -> tuple[ColumnElement[bool], ...]:
-    """What a receipt must be like besides its client and reason."""
-    words = searching.receipts_meant(filters.words) if filters.words else []
-    return (*words, *([Receipt.in_review_since < now - timedelta(days=filters.age)] if filters.age else []))
+def narrowed(filters: Filters, me: str, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """What a receipt must be like besides its client and reason; `me`: whose MINE are."""
+    asked = searching.receipts_meant(filters.words) if filters.words else []
+    if filters.age:
+        asked.append(Receipt.in_review_since < now - timedelta(days=filters.age))
+    if filters.who == NOBODYS:
+        asked.append(not_(IS_ASKED))
+    elif filters.who:
+        asked += [Receipt.asked_id == (me if filters.who == MINE else filters.who), IS_ASKED]
+    return tuple(asked)
 
 
 def queue_of(
-    session: Session, clients: Mapping[str, str], filters: Filters, here: str, extra: tuple[ColumnElement[bool], ...], today: date
+    session: Session,
+    clients: Mapping[str, str],
+    filters: Filters,
+    here: str,
+    extra: tuple[ColumnElement[bool], ...],
+    today: date,
+    *,
+    is_everyones: bool = False,
 ) -> Queue:
-    """The first rows; where the receipt `here` stands further back, the rows around it. Without one: the first is looked at."""
-    asked = {"clients": list(clients), "reason": filters.reason, "here": here, "today": today}
-    kind = (filters.sort, filters.is_later, bool(filters.reason))
-    top, around = _queries(*kind, extra) if extra else _usual(*kind)
-    rows = [_row(row, clients) for row in session.execute(top, asked)]
-    first, before = 1, None
-    if here and here not in {row.id for row in rows[:QUEUE_SIZE]}:
-        found = session.execute(around, asked).all()
-        if found:
-            first, (before, *rows) = found[0].place + 1, [_row(row[:-1], clients) for row in found]
+    """The first rows; where the receipt `here` stands further back, the rows around it. Without one: the first is looked at.
+
+    `clients`: names by id; `is_everyones`: there are no others, so that none need be asked for.
+    """
+    asked = {"clients": [] if is_everyones else list(clients), "reason": filters.reason, "here": here, "today": today}
+    kind = _Kind(filters.sort, filters.is_later, bool(filters.reason), is_everyones)
+    top, around = _queries(kind, extra) if extra else _usual(kind)
+    found = session.execute(around if here else top, asked).all()
+    first = found[0].passed + 1 if found else 1
+    before, rows = None, [_row(row[:-1], clients) for row in found]
+    if first > 1:
+        before, *rows = rows
     position = next((first + n for n, row in enumerate(rows[:QUEUE_SIZE]) if here in {"", row.id}), 0)
     return Queue(rows[:QUEUE_SIZE], first, before, rows[QUEUE_SIZE] if len(rows) > QUEUE_SIZE else None, position)
 
@@ -145,31 +168,67 @@ def _row(columns: Iterable[Any], clients: Mapping[str, str]) -> QueueRow:
     return QueueRow(*fields)
 
 
+class _Kind(NamedTuple):
+    """What the statements of a queue differ in."""
+
+    sort: str
+    is_later: bool
+    has_reason: bool
+    is_everyones: bool
+
+
+_Order = tuple[tuple[ColumnElement[Any] | InstrumentedAttribute[Any], bool], ...]  #: columns, and whether from the largest down
 _Queries = tuple[Select[*tuple[Any, ...]], Select[*tuple[Any, ...]]]
 
 
 @cache
-def _usual(sort: str, is_later: bool, has_reason: bool) -> _Queries:  # noqa: FBT001
-    return _queries(sort, is_later, has_reason, ())
+def _usual(kind: _Kind) -> _Queries:
+    return _queries(kind, ())
 
 
-def _queries(sort: str, is_later: bool, has_reason: bool, extra: tuple[ColumnElement[bool], ...]) -> _Queries:  # noqa: FBT001
-    """The first rows of a queue and one more; the rows of the window that the receipt `here` stands in and one on each side."""
+def _queries(kind: _Kind, extra: tuple[ColumnElement[bool], ...]) -> _Queries:
+    """The first rows of a queue and one more; the rows of the window that the receipt `here` stands in and one on each side.
+
+    Where `here` is not in the queue, that window is the first. Each row says at its end how many rows passed before the window.
+    """
     is_waiting = case((Receipt.review_reason == "no_transaction_yet", 1), else_=0)  # nothing can be decided there yet
-    surest = Receipt.best_score.desc().nulls_last()
-    orders: dict[str, tuple[Any, ...]] = {
-        "newest": (Receipt.in_review_since.desc(), Receipt.sequence.desc()),
-        "amount": (func.abs(Receipt.amount_cents).desc().nulls_last(), Receipt.sequence),
-        "oldest": (Receipt.in_review_since, Receipt.sequence),
-        "ready": (is_waiting, surest, Receipt.in_review_since, Receipt.sequence),
+    surest, largest = func.coalesce(Receipt.best_score, -1.0), func.coalesce(func.abs(Receipt.amount_cents), -1)
+    orders: dict[str, _Order] = {
+        "newest": ((Receipt.in_review_since, True), (Receipt.sequence, True)),
+        "amount": ((largest, True), (Receipt.sequence, False)),
+        "oldest": ((Receipt.in_review_since, False), (Receipt.sequence, False)),
+        "ready": ((is_waiting, False), (surest, True), (Receipt.in_review_since, False), (Receipt.sequence, False)),
     }
-    order = (*((Receipt.put_off_until, Receipt.sequence) if is_later else orders[sort]), Receipt.id)
-    is_shown = IS_PUT_OFF if is_later else not_(IS_PUT_OFF)
-    query = select(*QUEUE_COLUMNS).where(OF_CLIENTS, Receipt.state == "in_review", is_shown, *extra)
-    if has_reason:
-        query = query.where(Receipt.review_reason == bindparam("reason"))
-    ranked = query.add_columns(func.row_number().over(order_by=order).label("place")).cte()
-    start = ranked.c.place - 1 - (ranked.c.place - 1) % QUEUE_SIZE
-    window = select(start.label("start")).where(ranked.c.id == bindparam("here")).cte()
-    is_inside = ranked.c.place.between(window.c.start, window.c.start + QUEUE_SIZE + 1)
-    return query.order_by(*order).limit(QUEUE_SIZE + 1), select(ranked).join(window, is_inside).order_by(ranked.c.place)
+    later: _Order = ((Receipt.put_off_until, False), (Receipt.sequence, False))
+    order: _Order = (*(later if kind.is_later else orders[kind.sort]), (Receipt.id, False))
+    by = [column.desc() if is_falling else column.asc() for column, is_falling in order]
+    is_shown = IS_PUT_OFF if kind.is_later else not_(IS_PUT_OFF)
+    # Put in order are ids alone, which the index of the desk knows by itself; only of the rows that are shown the rest is read.
+    ids = select(Receipt.id).where(IN_REVIEW, is_shown, *extra)
+    if not kind.is_everyones:
+        ids = ids.where(OF_CLIENTS)
+    if kind.has_reason:
+        ids = ids.where(Receipt.review_reason == bindparam("reason"))
+    own = ids.with_only_columns(*(column.label(f"own_{place}") for place, (column, _) in enumerate(order)))
+    own_row = own.where(Receipt.id == bindparam("here")).cte()
+    ahead = ids.with_only_columns(func.count().label("count")).join_from(Receipt, own_row, _precedes(order, own_row.c)).subquery()
+    passed = select((ahead.c.count - ahead.c.count % QUEUE_SIZE).label("passed")).cte()
+    skipped = select(case((passed.c.passed > 0, passed.c.passed - 1), else_=0)).scalar_subquery()
+
+    def shown(of: Select[str], said: ColumnElement[int]) -> Select[*tuple[Any, ...]]:
+        window = of.subquery()
+        return select(*QUEUE_COLUMNS, said.label("passed")).join(window, window.c.id == Receipt.id).order_by(*by)
+
+    ordered = ids.order_by(*by)
+    return (
+        shown(ordered.limit(QUEUE_SIZE + 1), literal_column("0", Integer)),
+        shown(ordered.limit(QUEUE_SIZE + 2).offset(skipped), select(passed.c.passed).scalar_subquery()),
+    )
+
+
+def _precedes(order: _Order, other: Iterable[ColumnElement[Any]]) -> ColumnElement[bool]:
+    """Whether a receipt stands before another, of which the same columns are given: the first that differs decides."""
+    is_before: ColumnElement[bool] = false()
+    for (column, is_falling), its in reversed(list(zip(order, other, strict=True))):
+        is_before = or_(column > its if is_falling else column < its, and_(column == its, is_before))
+    return is_before

@@ -12,13 +12,16 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal.domain.receipt_state import Shown
-from portal.models import Assignment, AuditEvent, BankAccount, Client, Receipt, Transaction
-from portal.services import documenting, finding, highlighting, listing, naming
+from portal.models import Assignment, AuditEvent, BankAccount, Client, Receipt, Role, Transaction
+from portal.services import documenting, finding, highlighting, listing, naming, noting
+from portal.services.auditing import Tag
 from portal.services.documenting import Papers
 from portal.services.finding import Actor
 from portal.services.highlighting import Highlight
 from portal.services.listing import ConnectionCard, Filters, Page, ReceiptRow
+from portal.services.noting import Notes
 
+AMONG_STAFF = (Tag.RECEIPT_ASKED.text, Tag.RECEIPT_UNASKED.text)  #: no business of the client
 FEW = 5  #: decisions; fewer say nothing about what is usual
 
 
@@ -43,6 +46,7 @@ class ReceiptPage:
     highlights: Sequence[Highlight]
     assigned: Sequence[tuple[Assignment, Transaction, BankAccount]]
     history: Sequence[tuple[AuditEvent, str]]  #: with the name of who did it
+    notes: Notes  #: none for a client
     usual_days: int | None  #: that this client's receipts wait for a person, half of them longer; None: too few to say
 
 
@@ -68,6 +72,9 @@ def one(session: Session, actor: Actor, receipt_id: str, *, now: datetime) -> Re
     about = [f"receipt:{receipt.id}", *(f"document:{document.id}" for document in papers.documents)]
     about += {f"assignment:{assignment.decision_id}" for assignment, _, _ in decided}
     events = select(AuditEvent).where(AuditEvent.client_id == receipt.client_id, AuditEvent.subject.in_(about))
+    is_clients = actor.role is Role.CLIENT
+    if is_clients:
+        events = events.where(AuditEvent.tag.not_in(AMONG_STAFF))
     history = list(session.scalars(events.order_by(AuditEvent.sequence)))
     standing = [(row[0], row[1], row[2]) for row in decided if row[0].withdrawn_at is None]
     people = naming.names(session, (event.actor for event in history))
@@ -75,6 +82,7 @@ def one(session: Session, actor: Actor, receipt_id: str, *, now: datetime) -> Re
         receipt, session.get_one(Client, receipt.client_id), listing.show_one(session, receipt), papers,
         highlighting.highlights(receipt, papers.preview), standing,
         [(event, people[event.actor]) for event in history],
+        Notes() if is_clients else noting.notes(session, receipt.id, most=noting.MOST),
         _usual_days(session, receipt.client_id, now=now) if receipt.state == "in_review" else None,
     )  # fmt: skip
 

@@ -9,14 +9,28 @@ from datetime import date, datetime
 from sqlalchemy.orm import Session
 
 from portal.clock import berlin_day
-from portal.models import Client, Receipt
-from portal.services import documenting, finding, highlighting, looking_back, proposing, queueing, searching
+from portal.errors import NotFound
+from portal.models import Client, Receipt, Role
+from portal.services import (
+    documenting,
+    finding,
+    highlighting,
+    looking_back,
+    looking_on,
+    noting,
+    proposing,
+    queueing,
+    searching,
+    staffing,
+)
 from portal.services.documenting import Papers
 from portal.services.finding import Actor
 from portal.services.highlighting import Highlight
 from portal.services.looking_back import Done
+from portal.services.noting import Notes
 from portal.services.proposing import CandidateCard
 from portal.services.queueing import Filters, Queue, QueueRow
+from portal.services.staffing import Colleague
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +45,7 @@ class Desk:
     done_today: int
     reasons: dict[str, int]
     put_off: int  #: how many come back on a later day
+    mine: int  #: how many of those that are open the actor was asked about
     receipt: Receipt | None
     client: Client | None
     papers: Papers
@@ -41,11 +56,29 @@ class Desk:
     search: searching.Search | None
     next_document_id: str | None  #: whose first page will be looked at next
     today: date  #: in Berlin
+    people: Sequence[Colleague]  #: who of the firm looks after the clients that the actor sees, by name
+    notes: Notes  #: of the receipt
+    others: Sequence[Colleague]  #: who else looks at it right now
+    is_look_due: bool  #: that the actor looks at it is to be noted
 
     @property
     def is_put_off(self) -> bool:
         """Whether the receipt stands in the queue on a later day."""
         return bool(self.receipt and self.receipt.put_off_until and self.receipt.put_off_until > self.today)
+
+    @property
+    def team(self) -> list[Colleague]:
+        """Who can be asked about the receipt."""
+        return [one for one in self.people if self.receipt and one.may_see(self.receipt.client_id)]
+
+    def asked(self, about: Receipt | QueueRow) -> Colleague | None:
+        """Who is to look at this receipt; who may not see it any more is nobody."""
+        return next((one for one in self.people if one.id == about.asked_id and one.may_see(about.client_id)), None)
+
+    @property
+    def asker(self) -> Colleague | None:
+        """Who has asked about the receipt, if he is still there."""
+        return next((one for one in self.people if self.receipt and one.id == self.receipt.asked_by), None)
 
     @property
     def onward(self) -> QueueRow | None:
@@ -59,36 +92,52 @@ class Desk:
 
 
 def desk(session: Session, actor: Actor, filters: Filters, *, now: datetime) -> Desk:
-    """The queue and its current receipt. Statements do not grow with the length of either."""
+    """The queue and its current receipt. Statements do not grow with the length of either.
+
+    Errors: NotFound where the filters name a client, a receipt or a colleague that the actor does not know.
+    """
     clients = finding.clients(session, actor)
-    ids = [client.id for client in clients if filters.client_id in {"", client.id}]
-    extra, today = queueing.narrowed(filters, now), berlin_day(now)
+    shown = {client.id: client.name for client in clients if filters.client_id in {"", client.id}}
+    is_everyones = actor.role is Role.ADMIN and not filters.client_id
+    is_known = filters.who in {"", queueing.MINE, queueing.NOBODYS} or finding.is_id(filters.who)
+    if not is_known or (filters.client_id and not shown):
+        raise NotFound
+    extra, today = queueing.narrowed(filters, actor.user_id, now), berlin_day(now)
     by_reason: dict[str, tuple[int, datetime | None]] = {}
-    put_off = 0
-    for reason, count, later, oldest in session.execute(queueing.BY_REASON.where(*extra), {"clients": ids, "today": today}):
+    put_off = mine = 0
+    counts = queueing.BY_REASON if is_everyones else queueing.BY_REASON_OF_CLIENTS
+    asked = {"clients": [] if is_everyones else list(shown), "today": today, "me": actor.user_id}
+    for reason, count, later, oldest, own in session.execute(counts.where(*extra) if extra else counts, asked):
         put_off += later
+        mine += own
         if count:
             by_reason[reason or ""] = (count, oldest)
     wanted = [value for reason, value in by_reason.items() if filters.reason in {"", reason}]
     receipt = finding.receipt(session, actor, filters.receipt_id) if filters.receipt_id else None
-    shown = {one.id: one.name for one in clients if one.id in ids}
-    queue = queueing.queue_of(session, shown, filters, receipt.id if receipt else "", extra, today)
+    queue = queueing.queue_of(session, shown, filters, receipt.id if receipt else "", extra, today, is_everyones=is_everyones)
     if receipt is None and queue.rows:
         receipt = session.get_one(Receipt, queue.rows[0].id)
+    people = staffing.colleagues(session, [one.id for one in clients], receipt_id=receipt.id if receipt else None)
+    if finding.is_id(filters.who) and filters.who not in {one.id for one in people}:
+        raise NotFound
+    is_open = receipt is not None and receipt.state == "in_review"
+    done_today, to_check = looking_back.counts(session, actor, list(shown), now=now)
     files = documenting.files_of(session, *(one.id for one in (receipt, queue.following) if one))
     papers = documenting.papers_from(receipt, files[receipt.id]) if receipt else documenting.NO_PAPERS
     return Desk(
-        filters=filters, clients=clients, queue=queue, today=today, put_off=put_off,
+        filters=filters, clients=clients, queue=queue, today=today, put_off=put_off, mine=mine,
         total=put_off if filters.is_later else sum(count for count, _ in wanted),
         oldest_at=min((oldest for _, oldest in wanted if oldest), default=None),
-        done_today=looking_back.done_today(session, ids, now=now),
+        done_today=done_today, to_check=to_check,
         reasons={reason: count for reason, (count, _) in by_reason.items() if reason}, receipt=receipt,
         client=next((client for client in clients if receipt and client.id == receipt.client_id), None), papers=papers,
         highlights=highlighting.highlights(receipt, papers.preview) if receipt else (),
-        cards=proposing.cards(session, receipt) if receipt and receipt.state == "in_review" and filters.search is None else [],
+        cards=proposing.cards(session, receipt) if receipt and is_open and filters.search is None else [],
         last_done=looking_back.last_done(session, actor, since=now - looking_back.UNDO_LIFE),
-        to_check=len(looking_back.to_check(session, actor)),
         search=searching.search(session, receipt, filters.search, filters.lines)
-        if receipt and receipt.state == "in_review" and filters.search is not None else None,
+        if receipt and is_open and filters.search is not None else None,
         next_document_id=documenting.first_seen(files[queue.following.id]) if queue.following else None,
+        people=people, notes=noting.notes(session, receipt.id) if receipt else Notes(),
+        others=looking_on.others(people, actor, now=now) if is_open else (),
+        is_look_due=is_open and looking_on.is_due(people, actor, now=now),
     )  # fmt: skip

@@ -29,14 +29,15 @@ from portal.web.missing.views import blueprint as missing
 from portal.web.payments.views import blueprint as payments
 from portal.web.profile.views import blueprint as profile
 from portal.web.receipts.views import blueprint as receipts
+from portal.web.review.colleagues import blueprint as colleagues
 from portal.web.review.collective import blueprint as collective
 from portal.web.review.copies import blueprint as copies
 from portal.web.review.views import blueprint as review
 from portal.web.webhooks import views as webhooks
 
 BLUEPRINTS = (
-    auth, profile, receipts, missing, connections, accounts, finances, payments, review, copies, collective, documents, clients,
-    messages, admin, help_pages, firm.blueprint, health, webhooks.blueprint,
+    auth, profile, receipts, missing, connections, accounts, finances, payments, review, copies, colleagues, collective,
+    documents, clients, messages, admin, help_pages, firm.blueprint, health, webhooks.blueprint,
 )  # fmt: skip
 LARGEST_UPLOAD = 25 * 1024 * 1024
 COARSE_LIMIT = "600 per minute"  #: of changes and of strangers' requests, per address and web process

@@ -43,6 +43,7 @@
     Enter: () => assign(1, true),
     n: () => unfold("#set-aside"),
     s: () => unfold("#put-off"),
+    a: () => unfold("#ask"),
     p: () => part("[data-key=p]")?.click(),
     "/": () => (part("#search-query") ? part("#search-query").focus() : part("#search-all")?.click()),
     u: () => part("#undo button")?.click(),
@@ -65,7 +66,7 @@
 
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
-    const fold = document.activeElement?.closest("#keys[open], #set-aside[open]");
+    const fold = document.activeElement?.closest("#keys[open], #ask[open], #put-off[open], #set-aside[open]");
     if (!fold) return;
     fold.open = false;
     fold.querySelector("summary").focus();

@@ -225,13 +225,10 @@ def faces(site: Site, known: People) -> Iterator[State]:
         if name != "open":
             yield State("client", f"/receipts/{receipt.id}")
             yield State("staff", f"/review?item={receipt.id}")
-    yield from _searched(ours)
-    yield State("staff", "/review?reason=duplicate_suspected")
+    yield from _desk(ours)
     for other in ("assigned", "set_aside", "income"):
         yield State("staff", f"/receipts/{ours.receipts['open'].id}/copies/{ours.receipts[other].id}")
-    yield State("staff", "/review?find=nothing-has-this-name&age=7")
-    yield State("staff", "/review?reason=later")
-    yield State("staff", "/review?pane=candidates", does=unfold("#put-off"))
+    yield State("staff", f"/receipts/{ours.receipts['set_aside'].id}")
     yield State("staff", "/review/together", does=unfold("main details"))
     yield from _paying(ours)
     yield State("admin", f"/clients/{ours.client.id}", does=unfold("#payment-rules"))
@@ -286,8 +283,14 @@ def _paying(ours: Books) -> Iterator[State]:
     yield State("client", f"/connections/{ours.payments.id}/disconnection")
 
 
-def _searched(ours: Books) -> Iterator[State]:
-    """The desk with its search for transactions."""
+def _desk(ours: Books) -> Iterator[State]:
+    """The desk with its filters, what unfolds, and its search for transactions."""
+    yield State("staff", "/review?find=nothing-has-this-name&age=7")
+    yield State("staff", "/review?reason=later")
+    yield State("staff", "/review?pane=candidates", does=unfold("#put-off"))
+    yield State("staff", "/review?pane=candidates", does=unfold("#ask"))
+    yield State("staff", "/review?who=nobody")
+    yield State("staff", "/review?reason=duplicate_suspected")
     looked_for, (line, other, *_) = f"/review?item={ours.receipts['no_transaction'].id}&q=", ours.transactions
     yield State("staff", f"{looked_for}Holz")
     yield State("staff", f"/review?item={ours.receipts['income'].id}", does=unfold(".bf-correction"))

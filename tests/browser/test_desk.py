@@ -143,6 +143,7 @@ def test_the_help_lists_exactly_the_keys_that_work(site: Site, page: Page) -> No
         "2",
         "N",
         "S",
+        "A",
         "/",
         "P",
         "?",
@@ -152,7 +153,7 @@ def test_the_help_lists_exactly_the_keys_that_work(site: Site, page: Page) -> No
     expect(page.locator("#keys summary")).to_be_focused()
     page.goto(f"/review?item={site.world.ours.receipts['no_transaction'].id}")
     page.keyboard.press("?")
-    assert [key.strip() for key in help_sheet.locator("kbd").all_inner_texts()] == ["J", "K", "N", "S", "/", "?"]
+    assert [key.strip() for key in help_sheet.locator("kbd").all_inner_texts()] == ["J", "K", "N", "S", "A", "/", "?"]
 
 
 def test_no_key_works_while_somebody_types_or_holds_a_modifier(site: Site, page: Page) -> None:

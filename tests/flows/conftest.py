@@ -16,7 +16,9 @@ from portal.settings import Settings, Timing
 from tests import factories
 from tests.bank import Bank, BankOnSocket
 from tests.flows.reading import Reader
+from tests.payers import Payer
 from tests.story import Story
+from tests.web.visitor import Visitor
 
 QUICK = Timing(call_retries=(0.01, 0.02, 0.03), read_timeout=2.0, connect_timeout=2.0, call_deadline=3.0, token_timeout=2.0)
 
@@ -75,3 +77,16 @@ def connected(story: Story) -> Story:
         story.connect(kind)
     story.settle()
     return story
+
+
+@pytest.fixture
+def payer(story: Story) -> Payer:
+    """The client's owner, who may pay."""
+    return Payer.of(story)
+
+
+@pytest.fixture
+def browser(payer: Payer, reader: Reader) -> Visitor:
+    """The owner's, with his second factor shown."""
+    payer.story.owner.totp_sealed = "sealed"
+    return reader.browser(payer.story.owner)

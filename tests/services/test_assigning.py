@@ -215,6 +215,11 @@ def test_an_undo_restores_exactly_what_was_before(database: Database, ours: Book
         for name in ("open", "no_transaction", "changed", "waiting", "income"):
             receipt = session.get_one(Receipt, receipts[name].id)
             receipt.best_score, receipt.in_review_since = dice.choice([None, 0.4]), NOW - timedelta(seconds=dice.randrange(10**6))
+            if dice.random() < 0.5:
+                receipt.put_off_until, receipt.put_off_note = NOW.date() + timedelta(days=dice.randrange(1, 9)), "später"
+            if dice.random() < 0.5:
+                receipt.asked_id, receipt.asked_by, receipt.asked_note = new_id(), new_id(), dice.choice(["", "bitte"])
+                receipt.asked_at = receipt.in_review_since
     for step in range(40):
         name = dice.choice(["open", "no_transaction", "changed", "waiting", "income"])
         with database.write() as session:

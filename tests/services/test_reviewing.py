@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import select
+import pytest
+from sqlalchemy import event, select, text
 
 from jobs.runs import execute_run
 from portal.db import Database
@@ -12,7 +15,8 @@ from portal.models import Candidate, Receipt, Role
 from portal.ports import Ports
 from portal.services import reviewing, running
 from portal.services.finding import Actor
-from portal.services.queueing import Filters
+from portal.services.queueing import QUEUE_SIZE, Filters
+from tests import factories
 from tests.factories import World
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -48,3 +52,84 @@ def test_a_receipt_knows_its_best_candidate(ports: Ports, world: World) -> None:
             receipt.id: best.get(receipt.id) for receipt in receipts if receipt.client_id == world.ours.client.id
         }
     assert best
+
+
+def _filled(database: Database, world: World, count: int) -> None:
+    """A queue of several windows, with gaps and ties in all that it is put in order by; a third of it is put off."""
+    with database.write() as session:
+        for number in range(count):
+            factories.receipt(
+                session, world.ours.documents, 1000 + number, now=NOW, amount_cents=[None, -500, 500, 900][number % 4],
+                best_score=[None, 0.0, 0.5, 0.5, 0.9][number % 5], in_review_since=NOW - timedelta(days=number % 7),
+                review_reason="no_transaction_yet" if number % 6 else "several_equal",
+                put_off_until=(NOW + timedelta(days=1 + number % 4)).date() if number % 3 == 0 else None,
+            )  # fmt: skip
+
+
+ORDERS: dict[str, Callable[[Receipt], tuple[Any, ...]]] = {
+    "ready": lambda one: (
+        one.review_reason == "no_transaction_yet", one.best_score is None, -(one.best_score or 0), one.in_review_since, one.sequence,
+    ),
+    "oldest": lambda one: (one.in_review_since, one.sequence),
+    "newest": lambda one: (NOW - (one.in_review_since or NOW), -one.sequence),
+    "amount": lambda one: (one.amount_cents is None, -abs(one.amount_cents or 0), one.sequence),
+    "later": lambda one: (one.put_off_until, one.sequence),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("is_admin", [False, True])
+@pytest.mark.parametrize("sort", ORDERS)
+def test_wherever_one_stands_the_queue_is_the_same(database: Database, world: World, sort: str, is_admin: bool) -> None:
+    _filled(database, world, 100)
+    actor, is_later = Actor(world.admin.id, Role.ADMIN) if is_admin else Actor(world.staff.id, Role.STAFF), sort == "later"
+    with database.read() as session:
+        every = session.scalars(select(Receipt).where(Receipt.state == "in_review")).all()
+        seen = [one for one in every if is_admin or one.client_id == world.ours.client.id]
+        shown = [one for one in seen if (one.put_off_until is not None and one.put_off_until > NOW.date()) is is_later]
+        ids = [one.id for one in sorted(shown, key=lambda one: (*ORDERS[sort](one), one.id))]
+        assert len(ids) > QUEUE_SIZE
+        for place, here in enumerate(ids):
+            filters = Filters(sort="ready" if is_later else sort, is_later=is_later, receipt_id=here)
+            queue = reviewing.desk(session, actor, filters, now=NOW).queue
+            start = place - place % QUEUE_SIZE
+            assert [row.id for row in queue.rows] == ids[start : start + QUEUE_SIZE]
+            assert (queue.first, queue.position) == (start + 1, place + 1)
+            assert (queue.previous and queue.previous.id) == (ids[place - 1] if place else None)
+            assert (queue.following and queue.following.id) == (ids[place + 1] if place + 1 < len(ids) else None)
+
+
+def test_a_receipt_outside_of_the_queue_leaves_it_at_its_beginning(database: Database, world: World) -> None:
+    _filled(database, world, 40)
+    with database.read() as session:
+        queue = reviewing.desk(session, Actor(world.staff.id, Role.STAFF), Filters(sort="oldest"), now=NOW).queue
+        put_off = session.scalars(select(Receipt.id).where(Receipt.put_off_until.is_not(None))).first()
+        filters = Filters(sort="oldest", receipt_id=put_off or "")
+        other = reviewing.desk(session, Actor(world.staff.id, Role.STAFF), filters, now=NOW).queue
+    assert (other.rows, other.first, other.before, other.position) == (queue.rows, 1, None, 0)
+    assert (other.following and other.following.id) == queue.rows[0].id
+
+
+@pytest.mark.parametrize("role", [Role.STAFF, Role.ADMIN])
+def test_the_queue_is_counted_and_put_in_order_by_its_index_alone(database: Database, world: World, role: Role) -> None:
+    _filled(database, world, 60)
+    actor = Actor(world.admin.id if role is Role.ADMIN else world.staff.id, role)
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if "state = 'in_review'" in statement:
+            asked.append((statement, parameters))
+
+    with database.read() as session:
+        rows = reviewing.desk(session, actor, Filters(), now=NOW).queue.rows
+        event.listen(database.engine, "before_cursor_execute", note)
+        reviewing.desk(session, actor, Filters(receipt_id=rows[-1].id), now=NOW)
+        event.remove(database.engine, "before_cursor_execute", note)
+        assert len(asked) == 2
+        if not database.is_sqlite:
+            for way in ("seqscan", "indexscan", "bitmapscan"):  # a table so small is read as a whole
+                session.execute(text(f"SET LOCAL enable_{way} = off"))
+        for statement, parameters in asked:
+            before = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
+            plan = [str(row) for row in session.connection().exec_driver_sql(before + statement, parameters)]
+            alone = "USING COVERING INDEX ix_receipt_desk" if database.is_sqlite else "Index Only Scan using ix_receipt_desk"
+            assert any(alone in line for line in plan), plan

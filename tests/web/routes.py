@@ -134,6 +134,10 @@ PERMISSIONS = {
     ("review.bring_back", "POST"): STAFF,
     ("collective.show", "GET"): STAFF,
     ("collective.assign", "POST"): STAFF,
+    ("colleagues.ask", "POST"): STAFF,
+    ("colleagues.take_back", "POST"): STAFF,
+    ("colleagues.write", "POST"): STAFF,
+    ("colleagues.take_note_back", "POST"): STAFF,
     ("copies.show", "GET"): STAFF,
     ("copies.keep_both", "POST"): STAFF,
     ("copies.set_aside", "POST"): STAFF,
@@ -152,6 +156,8 @@ LAST = {
     "review.assign_lines": 1,  # what the withdrawal sets free
     "clients.reopen": 1,
     "review.bring_back": 1,
+    "colleagues.ask": 2,
+    "colleagues.take_back": 3,
     "finances.take_in": 1,
     "finances.undo": 2,
     "accounts.delete": 3,
@@ -292,6 +298,9 @@ def form_of(endpoint: str, books: Books) -> dict[str, str]:
             "receipt": f"{books.receipts['assigned'].id} {books.receipts['assigned'].version + 1}",
             "difference": "discount",
         },
+        "colleagues.ask": {"colleague": books.staff.id, "note": "bitte", "seen_version": str(int(version) + 2)},
+        "colleagues.take_back": {"seen_version": str(int(version) + 3)},
+        "colleagues.write": {"text": "Rückruf am Montag"},
         "copies.keep_both": {"seen_version": version},
         "copies.set_aside": {"seen_version": version},
     }.get(endpoint, {})
@@ -307,6 +316,9 @@ def _receipt(endpoint: str, books: Books) -> object:
         "review.reopen": "set_aside",
         "review.put_off": "unreadable_amount",
         "review.bring_back": "unreadable_amount",
+        "colleagues.ask": "unreadable_amount",
+        "colleagues.take_back": "unreadable_amount",
+        "colleagues.take_note_back": "set_aside",
         "review.set_aside": "no_transaction",
         "copies.keep_both": "fetching",
         "copies.set_aside": "failed",
@@ -328,7 +340,7 @@ def _batch(endpoint: str, books: Books) -> PaymentBatch:
 def _arguments(books: Books) -> dict[str, str]:
     return {
         "client_id": books.client.id, "other_id": books.receipts["income"].id, "connection_id": books.documents.id, "document_id": books.document.id,
-        "account_id": books.account.id, "bank_id": books.bank.id, "user_id": books.owner.id, "statement_id": books.statement.id, "subscription_id": books.client.id, "explanation_id": books.explanation.id, "kind": "documents", "number": "1", "digest": "unknown", "filename": "css/app.css",
+        "account_id": books.account.id, "bank_id": books.bank.id, "user_id": books.owner.id, "statement_id": books.statement.id, "subscription_id": books.client.id, "explanation_id": books.explanation.id, "note_id": books.note.id, "kind": "documents", "number": "1", "digest": "unknown", "filename": "css/app.css",
         "tax_year": str(books.client.created_at.year), "tax_return": "income",
     }  # fmt: skip
 

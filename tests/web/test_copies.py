@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from jobs.runs import execute_run
 from portal.models import AuditEvent, Distinction, Receipt, Run
 from portal.ports import Ports
+from portal.services import comparing
 from tests import factories
 from tests.factories import World
 from tests.pages import Page
@@ -176,6 +177,19 @@ def test_who_was_faster_is_told(world: World, visit: Visit, pair: tuple[Receipt,
     late = visitor.send(page, page_of(second, first) + "/distinction")
     assert late.status_code == 409
     assert "Mara Klein" in Page(late.text).words
+
+
+def test_among_many_of_the_same_amount_the_likest_is_found(world: World, ports: Ports) -> None:
+    """Tickets, subscriptions: a client may have hundreds of one price."""
+    ours, now = world.ours, ports.clock.now()
+    with ports.database.write() as session:
+        for sequence in range(60, 60 + 2 * comparing.MOST_COPIES):
+            factories.receipt(session, ours.documents, sequence, now=now, amount_cents=4900)
+        first, second = (
+            factories.receipt(session, ours.documents, sequence, now=now, amount_cents=4900, number="HVV-77", counterparty="HVV")
+            for sequence in (200, 201)
+        )
+        assert [one.id for one in comparing.copies(session, first)] == [second.id]
 
 
 def test_receipts_of_two_clients_or_one_with_itself_are_no_pair(world: World, visit: Visit, ports: Ports) -> None:

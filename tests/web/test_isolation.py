@@ -42,6 +42,8 @@ IDS = {
     "accepted",
     "state",
     "code",
+    "who",
+    "colleague",
 }  #: what an address or a form may name besides the path: checked below
 PLAIN = {
     "reason", "until", "queue_reason", "sort", "pane", "direction", "q", "page", "next", "error", "language", "seen_version", "email",
@@ -197,6 +199,8 @@ def queries(theirs: Books, ours: Books, *, is_staff: bool) -> Iterator[tuple[str
         yield "/review?sort=amount&item={}", theirs.receipts["open"].id
         yield "/review?q=&item={}", theirs.receipts["open"].id
         yield f"/review/transactions/{ours.transactions[0].id}?item={{}}", theirs.receipts["open"].id
+        yield "/review?who={}", theirs.staff.id
+        yield "/review?who={}", theirs.owner.id
 
 
 def test_a_candidate_of_somebody_else(world: World, visit: Visit, ports: Ports) -> None:

@@ -9,6 +9,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import AnyOf, InputRequired, Length, Optional
 
 from portal.errors import Rejected
+from portal.services import asking
 from portal.services.assigning import Difference, SetAsideReason
 from portal.web.receipts.forms import AmountField, text_or_none
 
@@ -51,6 +52,20 @@ class PutOffForm(FlaskForm):
     until = DateField(validators=[InputRequired()])
     note = StringField(filters=[text_or_none], validators=[Length(max=200)])
     seen_version = IntegerField(validators=[InputRequired()])
+
+
+class AskForm(FlaskForm):
+    """Who is to look at it, and a word for him."""
+
+    colleague = StringField(validators=[InputRequired()])
+    note = StringField(filters=[text_or_none], validators=[Length(max=asking.LONGEST)])
+    seen_version = IntegerField(validators=[InputRequired()])
+
+
+class NoteForm(FlaskForm):
+    """An internal note; the service says what is wrong with it."""
+
+    text = StringField()
 
 
 class WithdrawForm(FlaskForm):

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+import structlog
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from portal.errors import Conflict, Rejected
@@ -20,6 +22,7 @@ from portal.services import (
     deciding,
     finding,
     looking_back,
+    looking_on,
     measuring,
     proposing,
     putting_off,
@@ -33,6 +36,8 @@ from portal.web.filters import day
 from portal.web.handlers import answer
 from portal.web.htmx import is_fragment_request, notice
 from portal.web.review.forms import SET_ASIDE_WORDS, AssignForm, CorrectionForm, LinesForm, PutOffForm, SetAsideForm, seen_version
+
+log = structlog.get_logger()
 
 blueprint = Blueprint("review", __name__)
 
@@ -98,7 +103,7 @@ def assign(receipt_id: str) -> ResponseReturnValue:
         )
         tell_once(session)
         notice(_("%(receipt)s assigned.", receipt=receipt.label))
-    return _next()
+    return go_on()
 
 
 @blueprint.post("/receipts/<id:receipt_id>/assignment/transactions")
@@ -117,7 +122,7 @@ def assign_lines(receipt_id: str) -> ResponseReturnValue:
         )  # fmt: skip
         tell_once(session)
         notice(_("%(receipt)s assigned.", receipt=receipt.label))
-    return _next()
+    return go_on()
 
 
 @blueprint.get("/review/together")
@@ -167,7 +172,7 @@ def withdraw(receipt_id: str) -> ResponseReturnValue:
         run = deciding.withdraw(session, receipt, seen_version=seen, now=ports().clock.now())
         notice(_("%(receipt)s is in review again.", receipt=receipt.label))
     deciding.start(ports(), run)
-    return _next(receipt_id)
+    return go_on(receipt_id)
 
 
 @blueprint.post("/receipts/<id:receipt_id>/correction")
@@ -183,7 +188,7 @@ def correct(receipt_id: str) -> ResponseReturnValue:
         run = correcting.correct(session, receipt, values, seen_version=form.seen_version.data, now=ports().clock.now())
         notice(_("%(receipt)s corrected. Its candidates are being looked for again.", receipt=receipt.label))
     deciding.start(ports(), run)
-    return _next(receipt_id)
+    return go_on(receipt_id)
 
 
 @blueprint.post("/receipts/<id:receipt_id>/set-aside")
@@ -200,7 +205,7 @@ def set_aside(receipt_id: str) -> ResponseReturnValue:
             seen_version=form.seen_version.data, now=ports().clock.now(),
         )  # fmt: skip
         notice(_("%(receipt)s set aside.", receipt=receipt.label))
-    return _next()
+    return go_on()
 
 
 @blueprint.post("/receipts/<id:receipt_id>/reopening")
@@ -213,7 +218,7 @@ def reopen(receipt_id: str) -> ResponseReturnValue:
         run = deciding.reopen(session, receipt, seen_version=seen, now=ports().clock.now())
         notice(_("%(receipt)s is in review again.", receipt=receipt.label))
     deciding.start(ports(), run)
-    return _next(receipt_id)
+    return go_on(receipt_id)
 
 
 @blueprint.post("/receipts/<id:receipt_id>/putting-off")
@@ -231,7 +236,7 @@ def put_off(receipt_id: str) -> ResponseReturnValue:
             now=ports().clock.now(),
         )  # fmt: skip
         notice(_("%(receipt)s comes back on %(day)s.", receipt=receipt.label, day=day(until)))
-    return _next()
+    return go_on()
 
 
 @blueprint.post("/receipts/<id:receipt_id>/return")
@@ -243,7 +248,7 @@ def bring_back(receipt_id: str) -> ResponseReturnValue:
         receipt = finding.receipt(session, actor(), receipt_id)
         putting_off.bring_back(session, receipt=receipt, seen_version=seen, now=ports().clock.now())
         notice(_("%(receipt)s is in the queue again.", receipt=receipt.label))
-    return _next(receipt_id)
+    return go_on(receipt_id)
 
 
 def filters_of(values: Mapping[str, str], *, reason: str = "reason") -> Filters:
@@ -255,6 +260,7 @@ def filters_of(values: Mapping[str, str], *, reason: str = "reason") -> Filters:
         client_id=get("client", ""), reason="" if is_later else why, is_later=is_later, receipt_id=get("item", ""),
         sort=sort if sort in queueing.SORTS else queueing.SORTS[0],
         words=" ".join(get("find", "").split())[:MOST_LETTERS], age=int(age) if age in map(str, queueing.AGES) else 0,
+        who=get("who", ""),
     )  # fmt: skip
 
 
@@ -269,7 +275,7 @@ def tell_once(session: Session) -> None:
         )
 
 
-def _next(receipt_id: str = "") -> ResponseReturnValue:
+def go_on(receipt_id: str = "") -> ResponseReturnValue:
     """After a decision: the named receipt, else the one the form says to go on with; as a fragment or by redirect."""
     filters = filters_of(request.form, reason="queue_reason")  # `reason` is why a receipt is set aside
     filters = replace(filters, receipt_id=receipt_id or filters.receipt_id)
@@ -283,13 +289,11 @@ def to_desk(filters: Filters) -> ResponseReturnValue:
 
 def _desk(filters: Filters) -> ResponseReturnValue:
     with ports().database.read() as session:
-        if filters.client_id:
-            finding.client(session, actor(), filters.client_id)
         page = reviewing.desk(session, actor(), filters, now=ports().clock.now())
         copy = comparing.suspected(session, page.receipt) if page.receipt else None
     correction = CorrectionForm(None, obj=page.receipt) if page.receipt else None
     template = "review/_desk.html" if is_fragment_request() else "review/page.html"
-    return render_template(
+    made = render_template(
         template,
         desk=page,
         copy=copy,
@@ -298,3 +302,15 @@ def _desk(filters: Filters) -> ResponseReturnValue:
         correction=correction,
         put_off_days=(page.today + timedelta(days=1), page.today + putting_off.USUAL, page.today + putting_off.LONGEST),
     )
+    if page.receipt and page.is_look_due:
+        _note_look(page.receipt.id)
+    return made
+
+
+def _note_look(receipt_id: str) -> None:
+    """For colleagues who open the same receipt. Nobody waits for it: the next look tries again."""
+    try:
+        with ports().database.write_if_free() as session:
+            looking_on.note(session, actor(), receipt_id, now=ports().clock.now())
+    except SQLAlchemyError as error:
+        log.info("look_not_noted", error=type(error).__name__)
