@@ -25,6 +25,7 @@ def register(app: Flask) -> None:
     """Add our commands to Flask's."""
     app.cli.add_command(db_upgrade)
     app.cli.add_command(demo_seed)
+    app.cli.add_command(demo_desk)
     app.cli.add_command(first_admin)
     app.cli.add_command(sync)
     app.cli.add_command(match)
@@ -50,6 +51,13 @@ def db_upgrade() -> None:
 def demo_seed() -> None:
     """Fill an empty installation with the demo's story; refuses anything but the simulator."""
     for line in demo.seed(_ports()):
+        click.echo(line)
+
+
+@click.command("demo-desk")
+def demo_desk() -> None:
+    """Wait until the demo's first client is imported, and let its staff work at the desk for a moment."""
+    for line in demo.work_at_desk(_ports()):
         click.echo(line)
 
 

@@ -7,6 +7,7 @@ simulator that was restarted has forgotten its tokens, so the connections are re
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,11 +15,23 @@ from sqlalchemy import select
 
 from portal.browsing import Person
 from portal.errors import PortalError
-from portal.models import BankAccount, Client, Connection, Membership, Role, User
+from portal.models import BankAccount, Client, Connection, Document, Membership, Note, Receipt, Role, Run, User
 from portal.ports import Ports
-from portal.services import admitting, authenticating, choosing, connecting, engaging, paying
+from portal.services import (
+    admitting,
+    asking,
+    authenticating,
+    choosing,
+    connecting,
+    engaging,
+    noting,
+    paying,
+    putting_off,
+    uploading,
+)
 from portal.services.auditing import Origin, Tag, acting, record
 from portal.services.finding import Actor
+from portal.services.uploading import Facts
 from portal.settings import BadSetting
 
 PASSWORD = "belegfluss-demo-2026"  # noqa: S105 -- of made-up people, and only where the bank is the simulator
@@ -48,6 +61,63 @@ def seed(ports: Ports, *, is_connected: bool = True) -> Iterator[str]:
     for email, name, role, language in PEOPLE:
         second = f"  TOTP secret {secrets[email]}" if email in secrets else ""
         yield f"  {role:<6} {language}  {email:<34} password {PASSWORD}{second}  ({name})"
+
+
+def work_at_desk(ports: Ports) -> Iterator[str]:
+    """Once the first client is imported and matched, its people leave traces at the desk; told line by line. Only once.
+
+    The owner uploads a file that is here already, the admin gives a receipt to Mara, Mara notes something and puts one off.
+    """
+    number, _, owner_email = CLIENTS[0]
+    with ports.database.read() as session:
+        client = session.scalars(select(Client).where(Client.number == number)).one()
+        people = {user.email: user for user in session.scalars(select(User))}
+    mara, admin, owner = people[PEOPLE[1][0]], people[PEOPLE[0][0]], people[owner_email]
+    while not _is_matched(ports, client.id):
+        time.sleep(1)
+    with ports.database.read() as session:
+        if session.scalar(select(Note.id).where(Note.client_id == client.id).limit(1)):
+            return
+        ready = (
+            select(Receipt)
+            .where(Receipt.client_id == client.id, Receipt.state == "in_review", Receipt.best_score.is_not(None))
+            .order_by(Receipt.best_score.desc(), Receipt.sequence)
+        )
+        first, second, third = session.scalars(ready.limit(3))
+        document = session.scalars(select(Document).where(Document.receipt_id == second.id).limit(1)).one()
+    now, today = ports.clock.now(), ports.clock.today()
+    key = ports.settings.secret_key
+    with acting(Origin(owner.id), key=key):
+        uploading.upload(
+            ports, Actor(owner.id, Role.CLIENT), client_id=client.id, file_name=document.file_name,
+            content=ports.storage.get(client.id, document.sha256),
+            facts=Facts(second.direction, second.amount_cents, number=second.number, counterparty=second.counterparty),
+        )  # fmt: skip
+        yield f"{owner.name} uploads {document.file_name} once more"
+    with acting(Origin(admin.id), key=key), ports.database.write() as session:
+        receipt = session.get_one(Receipt, first.id)
+        asking.ask(
+            session, Actor(admin.id, Role.ADMIN), receipt=receipt, colleague_id=mara.id, note="Ist das die zweite Rate?",
+            seen_version=receipt.version, now=now,
+        )  # fmt: skip
+        yield f"{admin.name} gives {receipt.label} to {mara.name}"
+    with acting(Origin(mara.id), key=key), ports.database.write() as session:
+        receipt, later = session.get_one(Receipt, second.id), session.get_one(Receipt, third.id)
+        noting.write(session, Actor(mara.id, Role.STAFF), receipt=receipt, text="Der Lieferant ruft am Montag zurück.", now=now)
+        putting_off.put_off(
+            session, receipt=later, until=today + putting_off.USUAL, note="Gutschrift angekündigt", seen_version=later.version,
+            now=now,
+        )  # fmt: skip
+        yield f"{mara.name} notes something about {receipt.label} and puts {later.label} off"
+
+
+def _is_matched(ports: Ports, client_id: str) -> bool:
+    """Whether documents and transactions are here, and nothing is left to do but pictures and mails."""
+    kinds = {"documents", "bank", "matching"}
+    with ports.database.read() as session:
+        runs = session.execute(select(Run.kind, Run.state).where(Run.client_id == client_id, Run.kind.in_(kinds))).all()
+    is_busy = any(state in {"due", "leased", "waiting"} for _, state in runs)
+    return not is_busy and {kind for kind, state in runs if state == "done"} == kinds
 
 
 def _people(ports: Ports) -> dict[str, str]:

@@ -52,7 +52,7 @@ class CannotStart(Exception):
 
 @dataclass
 class Part:
-    """One program that is kept running."""
+    """One program that is kept running. `is_errand`: until it ends well."""
 
     name: str
     command: list[str]
@@ -62,6 +62,7 @@ class Part:
     started_at: float = 0.0
     deaths: int = 0
     due_at: float | None = None  #: when to start it again
+    is_errand: bool = False
 
 
 @dataclass
@@ -85,9 +86,9 @@ class House:
         )  # fmt: skip
         os.close(reading)
 
-    def start(self, name: str, command: list[str], **environment: str) -> Part:
-        """Start a part that is to stay."""
-        part = Part(name, command, {**self.environment, **environment}, self._log(name))
+    def start(self, name: str, command: list[str], *, is_errand: bool = False, **environment: str) -> Part:
+        """Start a part that is to stay; an errand until it is done."""
+        part = Part(name, command, {**self.environment, **environment}, self._log(name), is_errand=is_errand)
         self.parts.append(part)
         self._launch(part)
         return part
@@ -116,8 +117,11 @@ class House:
     def tend(self) -> None:
         """Start again what has died."""
         now = time.monotonic()
-        for part in self.parts:
-            if part.due_at is not None and now >= part.due_at:
+        for part in self.parts.copy():
+            if part.is_errand and part.process is not None and part.process.poll() == 0:
+                self._forget(part.process)
+                self.parts.remove(part)
+            elif part.due_at is not None and now >= part.due_at:
                 part.due_at = None
                 self._launch(part)
             elif part.due_at is None and part.process is not None and part.process.poll() is not None:
@@ -360,6 +364,7 @@ def start_all(house: House, port: int, simulator_port: int) -> list[str]:
         house.start(f"worker-{queue}-{number}", python("-m", "jobs.worker", queue))
     house.start("ticker", python("-m", "jobs.ticker"))
     _wait(house, web, _answers(port, "/healthz"))
+    house.start("desk", python("-m", "flask", "--app", "wsgi", "demo-desk"), is_errand=True)
     return seeded
 
 

@@ -31,6 +31,7 @@ from portal.models import (
     Client,
     Connection,
     Document,
+    Note,
     Payment,
     Preview,
     Receipt,
@@ -77,6 +78,7 @@ class Story:
         self._hear(known)
         self._resync(documents)
         self._pay()
+        self._colleagues()
         self._fence(owner, receipt_id)
         self._audit()
 
@@ -185,7 +187,7 @@ class Story:
         tell("matching", f"{total} receipts = {' + '.join(f'{count} {state}' for state, count in sorted(states.items()))}")
 
     def _review(self, owner: Person) -> str:
-        staff = self._sign_in(STAFF)
+        staff = self.staff = self._sign_in(STAFF)
         receipt_id = self._wait(self._one_to_review, "no receipt in review has both candidates and a picture")
         page = self._desk(staff, receipt_id)
         picture = first((link for link in page.pictures if link.endswith("/pages/1.webp")), "a picture of the document", page)
@@ -274,6 +276,16 @@ class Story:
         self._wait(lambda session: session.scalar(EXECUTED), "the payment was not executed")
         require("abgeschlossen" in payer.get(order).words.lower(), "the client does not see that the payment was executed")
         tell("payment", "prepared, payee checked, approved, confirmed on the phone, executed once")
+
+    def _colleagues(self) -> None:
+        """What the first client's people left at the desk by themselves (`portal.demo.work_at_desk`)."""
+        self._wait(lambda session: session.scalar(select(Note.id)), "nobody noted anything at the first client's desk")
+        page = self.staff.get("/review?who=mine")
+        require("Ist das die zweite Rate?" in page.words, f"what was given to Mara is not hers: {page.words[:400]}")
+        for reason, told in (("later", "Gutschrift angekündigt"), ("duplicate_suspected", "nebeneinander")):
+            page = self.staff.get(f"/review?reason={reason}")
+            require(told in page.words, f"the queue of {reason} does not say {told}: {page.words[:400]}")
+        tell("colleagues", "one receipt given to Mara, one noted about, one put off, one that came twice")
 
     def _watch(self, owner: Person, connection_id: str) -> int:
         """Poll the card as the page does, until it stops asking."""

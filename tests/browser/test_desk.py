@@ -124,6 +124,23 @@ def test_n_sets_aside_with_a_reason(site: Site, page: Page) -> None:
     assert state_of(site, receipts["open"]) == "in_review"
 
 
+def test_a_gives_it_to_a_colleague(site: Site, page: Page) -> None:
+    receipts, admin = site.world.ours.receipts, site.world.admin
+    page.keyboard.press("a")
+    expect(page.locator("#ask-colleague")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator("#ask summary")).to_be_focused()
+    page.keyboard.press("a")
+    page.locator("#ask-colleague").select_option(admin.id)
+    page.locator("#ask-note").fill("bitte")
+    page.keyboard.press("Enter")
+    is_at(page, receipts["changed"])
+    expect(page.locator(f"#queue-{receipts['open'].id} .bf-asked")).to_contain_text(admin.initials)
+    page.keyboard.press("k")
+    is_at(page, receipts["open"])
+    expect(page.locator("#asked")).to_contain_text("bitte")
+
+
 def test_p_opens_the_page_large(page: Page) -> None:
     with page.context.expect_page() as opened:
         page.keyboard.press("p")

@@ -69,6 +69,15 @@ def test_a_part_that_died_is_started_again(house: House) -> None:
     assert first not in house.sessions
 
 
+def test_an_errand_is_run_until_it_is_done(house: House, tmp_path: Path) -> None:
+    done = tmp_path / "tried"
+    program = f"import pathlib, sys; one = pathlib.Path({str(done)!r}); sys.exit(0 if one.exists() else one.touch() or 1)"
+    part = house.start("errand", [sys.executable, "-c", program], is_errand=True)
+    _until(lambda: house.tend() or part not in house.parts)
+    assert part.deaths == 1
+    assert house.sessions == set()
+
+
 def test_what_a_dead_part_left_is_ended_before_it_starts_again(house: House) -> None:
     part = _sleeper(house, program=NASTY)
     assert part.process
