@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from portal.clock import BERLIN, berlin_day
 from portal.domain.payments.sepa import is_banking_day
-from portal.models import Assignment, Client, Mail, Membership, Message, User
-from portal.services import missing, notifying, queueing
+from portal.models import Assignment, Client, Mail, Membership, Message, Receipt, User
+from portal.services import missing, notifying
 from portal.services.notifying import Kind
 
 FROM, UNTIL = 7, 9  #: hours of the Berlin morning in which digests are written; a ticker that sleeps so long skips a day
@@ -98,14 +98,16 @@ def _people(session: Session, kind: str, told: Kind, today: date) -> dict[str, l
 
 def _open(session: Session, client_ids: Sequence[str], today: date, now: datetime) -> dict[str, Any]:
     """What waits for the firm. `oldest`: since when; `is_old`: whether that is more than a week."""
-    asked = {"clients": list(client_ids), "today": today}
-    rows = [(count, since) for _, count, _, since in session.execute(queueing.BY_REASON, asked) if count]
+    is_open = or_(Receipt.put_off_until.is_(None), Receipt.put_off_until <= today)
+    waiting = select(func.count(), func.min(Receipt.in_review_since)).where(
+        Receipt.client_id.in_(client_ids), Receipt.state == "in_review", is_open
+    )
+    count, oldest = session.execute(waiting).one()
     to_check = select(func.count(func.distinct(Assignment.decision_id))).where(
         Assignment.client_id.in_(client_ids), Assignment.is_to_check, Assignment.withdrawn_at.is_(None)
     )
-    oldest = min((since for _, since in rows if since), default=None)
     return {
-        "open": sum(count for count, _ in rows), "oldest": oldest.isoformat() if oldest else "",
+        "open": count, "oldest": oldest.isoformat() if oldest else "",
         "is_old": oldest is not None and now - oldest >= OLD, "to_check": session.scalar(to_check) or 0,
         "unread": _unread(session, client_ids, is_from_client=True),
     }  # fmt: skip
