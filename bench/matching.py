@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench.matching_day import a_days_matching
+from bench.matching_lost import lost
 from bench.matching_peers import PEERS
 from bench.matching_scores import Matcher, Outcome, Tally, outcomes, tally
 from bench.matching_set import DEFAULT_SPLIT, FEEDS, SPLITS, ClientSet, decide, make_client, write_files
@@ -22,7 +23,7 @@ from portal.domain.matching import MATCHER_VERSION, Reason, ReceiptFacts, Transa
 
 __all__ = ["main", "tally"]
 
-PARTS = ("quality", "speed", "incremental", "peers")
+PARTS = ("quality", "lost", "speed", "incremental", "peers")
 
 Row = Mapping[str, object]
 
@@ -59,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _part(part: str, chosen: argparse.Namespace) -> Iterator[Row]:
     if part == "quality":
         yield from _quality(chosen)
+    elif part == "lost":
+        yield from lost(client for feed in chosen.feeds for client in _clients(chosen, feed))
     elif part == "speed":
         yield from speed(chosen.split, is_full=chosen.full)
     elif part == "incremental":
@@ -136,13 +139,10 @@ def _print_table(rows: Sequence[Row]) -> None:
     cells = [columns, *([_cell(row.get(column)) for column in columns] for row in rows)]
     widths = [max(len(line[n]) for line in cells) for n in range(len(columns))]
     print()
+    is_text = [any(isinstance(row.get(column), str) for row in rows) for column in columns]
     for line in cells:
-        print(
-            "  ".join(
-                text.ljust(width) if n == 0 else text.rjust(width)
-                for n, (text, width) in enumerate(zip(line, widths, strict=True))
-            )
-        )
+        padded = zip(line, widths, is_text, strict=True)
+        print("  ".join(text.ljust(width) if left else text.rjust(width) for text, width, left in padded).rstrip())
 
 
 def _print_wrong(rows: Sequence[Row]) -> None:

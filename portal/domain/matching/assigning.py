@@ -96,7 +96,7 @@ def _decisions(
     comparison: Comparison | None = None
     while True:
         comparison = Comparison(index, declined, aliases, comparison)
-        judge = _Judge(comparison, Scores(comparison), covered_until, margin)
+        judge = Judge(comparison, Scores(comparison), covered_until, margin)
         found = judge.decide()
         decisions |= {decision.receipt: decision for decision in found}
         if len(decisions) == len(receipts):
@@ -108,10 +108,11 @@ def _decisions(
         index = index.without({decision.receipt for decision in found}, used)
 
 
-class _Judge:
+class Judge:
     """Decides receipt by receipt; what one receipt gets never depends on who was decided before."""
 
-    def __init__(self, comparison: Comparison, scores: Scores, covered_until: date | None, margin: float) -> None:
+    def __init__(self, comparison: Comparison, scores: Scores, covered_until: date | None, margin: float = CLEAR_MARGIN) -> None:
+        """Look at every pair once. `margin`: log-odds by which one has to lead."""
         self.comparison, self.scores = comparison, scores
         self.index, self.pairs, self.sides = comparison.index, comparison.pairs, comparison.sides
         self.covered_until, self.margin = covered_until, margin
@@ -186,20 +187,28 @@ class _Judge:
 
     # ---- may it be assigned?
 
-    def _may_be_assigned(self) -> Column:
-        """Everything that does not depend on who the party is: amount, vetoes, days, lead."""
+    def gates(self) -> Iterator[tuple[str, Column]]:
+        """Name what has to be true of a pair whoever its party is, in the order of asking, with the pairs that pass."""
         pairs = self.pairs
         is_discounted = (pairs.amount == Amount.DISCOUNT) & (pairs.number == Number.FOUND)
-        may: Column = (pairs.is_exact | is_discounted) & (self.is_optimal | pairs.is_set) & ~self._has_veto() & self._is_in_time()
+        yield "amount", pairs.is_exact | is_discounted
+        for name, veto in self._vetoes():
+            yield f"veto: {name}", ~veto
+        yield "days", self._is_in_time()
+        yield "optimum", self.is_optimal | pairs.is_set
+
+    def _may_be_assigned(self) -> Column:
+        """Everything that does not depend on who the party is: amount, vetoes, days, lead."""
+        may: Column = np.ones(len(self.pairs), np.bool_)
+        for _, passes in self.gates():
+            may &= passes
         may[may] = self._leads(np.flatnonzero(may))
         return may
 
-    def _has_veto(self) -> Column:
+    def _vetoes(self) -> Iterator[tuple[str, Column]]:
         pairs, sides, scores = self.pairs, self.sides, self.scores
         numbered, twin = self._twins()
         is_strange = ~np.isnan(pairs.name) & (pairs.name < _STRANGE) & ~pairs.is_in_text & ~sides.is_processor[pairs.line]
-        # money went to somebody of quite another name who merely uses the same number ("25-0015")
-        is_anothers = is_strange & scores.pays_to_iban() & ~pairs.has_iban & ~pairs.is_linked
         is_linked_elsewhere = sides.links[pairs.receipt] - pairs.is_linked > 0
         is_linked_to_other = self.comparison.linkers_of_line[pairs.line] - pairs.is_linked > 0
         for n, others in self.comparison.set_of.items():
@@ -208,21 +217,16 @@ class _Judge:
             else:
                 own = {int(pairs.line[part]) for part in (n, *others)}
                 is_linked_elsewhere[n] = bool(set(self.index.links[int(pairs.receipt[n])]) - own)
-        veto: Column = (
-            (sides.side[pairs.receipt] < 0)
-            | (sides.cents[pairs.receipt] <= 0)
-            | (pairs.allocate == 0)
-            | pairs.is_used
-            | pairs.is_declined
-            | is_linked_to_other
-            | is_linked_elsewhere
-            | (pairs.other_receipt >= 0)
-            | (pairs.is_other_number & (pairs.number != Number.FOUND))
-            | ((pairs.iban == NO) & scores.pays_to_iban())
-            | is_anothers
-            | (twin[pairs.receipt] & (numbered[pairs.receipt] | ~pairs.is_linked))
-        )
-        return veto
+        yield "not read", (sides.side[pairs.receipt] < 0) | (sides.cents[pairs.receipt] <= 0)
+        yield "used", (pairs.allocate == 0) | pairs.is_used
+        yield "declined", pairs.is_declined
+        yield "linked to another", is_linked_to_other | is_linked_elsewhere
+        yield "another receipt named", pairs.other_receipt >= 0
+        yield "another number named", pairs.is_other_number & (pairs.number != Number.FOUND)
+        yield "another IBAN", (pairs.iban == NO) & scores.pays_to_iban()
+        # money went to somebody of quite another name who merely uses the same number ("25-0015")
+        yield "another's name", is_strange & scores.pays_to_iban() & ~pairs.has_iban & ~pairs.is_linked
+        yield "twin", twin[pairs.receipt] & (numbered[pairs.receipt] | ~pairs.is_linked)
 
     def _twins(self) -> tuple[Column, Column]:
         """By place of the receipt: whether it exists twice by its number, and whether at all."""
@@ -332,16 +336,21 @@ class _Judge:
             return booked_on if amount != _REST else None
         if n in self.comparison.set_of and number == _HINTED and (has_iban or is_named):
             return booked_on  # one of several numbers in a row ("…117/…118/…119") whose sum is right
+        is_like = is_from_bank and lists["name"][n] >= SIMILAR and amount in _WHOLE and number in _SILENT
+        days = self._alone_after(n) if self.is_party(n) or (is_like and self._is_only_amount(n)) else None
+        return None if days is None else booked_on + timedelta(days=days)
+
+    def is_party(self, n: int) -> bool:
+        """Tell whether party and amount are enough to identify a pair that stands alone, the text saying nothing else."""
+        lists, number = self.lists, self.lists["number"][n]
+        has_iban, is_named = lists["iban"][n] == YES, lists["name"][n] >= CLEARLY_SAME
         is_passed_on = lists["is_in_text"][n] and self.sides.is_processor[lists["line"][n]]
-        is_party = (
+        return bool(
             (has_iban or is_named or is_passed_on)
-            and is_from_bank
-            and amount in _WHOLE
+            and self.index.receipts[lists["receipt"][n]].facts.is_from_bank
+            and lists["amount"][n] in _WHOLE
             and (number in _SILENT or (number in _NEARLY and has_iban))
         )
-        is_like = is_from_bank and lists["name"][n] >= SIMILAR and amount in _WHOLE and number in _SILENT
-        days = self._alone_after(n) if is_party or (is_like and self._is_only_amount(n)) else None
-        return None if days is None else booked_on + timedelta(days=days)
 
     def _alone_after(self, n: int) -> int | None:
         """No other line and no other receipt can be meant: near its day, or, if it was paid late, in half a year."""
