@@ -78,7 +78,7 @@ class _Asked:
             if not passes[n]:
                 return f"amount {Amount(judge.pairs.amount[n]).name.lower()}" if name == "amount" else name
         if not judge.may[n]:
-            return "lead"
+            return "lead" if judge.is_optimal[n] or judge.pairs.is_set[n] else "optimum"
         if judge.waits(n) is None:
             return self._unidentified(n)
         return "waiting" if not is_set else "another part of its set"

@@ -286,6 +286,10 @@ class Index:
         self.naming_pairs = np.array(naming_pairs, dtype=np.int64).reshape(-1, 3)
         """The same as columns: receipt, transaction and the greatest strength."""
 
+    def hinting(self, receipt: OpenReceipt) -> list[int]:
+        """Return the transactions whose text holds a receipt's number in any way."""
+        return self._naming[receipt.place]
+
     def naming(self, receipt: OpenReceipt) -> list[int]:
         """Return the transactions whose text identifies a receipt by its number."""
         return [n for n in self._naming[receipt.place] if receipt.place in self.named_whole.get(n, ())]

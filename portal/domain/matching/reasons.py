@@ -50,7 +50,7 @@ class ReasonCode(StrEnum):
     NUMBER_HINTED = "number_hinted"
     """It is there, but too short or part of something longer: number, written."""
     NUMBER_MISTYPED = "number_mistyped"
-    """It is there with one sign missing, doubled or swapped: number."""
+    """It is there with one sign missing, doubled or swapped, or cut off at the text's end: number."""
     NUMBER_MISSING = "number_missing"
     """There is a text without the invoice number: number."""
     OTHER_RECEIPT_NAMED = "other_receipt_named"

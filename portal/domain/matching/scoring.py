@@ -41,7 +41,8 @@ class Scores:
     """What counts for and against each pair of a `Comparison`, and what it comes to.
 
     `codes`, `terms`: one row for each sign in the order in which a person would ask: places in CODES (NO_CODE: says nothing), and
-    log-odds. `weight`: their sum with the prior. `score`: probability that the pair is right, given what competes with it.
+    log-odds. `sum`: of them with the prior. `weight`: the same, limited where nothing identifies the pair. `score`: probability
+    that the pair is right, given what competes with it.
     """
 
     def __init__(self, comparison: Comparison) -> None:
@@ -52,8 +53,8 @@ class Scores:
         self._weigh_signs()
         self.codes, self.terms = np.array(self._codes), np.array(self._terms)
         # rounded: two sums that mean the same may not differ in a last digit
-        weight = np.round(self.terms.sum(axis=0) + weights.PRIOR, 9)
-        self.weight: Column = np.where(self.has_identity(), weight, np.minimum(weight, weights.MOST_WITHOUT_IDENTITY))
+        self.sum: Column = np.round(self.terms.sum(axis=0) + weights.PRIOR, 9)
+        self.weight: Column = np.where(self.has_identity(), self.sum, np.minimum(self.sum, weights.MOST_WITHOUT_IDENTITY))
         self.score: Column = self._share()
 
     def has_identity(self) -> Column:
