@@ -39,6 +39,7 @@ _MOST_RIVALS = 24
 _ALONE_DAYS = 18
 """A monthly series keeps its months apart if each stands alone for so long."""
 _MONTH_APART = 14
+_FEWEST_MONTHS, _SHORT_TERM = 3, 14
 _MOST_SPREAD, _SWAY = 6, 3
 """How far a party's days from invoice to payment may lie apart to be a rhythm, and what a week-end moves."""
 _STRANGE = 0.5
@@ -47,13 +48,14 @@ _SETTLING, _NEXT_MONTH, _A_NIGHT = 8, 35, timedelta(days=1)
 # as plain integers: a member of an enumeration costs more to look up than the comparison
 _REST, _SUM = int(Amount.REST), int(Amount.SUM)
 _WHOLE = frozenset({int(Amount.EQUAL), int(Amount.LOCAL)})
+_WHOLE_OR_DISCOUNTED = _WHOLE | {int(Amount.DISCOUNT)}
 _FOUND, _SHORT = int(Number.FOUND), int(Number.SHORT)
 _UNSAID = frozenset({int(Number.ABSENT), int(Number.UNKNOWN)})
 _SILENT = _UNSAID | {_SHORT}
 """The text neither names the invoice nor something that is nearly its number."""
 _HINTED = int(Number.HINTED)
 _NEARLY = frozenset({_HINTED, int(Number.MISTYPED)})
-_PAYMENT_DAYS, _DUE_DAYS, _ISSUE_DAYS = (-3, 3), (-6, 6), (-1, 14)
+_PAYMENT_DAYS, _DUE_DAYS, _ISSUE_DAYS, _DISCOUNT_DAYS = (-3, 3), (-6, 6), (-1, 14), (0, 18)
 
 
 def match(
@@ -212,7 +214,16 @@ class Judge:
     def gates(self) -> Iterator[tuple[str, Column]]:
         """Name what has to be true of a pair whoever its party is, in the order of asking, with the pairs that pass."""
         pairs = self.pairs
+        first, last = _DISCOUNT_DAYS
         is_discounted = (pairs.amount == Amount.DISCOUNT) & (pairs.number == Number.FOUND)
+        # whoever takes a discount pays soon
+        is_discounted |= (
+            (pairs.amount == Amount.DISCOUNT)
+            & self._has_party()
+            & self.sides.is_from_bank[pairs.receipt]
+            & (first <= pairs.from_issue)
+            & (pairs.from_issue <= last)
+        )
         yield "amount", pairs.is_exact | is_discounted | self._differs_by_name()
         for name, veto in self._vetoes():
             yield f"veto: {name}", ~veto
@@ -440,7 +451,7 @@ class Judge:
         is_passed_on = lists["is_in_text"][n] and self.sides.is_processor[lists["line"][n]]
         return bool(
             (has_iban or is_named or is_passed_on)
-            and lists["amount"][n] in _WHOLE
+            and lists["amount"][n] in _WHOLE_OR_DISCOUNTED
             and (number in _SILENT or lists["is_slip"][n] or (number in _NEARLY and has_iban))
         )
 
@@ -488,8 +499,10 @@ class Judge:
         days = (booked.day, receipt.centre)
         window = (min(days) - within_days, max(days) + within_days)
         paid = index.amounts[booked.facts.side, booked.currency, booked.facts.amount_cents]
-        billed = index.amounts[receipt.side, receipt.currency, receipt.cents]
-        lines, receipts = index.lines_by_amount.between(paid, *window), index.receipts_by_amount.between(billed, *window)
+        # no transaction has a discounted invoice's own amount: then any equal invoice is a candidate of this one's, and has to trail
+        billed = index.amounts.get((receipt.side, receipt.currency, receipt.cents))
+        lines = index.lines_by_amount.between(paid, *window)
+        receipts = [] if billed is None else index.receipts_by_amount.between(billed, *window)
         if max(len(lines), len(receipts)) > _MOST_RIVALS:
             return True
         same, apart = self.comparison.is_same_party, self.comparison.are_apart
@@ -567,13 +580,15 @@ class Judge:
 class Months:
     """One party's equal amounts, month after month: which payment belongs to which invoice.
 
-    How long after its invoice this party's money moves is learned from those that the bank marked as paid (or linked); where
-    that names one line of an invoice, and one invoice of the line, the months cannot be shifted.
+    How long after its invoice this party's money moves is learned from those that the bank marked as paid (or linked), or from
+    all of them if they follow one another without a gap; where that names one line of an invoice, and one invoice of the line,
+    the months cannot be shifted.
     """
 
     def __init__(self, judge: Judge) -> None:
         """Look at the pairs of `judge`."""
         self._judge, self._index, self._lists = judge, judge.index, judge.lists
+        self._numbers: dict[tuple[int, int], str | None] = {}
 
     def is_sure(self, n: int) -> bool:
         """Tell whether a pair is the only one that fits the rhythm of its series."""
@@ -619,12 +634,21 @@ class Months:
         booked_lines = [
             line
             for line in map(index.transactions.__getitem__, lines)
-            if comparison.is_same_party(receipt, line) and not comparison.are_apart(booked, line)
+            if comparison.is_same_party(receipt, line)
+            and not comparison.are_apart(booked, line)
+            and not self._names_another(receipt, line)
         ]
         issued = [one.facts.issued_on.toordinal() if one.facts.issued_on else 0 for one in receipts]
         if not all(issued) or not _are_months(issued) or not _are_months([line.day for line in booked_lines]):
             return [], []
         return receipts, [line for line in booked_lines if line.free == line.facts.amount_cents]
+
+    def _names_another(self, receipt: OpenReceipt, line: BookedTransaction) -> bool:
+        """Tell whether the text names an invoice that is not this one: then it is not of a series without numbers."""
+        if receipt.reference is None or not line.text.has_digits:
+            return False
+        known = self._numbers.setdefault((receipt.place, line.place), line.text.other_number(receipt.reference, ()))
+        return known is not None
 
     def _lags(self, receipts: list[OpenReceipt], lines: list[BookedTransaction]) -> list[int]:
         """Days from issue to payment of those receipts of which the bank says which payment it was, or on which day."""
@@ -638,7 +662,21 @@ class Months:
                     linked = [line for line in lines if first <= line.day - day <= last]
             if len(linked) == 1:
                 lags.append(_lag(receipt, linked[0]))
-        return lags
+        return lags or self._lags_in_order(receipts, lines)
+
+    def _lags_in_order(self, receipts: list[OpenReceipt], lines: list[BookedTransaction]) -> list[int]:
+        """The same where the bank says nothing: each invoice was followed at once by a payment, and none of either is left over.
+
+        Not where all are due so late that a payment may be the month's before.
+        """
+        if len(receipts) != len(lines) or len(lines) < _FEWEST_MONTHS:
+            return []
+        by_issue = sorted(receipts, key=lambda one: one.facts.issued_on or date.min)
+        terms = [(one.facts.due_on - one.facts.issued_on).days for one in by_issue if one.facts.due_on and one.facts.issued_on]
+        lags = [_lag(one, line) for one, line in zip(by_issue, sorted(lines, key=lambda line: line.day), strict=True)]
+        first, last = _ISSUE_DAYS
+        is_at_once = first <= min(lags) and max(lags) <= last
+        return lags if is_at_once and (not terms or min(terms) <= _SHORT_TERM) else []
 
     def _leads_strangers(self, n: int, receipts: set[int], lines: set[int]) -> bool:
         """Tell whether no pair from outside of the series comes near to this one."""

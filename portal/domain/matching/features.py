@@ -23,7 +23,7 @@ SAME_PARTY = 0.6
 NO_DAY = 10**7
 """In place of a number of days where one of the two dates is not known."""
 UNKNOWN, NO, YES = -1, 0, 1
-MOST_OFF_CENTS, MOST_OFF_SHARE = 1500, 20
+MOST_OFF_CENTS, MOST_OFF_SHARE = 1500, 10
 """What a bank keeps as its fee, what is rounded or mistyped: at most so much, and at most one part in so many."""
 CONVERTIBLE, RATES = frozenset({"USD", "CHF", "GBP"}), (0.7, 1.4)
 """Currencies of which one unit has for long cost between these in euros."""

@@ -166,9 +166,15 @@ class _Parties:
         self._receipts: defaultdict[str, list[OpenReceipt]] = defaultdict(list)
         self._tried: dict[int, int] = {}
         self._tried_parts: dict[int, int] = {}
+        ibans: defaultdict[str, set[str]] = defaultdict(set)
+        for receipt in index.receipts:
+            if receipt.iban:
+                ibans[receipt.name.ordered].add(receipt.iban)
         for receipt in index.receipts:
             if receipt.cents and receipt.side and receipt.has_date:
-                for party in {receipt.iban, receipt.name.ordered} - {""}:
+                # the account that its other invoices print, if they agree
+                known = {receipt.iban} if receipt.iban or len(ibans[receipt.name.ordered]) > 1 else ibans[receipt.name.ordered]
+                for party in {*known, receipt.name.ordered} - {""}:
                     self._receipts[party].append(receipt)
         self._lines: defaultdict[str, list[BookedTransaction]] = defaultdict(list)
         for booked in index.transactions:
