@@ -277,19 +277,26 @@ class RemittanceText:
 
     def _ends_within(self, reference: Reference) -> bool:
         """Tell whether the text ends in the middle of the number: a bank cuts what does not fit."""
-        count = len(self.atoms)
+        return any(
+            key.startswith(tail) and _LEAST_LEFT * len(key) <= len(tail) < len(key)
+            for tail in self._tails
+            for key in reference.keys
+        )
+
+    @cached_property
+    def _tails(self) -> list[str]:
+        """What the text ends with and could be the beginning of a number, squashed."""
+        count, tails = len(self.atoms), []
         if not count or self.spans[-1][1] < len(self.written.rstrip()):
-            return False
-        for first in range(max(0, count - _LONGEST_WINDOW), count):
-            squashed = "".join(self.atoms[first:])
-            if (
-                FREE not in self.joints[first + 1 : count]
-                and self.joints[first] in {FREE, SPACE}
-                and sum(map(str.isdigit, squashed)) >= FEWEST_DIGITS
-                and any(key.startswith(squashed) and _LEAST_LEFT * len(key) <= len(squashed) < len(key) for key in reference.keys)
-            ):
-                return True
-        return False
+            return []
+        squashed = ""
+        for first in reversed(range(max(0, count - _LONGEST_WINDOW), count)):
+            squashed = self.atoms[first] + squashed
+            if self.joints[first] in {FREE, SPACE} and sum(map(str.isdigit, squashed)) >= FEWEST_DIGITS:
+                tails.append(squashed)
+            if self.joints[first] == FREE:
+                break
+        return tails
 
     def other_number(self, reference: Reference, own: Sequence[Found]) -> str | None:
         """Return what reads as the number of ANOTHER invoice, or None.

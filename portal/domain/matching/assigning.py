@@ -463,6 +463,10 @@ class Judge:
             return _SETTLING if self._is_at_once(n) or not self._has_rival(n, RECURRENCE_DAYS) else None
         if lists["from_payment"][n] != NO_DAY:  # somebody says when it was paid, and that was another day
             return None
+        # a customer does not pay what we have not billed yet, but for a prepayment; whoever else buys often does
+        is_expense = self.sides.is_expense[lists["receipt"][n]]
+        if not is_expense and lists["iban"][n] != YES and lists["from_issue"][n] < _PAYMENT_DAYS[0]:
+            return None
         days, (first, last) = lists["from_issue"][n], _LATE_DAYS
         if lists["from_due"][n] != NO_DAY:
             days, (first, last) = lists["from_due"][n], _OVERDUE_DAYS
@@ -499,7 +503,7 @@ class Judge:
         days = (booked.day, receipt.centre)
         window = (min(days) - within_days, max(days) + within_days)
         paid = index.amounts[booked.facts.side, booked.currency, booked.facts.amount_cents]
-        # no transaction has a discounted invoice's own amount: then any equal invoice is a candidate of this one's, and has to trail
+        # no transaction has a discounted invoice's own amount: any equal invoice competes for this one's, and has to trail
         billed = index.amounts.get((receipt.side, receipt.currency, receipt.cents))
         lines = index.lines_by_amount.between(paid, *window)
         receipts = [] if billed is None else index.receipts_by_amount.between(billed, *window)

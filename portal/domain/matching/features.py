@@ -436,8 +436,10 @@ class Comparison:
     def _own_hits(self, n: int) -> tuple[Found, ...]:
         """Where the text holds the receipt's number, or that of another part of the set."""
         place, line = int(self.pairs.receipt[n]), int(self.pairs.line[n])
+        if line not in self.index.named:
+            return ()
         places = self._collective[line] if self.pairs.is_collective[n] else (place,)
-        named = self.index.named.get(line, {})
+        named = self.index.named[line]
         return tuple(hit for place in places for hit in named.get(place, ()))
 
     def other_number(self, n: int) -> str:

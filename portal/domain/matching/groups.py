@@ -8,15 +8,19 @@ nothing else to be meant.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, combinations, pairwise
 from math import comb, gcd
+from typing import TypeVar
 
 from portal.domain.matching.blocking import BookedTransaction, Index, OpenReceipt
 from portal.domain.names import CLEARLY_SAME, SIMILAR, similarity
 from portal.domain.references import Found, Strength
+
+Row = TypeVar("Row", OpenReceipt, BookedTransaction)
 
 MOST_IN_GROUP = 40
 _FEWEST = 2
@@ -163,7 +167,8 @@ class _Parties:
 
     def __init__(self, index: Index) -> None:
         self._index = index
-        self._receipts: defaultdict[str, list[OpenReceipt]] = defaultdict(list)
+        self._receipts: defaultdict[str, list[tuple[int, int, OpenReceipt]]] = defaultdict(list)
+        """By party, sorted: day of issue, place, receipt."""
         self._tried: dict[int, int] = {}
         self._tried_parts: dict[int, int] = {}
         ibans: defaultdict[str, set[str]] = defaultdict(set)
@@ -175,12 +180,17 @@ class _Parties:
                 # the account that its other invoices print, if they agree
                 known = {receipt.iban} if receipt.iban or len(ibans[receipt.name.ordered]) > 1 else ibans[receipt.name.ordered]
                 for party in {*known, receipt.name.ordered} - {""}:
-                    self._receipts[party].append(receipt)
-        self._lines: defaultdict[str, list[BookedTransaction]] = defaultdict(list)
+                    self._receipts[party].append((_issued(receipt), receipt.place, receipt))
+        for known_receipts in self._receipts.values():
+            known_receipts.sort()
+        self._lines: defaultdict[str, list[tuple[int, int, BookedTransaction]]] = defaultdict(list)
+        """By party, sorted: day, place, transaction."""
         for booked in index.transactions:
             if booked.free:
                 for party in {booked.iban, booked.name.ordered} & self._receipts.keys():
-                    self._lines[party].append(booked)
+                    self._lines[party].append((booked.day, booked.place, booked))
+        for known_lines in self._lines.values():
+            known_lines.sort()
 
     def completed(
         self, line: int, named: Mapping[int, list[Found]], taken_receipts: set[int], taken_lines: set[int]
@@ -203,7 +213,7 @@ class _Parties:
     def sums(self, taken_receipts: set[int], taken_lines: set[int]) -> dict[int, tuple[int, ...]]:
         """Transactions that are the sum of several open invoices in exactly one way, though no text lists them."""
         found = {}
-        for booked in {booked.place: booked for lines in self._lines.values() for booked in lines}.values():
+        for booked in {place: booked for lines in self._lines.values() for _, place, booked in lines}.values():
             if booked.place in taken_lines or booked.place in self._index.named_whole:
                 continue
             items = self._open_items(booked, booked.free, taken_receipts)
@@ -216,20 +226,23 @@ class _Parties:
         """Receipts that several payments add up to in exactly one way, though none names them."""
         found = {}
         index = self._index
-        for receipt in {receipt.place: receipt for known in self._receipts.values() for receipt in known}.values():
+        for place, (issued, receipt) in {
+            place: (issued, receipt) for known in self._receipts.values() for issued, place, receipt in known
+        }.items():
+            if place in taken_receipts:
+                continue
             cents = receipt.cents or 0
             lines = {
                 booked.place: booked
                 for party in {receipt.iban, receipt.name.ordered} - {""}
-                for booked in self._lines.get(party, ())
+                for booked in _between(self._lines.get(party, []), issued + _FIRST_PART, issued + _LAST_PART)
                 if booked.free == booked.facts.amount_cents <= cents
                 and booked.facts.side == receipt.side
                 and booked.currency == receipt.currency
                 and booked.place not in taken_lines
                 and booked.place not in index.named_whole
-                and _FIRST_PART <= booked.day - _issued(receipt) <= _LAST_PART
             }
-            if receipt.place not in taken_receipts and _FEWEST <= len(lines) <= _MOST_OPEN:
+            if _FEWEST <= len(lines) <= _MOST_OPEN:
                 items = [(place, booked.free) for place, booked in sorted(lines.items())]
                 if chosen := _only_subset(items, cents):
                     found[receipt.place] = chosen
@@ -270,7 +283,7 @@ class _Parties:
         return any(
             receipt.cents == booked.free and receipt is not without
             for party in parties
-            for receipt in self._receipts.get(party, ())
+            for _, _, receipt in self._receipts.get(party, ())
         )
 
     def _open_items(
@@ -280,11 +293,10 @@ class _Parties:
         found: dict[int, int] = {}
         first, last = _GUESSED_DAYS
         for party in {booked.iban, booked.name.ordered} - {""}:
-            for receipt in self._receipts.get(party, ()):
+            for receipt in _between(self._receipts.get(party, []), booked.day - last, booked.day - first):
                 is_side = receipt.side == booked.facts.side
                 if (
                     receipt.place not in without
-                    and first <= booked.day - _issued(receipt) <= last
                     and (receipt.cents or 0) <= most
                     and receipt.currency == booked.currency
                     and (not is_side and (receipt.facts.amount_cents or 0) < 0 if are_credit_notes else is_side)
@@ -300,6 +312,13 @@ def _issued(receipt: OpenReceipt) -> int:
     facts = receipt.facts
     day = facts.issued_on or facts.due_on or facts.paid_on
     return day.toordinal() if day else 0
+
+
+def _between(known: list[tuple[int, int, Row]], first_day: int, last_day: int) -> Iterator[Row]:
+    """The rows of some days, both included."""
+    start, end = (bisect_left(known, day, key=lambda entry: entry[0]) for day in (first_day, last_day + 1))
+    for _, _, row in known[start:end]:
+        yield row
 
 
 def _subsets(count: int, fewest: int = _FEWEST) -> int:
