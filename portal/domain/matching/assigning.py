@@ -428,14 +428,12 @@ class Judge:
         if n in self.comparison.set_of:
             if number in {_HINTED, _SHORT} and (has_iban or is_named):
                 return booked_on  # one of several numbers in a row ("…117/…118/…119") whose sum is right
-            return booked_on + timedelta(days=_SETTLING) if self._is_sure_sum(n) and number in _UNSAID else None
+            is_sure = is_from_bank and number in _UNSAID and self._is_sure_sum(n)
+            return booked_on + timedelta(days=_SETTLING) if is_sure else None
         is_like = is_from_bank and lists["name"][n] >= SIMILAR and amount in _WHOLE and number in _SILENT
         days = self._alone_after(n) if self.is_party(n) or (is_like and self._is_only_amount(n)) else None
         if n in self.months:
-            days = _SETTLING if is_from_bank else _NEXT_MONTH
-        elif days is not None and not is_from_bank:
-            # a paper that somebody brought may be a copy, or announce an invoice that is still to come
-            days = None if self._has_rival(n, RECURRENCE_DAYS) else _NEXT_MONTH
+            days = _SETTLING
         return None if days is None else booked_on + timedelta(days=days)
 
     def _is_sure_sum(self, n: int) -> bool:
@@ -451,6 +449,7 @@ class Judge:
         is_passed_on = lists["is_in_text"][n] and self.sides.is_processor[lists["line"][n]]
         return bool(
             (has_iban or is_named or is_passed_on)
+            and self.index.receipts[lists["receipt"][n]].facts.is_from_bank
             and lists["amount"][n] in _WHOLE_OR_DISCOUNTED
             and (number in _SILENT or lists["is_slip"][n] or (number in _NEARLY and has_iban))
         )
