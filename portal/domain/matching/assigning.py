@@ -280,6 +280,7 @@ class Judge:
         yield "linked to another", is_linked_to_other | is_linked_elsewhere
         yield "another receipt named", pairs.other_receipt >= 0
         yield "another number named", pairs.is_other_number & (pairs.number != Number.FOUND)
+        yield "another month named", (pairs.month == NO) & (pairs.number != Number.FOUND) & ~pairs.is_linked
         yield "another IBAN", (pairs.iban == NO) & scores.pays_to_iban()
         # money went to somebody of quite another name who merely uses the same number ("25-0015")
         yield "another's name", is_strange & scores.pays_to_iban() & ~pairs.has_iban & ~pairs.is_linked

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from portal.domain.matching.blocking import DISCOUNTS, MOST_CENTS, VAT_RATES, BookedTransaction, Index, OpenReceipt
 from portal.domain.matching.groups import Groups, find_groups, find_twins
 from portal.domain.names import CLEARLY_SAME, is_in_text, is_long, is_processor, parse_name
+from portal.domain.periods import agree
 from portal.domain.references import Found, Near
 
 SAME_PARTY = 0.6
@@ -69,7 +70,7 @@ class Pairs:
     `receipt`, `line`: places in the index. `amount`: Amount. `allocate`: cents of the transaction it would take; `percent`: of
     discount or VAT; `is_near`: it differs by no more than a fee. `number`: Number. `name`: similarity 0–1, NaN where a name is
     missing; `is_alias`: people have confirmed that the two names are one party; `is_in_text`: the name stands in the remittance
-    information. `iban`: YES, NO or UNKNOWN.
+    information. `iban`: YES, NO or UNKNOWN; `month`: whether both texts name the same month, likewise.
     `from_issue`, `from_due`, `from_payment`: signed days or NO_DAY; `nearest`: distance to the day on which it was marked as
     paid, else to the nearer of the other two. `other_receipt`: place of another receipt that the text names, -1 if none.
     `is_other_number`: it names an invoice we do not have. `is_slip`: what is mistyped has all signs of the number, or its
@@ -88,6 +89,7 @@ class Pairs:
     is_alias: Column
     is_in_text: Column
     iban: Column
+    month: Column
     from_issue: Column
     from_due: Column
     from_payment: Column
@@ -235,6 +237,7 @@ class Comparison:
         self._mark("is_linked", [(n, line) for n, lines in enumerate(index.links) for line in lines])
         self._compare_names(aliases)
         self._compare_ibans()
+        self._compare_months()
         self._note_numbers()
         pairs.keep(self._is_worth_showing())
         self._mark("is_declined", self._places_of(declined))
@@ -441,6 +444,16 @@ class Comparison:
         places = self._collective[line] if self.pairs.is_collective[n] else (place,)
         named = self.index.named[line]
         return tuple(hit for place in places for hit in named.get(place, ()))
+
+    def _compare_months(self) -> None:
+        pairs, receipts, lines = self.pairs, self.index.receipts, self.index.transactions
+        pairs.month = np.full(len(pairs), UNKNOWN)
+        has_month = _flags(bool(receipt.months) for receipt in receipts)
+        asked = np.flatnonzero(has_month[pairs.receipt] & self.sides.has_text[pairs.line])
+        for n, place, line in zip(asked.tolist(), pairs.receipt[asked].tolist(), pairs.line[asked].tolist(), strict=True):
+            is_same = agree(receipts[place].months, lines[line].months)
+            if is_same is not None:
+                pairs.month[n] = YES if is_same else NO
 
     def other_number(self, n: int) -> str:
         """Return the other invoice's number that was found in the transaction's text where `is_other_number`."""

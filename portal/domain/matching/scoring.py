@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from portal.domain.matching import weights
-from portal.domain.matching.features import NO, NO_DAY, Amount, Column, Comparison, Number
+from portal.domain.matching.features import NO, NO_DAY, YES, Amount, Column, Comparison, Number
 from portal.domain.matching.reasons import ReasonCode
 from portal.domain.names import CLEARLY_SAME, SIMILAR
 
@@ -104,6 +104,8 @@ class Scores:
         is_other = pairs.other_receipt >= 0
         self._add(ReasonCode.OTHER_RECEIPT_NAMED, is_other, weights.OTHER_RECEIPT)
         self._add(ReasonCode.OTHER_NUMBER_NAMED, pairs.is_other_number & ~is_other, weights.OTHER_NUMBER)
+        self._add(ReasonCode.MONTH_NAMED, pairs.month == YES, weights.MONTH_NAMED)
+        self._add(ReasonCode.OTHER_MONTH_NAMED, pairs.month == NO, weights.OTHER_MONTH)
         self._weigh_party()
         self._weigh_days()
         self._add(ReasonCode.ALREADY_LINKED, pairs.is_used, weights.USED)
