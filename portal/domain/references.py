@@ -354,7 +354,8 @@ class RemittanceText:
             elif word not in _NUMBER_WORDS:
                 break
             position -= 1
-        is_free = self.joints[position] in {FREE, SPACE}
+        # "Abr.Nr 2024/104": after an invoice word and a space it begins anew, whatever stands before that word
+        is_free = self.joints[position] in {FREE, SPACE} or (position < first and self.joints[first] == SPACE)
         if is_free and self.joints[position] == SPACE and position == first:
             # "2026 0042" for the number 0042-…: spaces inside a longer run of digits are no end
             is_free = not (

@@ -452,7 +452,7 @@ class Judge:
             (has_iban or is_named or is_passed_on)
             and self.index.receipts[lists["receipt"][n]].facts.is_from_bank
             and lists["amount"][n] in _WHOLE_OR_DISCOUNTED
-            and (number in _SILENT or lists["is_slip"][n] or (number in _NEARLY and has_iban))
+            and (number in _SILENT or number == _HINTED or lists["is_slip"][n] or (number in _NEARLY and has_iban))
         )
 
     def _alone_after(self, n: int) -> int | None:
