@@ -17,6 +17,8 @@ from rapidfuzz import fuzz
 CLEARLY_SAME = 0.9
 """From this similarity on two names are taken for one party, given one more sign (the IBAN)."""
 SIMILAR = 0.75
+_SHARED_WORD = 0.55
+"""A telling word in common ("Deutsche Post DHL", "DHL Paket"): another name, but no stranger's."""
 _SAME_SHOP = 0.8
 """Of a card payment: the shop's name is the same, what follows is another branch or a town."""
 
@@ -211,6 +213,8 @@ def similarity(one: Name, other: Name) -> float:
         return max(alike, 0.9)
     if (one.brand and _is_of(one.brand, other.words)) or (other.brand and _is_of(other.brand, one.words)):
         return max(alike, _SAME_SHOP)
+    if any(len(word) >= _SHORTEST_BRAND and word not in _COMMON for word in set(one.words) & set(other.words)):
+        return max(alike, _SHARED_WORD)
     return alike
 
 

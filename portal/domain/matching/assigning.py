@@ -369,7 +369,7 @@ class Judge:
         found: Column = (
             (pairs.amount[others] == pairs.amount[own])
             & (pairs.number[others] == pairs.number[own])
-            & pairs.is_named(CLEARLY_SAME)[others]
+            & (pairs.is_named(CLEARLY_SAME)[others] | (pairs.is_shop[own] & pairs.is_named(SIMILAR)[others]))
             & ~pairs.is_linked[others]
             & self.is_prompt[own]
             & (pairs.nearest[others] - pairs.nearest[own] >= _MONTH_APART)
@@ -432,6 +432,7 @@ class Judge:
             is_sure = is_from_bank and number in _UNSAID and self._is_sure_sum(n)
             return booked_on + timedelta(days=_SETTLING) if is_sure else None
         is_like = is_from_bank and lists["name"][n] >= SIMILAR and amount in _WHOLE and number in _SILENT
+        is_like = is_like and not self.sides.is_card[lists["line"][n]]  # a card pays on the day, or it paid something else
         days = self._alone_after(n) if self.is_party(n) or (is_like and self._is_only_amount(n)) else None
         if n in self.months:
             days = _SETTLING
@@ -449,7 +450,7 @@ class Judge:
         has_iban, is_named = lists["iban"][n] == YES, lists["name"][n] >= CLEARLY_SAME
         is_passed_on = lists["is_in_text"][n] and self.sides.is_processor[lists["line"][n]]
         return bool(
-            (has_iban or is_named or is_passed_on)
+            (has_iban or is_named or is_passed_on or lists["is_shop"][n])
             and self.index.receipts[lists["receipt"][n]].facts.is_from_bank
             and lists["amount"][n] in _WHOLE_OR_DISCOUNTED
             and (number in _SILENT or number == _HINTED or lists["is_slip"][n] or (number in _NEARLY and has_iban))
@@ -459,6 +460,8 @@ class Judge:
         """No other line and no other receipt can be meant: near its day, or, if it was paid late, in half a year."""
         lists = self.lists
         if self.is_prompt[n] and not self._has_rival(n, _ALONE_DAYS):
+            if self.may_be_late(n):
+                return None
             # in a series a due date may be the next month's: only a payment that follows its invoice at once tells its month
             return _SETTLING if self._is_at_once(n) or not self._has_rival(n, RECURRENCE_DAYS) else None
         if lists["from_payment"][n] != NO_DAY:  # somebody says when it was paid, and that was another day
@@ -471,6 +474,31 @@ class Judge:
         if lists["from_due"][n] != NO_DAY:
             days, (first, last) = lists["from_due"][n], _OVERDUE_DAYS
         return _NEXT_MONTH if first <= days <= last and not self._has_rival(n, RECURRENCE_DAYS) else None
+
+    def may_be_late(self, n: int) -> bool:
+        """Tell whether a customer may have paid an older invoice: more of his equal ones are open than he has paid since.
+
+        Who pays each rent a month late pays just after the next one is due.
+        """
+        index = self.index
+        receipt, booked = index.receipts[self.lists["receipt"][n]], index.transactions[self.lists["line"][n]]
+        issued = receipt.facts.issued_on
+        if receipt.facts.direction != "income" or issued is None or self.lists["month"][n] == YES:
+            return False
+        billed = index.amounts.get((receipt.side, receipt.currency, receipt.cents))
+        if billed is None:
+            return False
+        first, same = issued.toordinal() - RECURRENCE_DAYS, self.comparison.is_same_party
+        older = [
+            one.facts.issued_on.toordinal()
+            for one in map(index.receipts.__getitem__, index.receipts_by_amount.between(billed, first, receipt.centre - 1))
+            if one.facts.issued_on and one.facts.issued_on < issued and same(one, booked) and self.copies.get(one.place) is None
+        ]
+        if not older:
+            return False
+        paid = index.amounts[booked.facts.side, booked.currency, booked.facts.amount_cents]
+        lines = index.lines_by_amount.between(paid, min(older) + _PAYMENT_DAYS[0], booked.day - 1)
+        return sum(index.transactions[line].free > 0 and same(receipt, index.transactions[line]) for line in lines) < len(older)
 
     def _is_only_amount(self, n: int) -> bool:
         """Tell whether in a year nothing else has this amount, whoever's it is: then a name that is only similar is enough."""
@@ -597,7 +625,7 @@ class Months:
     def is_sure(self, n: int) -> bool:
         """Tell whether a pair is the only one that fits the rhythm of its series."""
         judge, index, lists = self._judge, self._index, self._lists
-        if lists["amount"][n] not in _WHOLE or not judge.is_party(n):
+        if lists["amount"][n] not in _WHOLE or not judge.is_party(n) or judge.may_be_late(n):
             return False
         receipt, booked = index.receipts[lists["receipt"][n]], index.transactions[lists["line"][n]]
         paid = lists["from_payment"][n]

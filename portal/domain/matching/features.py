@@ -13,9 +13,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from portal.domain.matching.blocking import DISCOUNTS, MOST_CENTS, VAT_RATES, BookedTransaction, Index, OpenReceipt
+from portal.domain.matching.blocking import DISCOUNTS, MOST_CENTS, VAT_RATES, BookedTransaction, Index, OpenReceipt, is_card
 from portal.domain.matching.groups import Groups, find_groups, find_twins
-from portal.domain.names import CLEARLY_SAME, is_in_text, is_long, is_processor, parse_name
+from portal.domain.names import CLEARLY_SAME, SIMILAR, is_in_text, is_long, is_processor, parse_name
 from portal.domain.periods import agree
 from portal.domain.references import Found, Near
 
@@ -24,6 +24,7 @@ SAME_PARTY = 0.6
 NO_DAY = 10**7
 """In place of a number of days where one of the two dates is not known."""
 UNKNOWN, NO, YES = -1, 0, 1
+_CARD_DAYS = (-1, 3)
 MOST_OFF_CENTS, MOST_OFF_SHARE = 1500, 10
 """What a bank keeps as its fee, what is rounded or mistyped: at most so much, and at most one part in so many."""
 CONVERTIBLE, RATES = frozenset({"USD", "CHF", "GBP"}), (0.7, 1.4)
@@ -71,6 +72,7 @@ class Pairs:
     discount or VAT; `is_near`: it differs by no more than a fee. `number`: Number. `name`: similarity 0–1, NaN where a name is
     missing; `is_alias`: people have confirmed that the two names are one party; `is_in_text`: the name stands in the remittance
     information. `iban`: YES, NO or UNKNOWN; `month`: whether both texts name the same month, likewise.
+    `is_shop`: a card was used at a shop of this name, on the receipt's day or up to three days later.
     `from_issue`, `from_due`, `from_payment`: signed days or NO_DAY; `nearest`: distance to the day on which it was marked as
     paid, else to the nearer of the other two. `other_receipt`: place of another receipt that the text names, -1 if none.
     `is_other_number`: it names an invoice we do not have. `is_slip`: what is mistyped has all signs of the number, or its
@@ -90,6 +92,7 @@ class Pairs:
     is_in_text: Column
     iban: Column
     month: Column
+    is_shop: Column
     from_issue: Column
     from_due: Column
     from_payment: Column
@@ -469,6 +472,11 @@ class Comparison:
             days = np.where(abs(booked - day) < abs(emitted - day), booked - day, emitted - day)
             days = np.where(day == NO_DAY, NO_DAY, days)
             setattr(pairs, name, days)
+        day, first, last = sides.emitted[pairs.line], *_CARD_DAYS
+        is_on_day = np.zeros(len(pairs), np.bool_)
+        for known in (sides.issued[pairs.receipt], sides.paid_on[pairs.receipt]):
+            is_on_day |= (known != NO_DAY) & (first <= day - known) & (day - known <= last)
+        pairs.is_shop = sides.is_card[pairs.line] & pairs.is_named(SIMILAR) & is_on_day
         pairs.nearest = np.minimum(1000, np.minimum(abs(pairs.from_issue), abs(pairs.from_due)))
         pairs.nearest = np.where(pairs.from_payment == NO_DAY, pairs.nearest, abs(pairs.from_payment))
 
@@ -557,6 +565,7 @@ class _Sides:
         )
         self.line_side = _numbers(int(b.facts.side == "credit") for b in lines)
         self.day, self.emitted = _numbers(b.day for b in lines), _numbers(b.emitted_day for b in lines)
+        self.is_card = _flags(is_card(b.facts) for b in lines)
         self.has_text = _flags(bool(b.text.atoms) for b in lines)
         self.has_digits = _flags(b.text.has_digits for b in lines)
         self.is_processor = _flags(is_processor(b.facts.counterparty) for b in lines)
