@@ -130,12 +130,12 @@ _PROCESSORS = frozenset(
 )
 _TRADES = """
     apotheke auto autohaus autoservice baecker baeckerei bar bau baumarkt bio bistro blumen buchhandlung buero cafe center city
-    computer copyshop das der die drogerie druck druckerei edv elektro energie erste eis fahrrad feinkost fleischerei fluss foto
+    computer copyshop das der deutsche deutscher deutsches die drogerie druck druckerei edv elektro energie erste eis fahrrad feinkost fleischerei fluss foto
     friseur garten gasthaus gasthof getraenke glas grill hafen handel handwerk haus holz hotel imbiss immobilien internet kaffee
     kanzlei kasse kfz kiosk klinik konditorei kueche laden landhaus lotto markt metzgerei meyer meier mueller moebel museum musik
     neue nord online optik ost papier park parken parkhaus pension physio pizza pizzeria post praxis reifen reinigung reise
-    restaurant ristorante schmidt schneider schuhe schulz shop sport stadt station steuer sued tabak tankstelle tank taxi technik
-    the theater tier ticket trattoria uhren verein verlag versand versicherung wasser wein weiss werkzeug west wirtshaus zahnarzt
+    restaurant ristorante schmidt schneider schuhe schulz shop sparkasse sport stadt stadtwerke station steuer sued tabak tankstelle tank taxi technik
+    the theater tier ticket trattoria uhren verein verlag versand versicherung volksbank wasser wein weiss werkzeug west wirtshaus zahnarzt
     zeitung zentrale zentrum zoo
 """
 _TOWNS = """

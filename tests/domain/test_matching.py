@@ -26,6 +26,7 @@ from portal.domain.matching import (
 )
 
 ISSUED = date(2026, 11, 2)
+MONTH, LATE = timedelta(days=30), timedelta(days=4)
 IBAN, OTHER_IBAN = "DE86000000000000000001", "DE59000000000000000002"
 
 
@@ -292,6 +293,49 @@ def test_a_monthly_series_without_numbers_is_told_apart_by_its_months() -> None:
     decisions = decide(*_series(30, without=1))
     assert decisions["r1"].status == "review"
     assert {decisions[f"r{n}"].allocations[0].transaction for n in (0, 2, 3)} == {"t0", "t2", "t3"}
+
+
+def test_a_text_that_names_another_month_pays_another_month() -> None:
+    """Who pays his rent a month late pays just after the next one is due."""
+    rent = receipt(direction="income", number=None, counterparty="Elke Petersen", text="Miete 07/2026", issued_on=ISSUED)
+    line = booked(side="credit", counterparty="Elke Petersen", remittance="Miete 06/2026", booked_on=ISSUED + timedelta(days=5))
+    found = one(rent, line)
+    assert (found.status, found.reason) == ("review", ReviewReason.COUNTERPARTY_UNCLEAR)
+    assert ReasonCode.OTHER_MONTH_NAMED in {reason.code for reason in found.candidates[0].reasons}
+    found = one(rent, replace(line, remittance="Miete Juli"))
+    assert found.status == "assigned"
+    assert ReasonCode.MONTH_NAMED in {reason.code for reason in found.candidates[0].reasons}
+
+
+def test_a_customers_payment_may_be_for_the_older_invoice() -> None:
+    """Two rents are open, one was paid: just after the second was due, and nothing says which it was for."""
+    rents = [
+        receipt(f"r{n}", direction="income", number=None, counterparty="Elke Petersen", due_on=None, issued_on=ISSUED + n * MONTH)
+        for n in range(3)
+    ]
+    lines = [
+        booked(f"t{n}", side="credit", counterparty="Elke Petersen", remittance="Miete", booked_on=ISSUED + n * MONTH + LATE)
+        for n in range(3)
+    ]
+    assert {decision.status for decision in decide(rents, lines[1:]).values()} == {"review"}
+    assert {decision.status for decision in decide(rents, lines).values()} == {"assigned"}
+
+
+def test_a_card_pays_on_the_day() -> None:
+    """A shop's name that is only similar is enough for a card's line of that day, month after month, and for no other day's."""
+    fee = receipt(number=None, counterparty="Zoom Video Communications Inc.", due_on=None)
+    bill = replace(fee, id="r2", issued_on=ISSUED + MONTH)
+    lines = [
+        booked(
+            f"t{n}", counterparty="ZOOM.US 888-799-9666 SAN JOSE", remittance="", operation_type="card",
+            emitted_on=ISSUED + n * MONTH, booked_on=ISSUED + n * MONTH + timedelta(days=2),
+        )
+        for n in range(2)
+    ]  # fmt: skip
+    found = decide([fee, bill], lines)
+    assert [found[name].allocations[0].transaction for name in ("r1", "r2")] == ["t0", "t1"]
+    assert one(replace(fee, issued_on=ISSUED - timedelta(days=12)), lines[0]).status == "review"
+    assert one(fee, replace(lines[0], operation_type="transfer", emitted_on=None)).status == "review"
 
 
 def test_the_due_date_of_a_monthly_series_is_read_by_its_rhythm() -> None:

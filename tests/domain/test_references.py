@@ -34,6 +34,9 @@ WHOLE, SHORT, PART = Strength.WHOLE, Strength.SHORT, Strength.PART
         ("42", "Rechnung 42", None),
         ("", "anything", None),
         ("ABC", "ABC", None),
+        ("2024/104", "Abr.Nr 2024/104 EKP 41601", Strength.WHOLE),
+        ("25-0012", "KD-Nr. 31477/Rechnung 25-0012", Strength.WHOLE),
+        ("679", "Vertragskonto K-8138 679", Strength.PART),
     ],
 )
 def test_finding(number: str, text: str, strength: Strength | None) -> None:

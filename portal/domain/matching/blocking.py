@@ -57,7 +57,6 @@ class OpenReceipt:
         "spelling",
     )  # fmt: skip
 
-
     def __init__(self, place: int, facts: ReceiptFacts) -> None:
         """Derive the comparable form of `facts`."""
         self.place = place
