@@ -11,18 +11,20 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from multiprocessing import Pool
 from pathlib import Path
 
 from bench.matching_day import a_days_matching
+from bench.matching_lost import lost
 from bench.matching_peers import PEERS
-from bench.matching_scores import Matcher, Outcome, Tally, outcomes, tally
+from bench.matching_scores import Outcome, Tally, outcomes, tally
 from bench.matching_set import DEFAULT_SPLIT, FEEDS, SPLITS, ClientSet, decide, make_client, write_files
 from bench.matching_speed import incremental, speed
 from portal.domain.matching import MATCHER_VERSION, Reason, ReceiptFacts, TransactionFacts
 
 __all__ = ["main", "tally"]
 
-PARTS = ("quality", "speed", "incremental", "peers")
+PARTS = ("quality", "lost", "speed", "incremental", "peers")
 
 Row = Mapping[str, object]
 
@@ -38,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--twins", type=int, default=0, help="that many equal tickets more in each client")
     parser.add_argument("--prices", type=int, help="only so many different amounts in each client")
     parser.add_argument("--only", choices=PARTS)
+    parser.add_argument("--processes", type=int, default=2, help="that measure quality side by side")
     parser.add_argument("--full", action="store_true", help="measure growth up to 200,000 receipts, 50,000 in one client")
     parser.add_argument("--write", type=Path, help="only write the set as files for `./dev flask matching evaluate`")
     chosen = parser.parse_args(arguments)
@@ -59,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _part(part: str, chosen: argparse.Namespace) -> Iterator[Row]:
     if part == "quality":
         yield from _quality(chosen)
+    elif part == "lost":
+        yield from lost(client for feed in chosen.feeds for client in _clients(chosen, feed))
     elif part == "speed":
         yield from speed(chosen.split, is_full=chosen.full)
     elif part == "incremental":
@@ -77,24 +82,35 @@ def _part(part: str, chosen: argparse.Namespace) -> Iterator[Row]:
 
 def _clients(chosen: argparse.Namespace, feed: str) -> Iterator[ClientSet]:
     for n in range(chosen.clients):
-        yield make_client(
-            chosen.seed + n, stories=chosen.stories, feed=feed, split=chosen.split, twins=chosen.twins, prices=chosen.prices
-        )
+        yield _client(chosen, feed, n)
 
 
-def _quality(chosen: argparse.Namespace, matcher: Matcher = decide) -> Iterator[Row]:
+def _client(chosen: argparse.Namespace, feed: str, n: int) -> ClientSet:
+    return make_client(
+        chosen.seed + n, stories=chosen.stories, feed=feed, split=chosen.split, twins=chosen.twins, prices=chosen.prices
+    )
+
+
+def _quality(chosen: argparse.Namespace) -> Iterator[Row]:
     """Yield a row for each wrong assignment, then one for all, for each feed and for each phenomenon."""
     counts: defaultdict[str, Tally] = defaultdict(Tally)
-    for feed in chosen.feeds:
-        for client in _clients(chosen, feed):
-            for outcome in outcomes(client, matcher(client)):
+    asked = [(chosen, feed, n) for feed in chosen.feeds for n in range(chosen.clients)]
+    with Pool(chosen.processes) as pool:
+        for (_, feed, _), (found, wrong) in zip(asked, pool.imap(_decided, asked), strict=True):
+            for outcome in found:
                 for name in ("all", f"feed {feed}", f"~ {outcome.phenomenon}"):
                     counts[name].add(outcome)
-                if outcome.is_wrong:
-                    yield _wrong_row(client, outcome)
+            yield from wrong
     # feeds stay in their order, phenomena go by name
     for name in sorted(counts, key=lambda name: (name.startswith("~"), name if name.startswith("~") else "")):
         yield {"name": name.removeprefix("~ "), **counts[name].as_row()}
+
+
+def _decided(asked: tuple[argparse.Namespace, str, int]) -> tuple[list[Outcome], list[Row]]:
+    """The outcomes of one client, and a row for each that is wrong."""
+    client = _client(*asked)
+    found = list(outcomes(client, decide(client)))
+    return found, [_wrong_row(client, outcome) for outcome in found if outcome.is_wrong]
 
 
 def _wrong_row(client: ClientSet, outcome: Outcome) -> Row:
@@ -136,13 +152,10 @@ def _print_table(rows: Sequence[Row]) -> None:
     cells = [columns, *([_cell(row.get(column)) for column in columns] for row in rows)]
     widths = [max(len(line[n]) for line in cells) for n in range(len(columns))]
     print()
+    is_text = [any(isinstance(row.get(column), str) for row in rows) for column in columns]
     for line in cells:
-        print(
-            "  ".join(
-                text.ljust(width) if n == 0 else text.rjust(width)
-                for n, (text, width) in enumerate(zip(line, widths, strict=True))
-            )
-        )
+        padded = zip(line, widths, is_text, strict=True)
+        print("  ".join(text.ljust(width) if left else text.rjust(width) for text, width, left in padded).rstrip())
 
 
 def _print_wrong(rows: Sequence[Row]) -> None:

@@ -8,6 +8,7 @@ from itertools import combinations
 
 import pytest
 
+from bench.matching_lost import gates_of, lost
 from bench.matching_peers import PEERS
 from bench.matching_scores import lower_bound, outcomes, tally
 from bench.matching_set import FEEDS, SPLITS, ClientSet, decide, make_client, nights
@@ -120,3 +121,26 @@ def test_the_simple_rules_decide_on_everything(rule) -> None:  # noqa: ANN001 --
     assert {decision.receipt for decision in decisions} == {receipt.id for receipt in client.receipts}
     used = Counter(part.transaction for decision in decisions for part in decision.allocations)
     assert max(used.values()) == 1
+
+
+def test_whatever_is_lost_stopped_at_a_gate() -> None:
+    client = make_client(3, stories=150)
+    found, rows = tally([client]), {str(row["name"]): row for row in lost([client])}
+    assert rows["all"] == {**rows["feed full"], "name": "all"}
+    assert rows["all"]["lost"] == found[""].payable - found[""].right > 0
+    for name, row in rows.items():
+        stopped = [part.rsplit(" ", 1) for part in str(row["stopped by"]).split(", ")]
+        assert sum(int(count) for _, count in stopped) == row["lost"]
+        if name in found:
+            assert row["lost"] == found[name].payable - found[name].right
+
+
+def test_what_is_lost_is_told_by_its_first_gate() -> None:
+    client = make_client(3, stories=300)
+    gates = gates_of(client, decide(client))
+    for phenomenon, gate in (
+        ("read: dates missing", "days"),
+        ("supplier's other account", "veto: another IBAN"),
+        ("payout of several sales", "not compared"),
+    ):
+        assert gate in {gates[receipt] for receipt, known in client.phenomena.items() if known == phenomenon}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from rapidfuzz import fuzz
@@ -17,6 +17,10 @@ from rapidfuzz import fuzz
 CLEARLY_SAME = 0.9
 """From this similarity on two names are taken for one party, given one more sign (the IBAN)."""
 SIMILAR = 0.75
+_SHARED_WORD = 0.55
+"""A telling word in common ("Deutsche Post DHL", "DHL Paket"): another name, but no stranger's."""
+_SAME_SHOP = 0.8
+"""Of a card payment: the shop's name is the same, what follows is another branch or a town."""
 
 _LETTERS = str.maketrans(
     {"ä": "ae", "ö": "oe", "ü": "ue", "æ": "ae", "ø": "oe", "œ": "oe", "å": "aa", "ł": "l", "đ": "d", "ð": "d", "þ": "th"}
@@ -124,6 +128,24 @@ _PROCESSORS = frozenset(
         "gumroad",
     ]
 )
+_TRADES = """
+    apotheke auto autohaus autoservice baecker baeckerei bar bau baumarkt bio bistro blumen buchhandlung buero cafe center city
+    computer copyshop das der deutsche deutscher deutsches die drogerie druck druckerei edv elektro energie erste eis fahrrad feinkost fleischerei fluss foto
+    friseur garten gasthaus gasthof getraenke glas grill hafen handel handwerk haus holz hotel imbiss immobilien internet kaffee
+    kanzlei kasse kfz kiosk klinik konditorei kueche laden landhaus lotto markt metzgerei meyer meier mueller moebel museum musik
+    neue nord online optik ost papier park parken parkhaus pension physio pizza pizzeria post praxis reifen reinigung reise
+    restaurant ristorante schmidt schneider schuhe schulz shop sparkasse sport stadt stadtwerke station steuer sued tabak tankstelle tank taxi technik
+    the theater tier ticket trattoria uhren verein verlag versand versicherung volksbank wasser wein weiss werkzeug west wirtshaus zahnarzt
+    zeitung zentrale zentrum zoo
+"""
+_TOWNS = """
+    aachen augsburg berlin bielefeld bochum bonn braunschweig bremen chemnitz dortmund dresden duesseldorf duisburg erfurt essen
+    frankfurt freiburg halle hamburg hannover heidelberg karlsruhe kassel kiel koeln leipzig luebeck magdeburg mainz mannheim
+    muenchen muenster nuernberg potsdam regensburg rostock stuttgart ulm wien wiesbaden wuerzburg zuerich london paris
+"""
+_COMMON = frozenset(_SPELLED_UMLAUT.sub("", word) for word in (_TRADES + _TOWNS).split())
+"""What stands first in many shops' names tells none of them apart."""
+_SHORTEST_BRAND = 3
 _MANY_DIGITS = re.compile(r"\d.*\d.*\d")
 _SHORTEST_CUT = 10
 _SHORTEST_WORD_CUT = 4
@@ -138,6 +160,8 @@ class Name:
     words: tuple[str, ...]
     squashed: str
     ordered: str
+    brand: str = ""
+    """The shop that a card payment's line names first; "" where that is a trade, a town, or not known to be a shop."""
 
     def __bool__(self) -> bool:
         return bool(self.words)
@@ -187,7 +211,24 @@ def similarity(one: Name, other: Name) -> float:
     few, many = sorted((one, other), key=lambda name: (len(name.words), name.squashed))
     if _is_contained(few.words, many.words):
         return max(alike, 0.9)
+    if (one.brand and _is_of(one.brand, other.words)) or (other.brand and _is_of(other.brand, one.words)):
+        return max(alike, _SAME_SHOP)
+    if any(len(word) >= _SHORTEST_BRAND and word not in _COMMON for word in set(one.words) & set(other.words)):
+        return max(alike, _SHARED_WORD)
     return alike
+
+
+@lru_cache(maxsize=65_536)
+def parse_shop(written: str | None) -> Name:
+    """The same for the other side of a card payment, which begins with the shop: "ARAL STATION 4711 HAMBURG DE"."""
+    name = parse_name(written)
+    first = name.words[0] if name else ""
+    return replace(name, brand=first) if len(first) >= _SHORTEST_BRAND and first.isalpha() and first not in _COMMON else name
+
+
+def _is_of(brand: str, words: tuple[str, ...]) -> bool:
+    """A short brand has to stand first ("Aral Center Nord"), a long one anywhere ("Deutsche Lufthansa")."""
+    return brand == words[0] or (len(brand) >= _CONTAINED_LETTERS and brand in words)
 
 
 def is_in_text(name: Name, words: frozenset[str]) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum, auto
 from functools import cached_property, lru_cache
 from itertools import pairwise
 
@@ -18,6 +18,7 @@ from rapidfuzz.distance import OSA
 
 _ATOM = re.compile(r"[^\W\d_]+|\d+")
 _WRITTEN_DATE = re.compile(r"(?:0?[1-9]|[12]\d|3[01])\.(?:0?[1-9]|1[0-2])\.(?:20)?\d\d(?!\d)")
+_DAY_AND_MONTH = re.compile(r"(?:0?[1-9]|[12]\d|3[01])\.(?:0?[1-9]|1[0-2])")
 _SOFT = frozenset("-/._#\\–—")
 
 FREE, SPACE, SOFT, GLUED = "free", "space", "soft", "glued"
@@ -105,10 +106,13 @@ FEWEST_DIGITS = 3
 """With fewer a number is not looked for in texts."""
 _ENOUGH_DIGITS = 6
 _ANNOUNCED_DIGITS = 3
-_REGROUPED_LENGTH = 8
+_REGROUPED_LENGTH, _REGROUPED_DIGITS = 8, 5
 _LONGEST_WINDOW = 10
 _TYPO_LENGTH = 6
 _SPACES_INSIDE = 3
+_LEAST_LEFT = 0.6
+"""So much of a number has to be left of it to be known as cut off."""
+_SHAPED_DIGITS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,14 @@ class Strength(IntEnum):
     PART = 0
     SHORT = 1
     WHOLE = 2
+
+
+class Near(Enum):
+    """How a text nearly holds a number: two signs swapped, its beginning at the text's end, or a sign missing or too many."""
+
+    SWAPPED = auto()
+    CUT = auto()
+    MISTYPED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +183,7 @@ class _DigitGroup:
     end: int
     lengths: list[int]
     is_announced: bool
+    is_long: bool
 
 
 class RemittanceText:
@@ -226,13 +239,11 @@ class RemittanceText:
         is_regrouped = list(expected) != found
         squashed = "".join(expected)
         digits = "".join(filter(str.isdigit, squashed))
-        is_whole = (
-            (is_free_left or (is_full and self._is_slash(first)))
-            and self._is_free_right(first, after)
-            and (not is_regrouped or len(squashed) >= _REGROUPED_LENGTH)
-        )
+        is_whole = (is_free_left or (is_full and self._is_slash(first))) and self._is_free_right(first, after)
         strength = Strength.PART
-        if is_whole:
+        if is_whole and is_regrouped and len(squashed) < _REGROUPED_LENGTH:
+            strength = Strength.SHORT if len(digits) >= _REGROUPED_DIGITS else Strength.PART
+        elif is_whole:
             is_telling = _is_telling(digits, is_full=is_full, is_announced=is_announced)
             strength = Strength.WHOLE if is_telling else Strength.SHORT
         return Found(self.spans[first][0], self.spans[after - 1][1], strength)
@@ -250,18 +261,42 @@ class RemittanceText:
                 kept.append(hit)
         return tuple(sorted(kept, key=lambda hit: hit.start))
 
-    def has_typo_of(self, reference: Reference) -> bool:
-        """Tell whether a window differs by one missing, doubled or swapped sign. Another digit is another invoice, no typo."""
-        for key in reference.keys:
-            if len(key) < _TYPO_LENGTH:
-                continue
-            signs = sorted(key)
-            for window, found in self._lookalikes_sorted:
-                if abs(len(found) - len(signs)) > 1 or (len(found) == len(signs) and found != signs):
+    def near_number(self, reference: Reference) -> Near | None:
+        """Tell how nearly the text holds the number. Another digit is another invoice, and nothing near it."""
+        signs = {key: sorted(key) for key in reference.keys if len(key) >= _TYPO_LENGTH}
+        found = None
+        for window, sorted_window in self._lookalikes_sorted:
+            for key, sorted_key in signs.items():
+                if abs(len(window) - len(key)) > 1 or (len(window) == len(key) and sorted_window != sorted_key):
                     continue
                 if OSA.distance(key, window, score_cutoff=1) == 1:
-                    return True
-        return False
+                    if len(window) == len(key):
+                        return Near.SWAPPED
+                    found = Near.MISTYPED
+        return Near.CUT if self._ends_within(reference) else found
+
+    def _ends_within(self, reference: Reference) -> bool:
+        """Tell whether the text ends in the middle of the number: a bank cuts what does not fit."""
+        return any(
+            key.startswith(tail) and _LEAST_LEFT * len(key) <= len(tail) < len(key)
+            for tail in self._tails
+            for key in reference.keys
+        )
+
+    @cached_property
+    def _tails(self) -> list[str]:
+        """What the text ends with and could be the beginning of a number, squashed."""
+        count, tails = len(self.atoms), []
+        if not count or self.spans[-1][1] < len(self.written.rstrip()):
+            return []
+        squashed = ""
+        for first in reversed(range(max(0, count - _LONGEST_WINDOW), count)):
+            squashed = self.atoms[first] + squashed
+            if self.joints[first] in {FREE, SPACE} and sum(map(str.isdigit, squashed)) >= FEWEST_DIGITS:
+                tails.append(squashed)
+            if self.joints[first] == FREE:
+                break
+        return tails
 
     def other_number(self, reference: Reference, own: Sequence[Found]) -> str | None:
         """Return what reads as the number of ANOTHER invoice, or None.
@@ -276,7 +311,9 @@ class RemittanceText:
                     return window
         lengths = [len(atom) for atom in reference.atoms if atom.isdigit()]
         for group in self._digit_groups:
-            if group.is_announced or group.lengths == lengths or (len(group.lengths) == 1 and group.lengths == [sum(lengths)]):
+            is_alike = group.lengths == lengths and (group.is_long or len(lengths) > 1)
+            is_alike |= group.is_long and group.lengths == [sum(lengths)]
+            if group.is_announced or is_alike:
                 here = Found(group.start, group.end, Strength.PART)
                 if not any(here.overlaps(hit) for hit in own):
                     return self.written[group.start : group.end]
@@ -295,12 +332,14 @@ class RemittanceText:
             while after < count and self.joints[after] == SOFT and self.atoms[after].isdigit():
                 after += 1
             parts = self.atoms[first:after]
-            digits = "".join(parts)
+            digits, written = "".join(parts), self.written[self.spans[first][0] : self.spans[after - 1][1]]
             is_announced, is_free, is_other_thing = self._left_of(first)
-            is_number = is_announced or (is_free and self._is_free_right(first, after) and len(digits) >= _ENOUGH_DIGITS)
+            is_long = len(digits) >= _ENOUGH_DIGITS
+            is_shaped = len(parts) > 1 and len(digits) >= _SHAPED_DIGITS and not _DAY_AND_MONTH.fullmatch(written)
+            is_number = is_announced or (is_free and self._is_free_right(first, after) and (is_long or is_shaped))
             if is_number and not is_other_thing and len(digits) >= _ANNOUNCED_DIGITS and not _is_date(digits):
                 start, end = self.spans[first][0], self.spans[after - 1][1]
-                groups.append(_DigitGroup(start, end, [len(part) for part in parts], is_announced))
+                groups.append(_DigitGroup(start, end, [len(part) for part in parts], is_announced, is_long))
             first = after
         return groups
 
@@ -315,7 +354,8 @@ class RemittanceText:
             elif word not in _NUMBER_WORDS:
                 break
             position -= 1
-        is_free = self.joints[position] in {FREE, SPACE}
+        # "Abr.Nr 2024/104": after an invoice word and a space it begins anew, whatever stands before that word
+        is_free = self.joints[position] in {FREE, SPACE} or (position < first and self.joints[first] == SPACE)
         if is_free and self.joints[position] == SPACE and position == first:
             # "2026 0042" for the number 0042-…: spaces inside a longer run of digits are no end
             is_free = not (

@@ -26,6 +26,7 @@ from portal.domain.matching import (
 )
 
 ISSUED = date(2026, 11, 2)
+MONTH, LATE = timedelta(days=30), timedelta(days=4)
 IBAN, OTHER_IBAN = "DE86000000000000000001", "DE59000000000000000002"
 
 
@@ -134,6 +135,7 @@ ASSIGNED = {
     ),
     "a supplier's credit note comes back": (receipt(amount_cents=-11900), booked(side="credit")),
     "2 % discount and the number": (receipt(), booked(amount_cents=11662)),
+    "2 % discount and the name, nine days later": (receipt(), booked(amount_cents=11662, remittance="")),
     "amount and name, and nothing else can be meant": (receipt(), booked(remittance="")),
     "through a payment service that names the supplier": (
         receipt(),
@@ -148,6 +150,24 @@ ASSIGNED = {
         receipt(due_on=ISSUED + timedelta(days=30)),
         booked(remittance="", booked_on=ISSUED + timedelta(days=1)),
     ),
+    "a cent less, number and name": (receipt(), booked(amount_cents=11899)),
+    "a cent more, number and name": (receipt(), booked(amount_cents=11901)),
+    "a bank kept its fee": (
+        receipt(direction="income", number="AR-2026-77", counterparty="Sonnenhof GmbH", amount_cents=50000),
+        booked(side="credit", counterparty="Sonnenhof", remittance="AR-2026-77", amount_cents=48750),
+    ),
+    "the net was read, number and name": (receipt(amount_cents=10000), booked()),
+    "the currency was misread, number and name": (receipt(currency="USD"), booked()),
+    "the currency was not read, number and name": (receipt(currency=None), booked()),
+    "converted, number and name": (receipt(currency="USD", amount_cents=13000), booked()),
+    "no date, a long number and the name": (receipt(issued_on=None, due_on=None), booked()),
+    "day and month swapped, a long number and the name": (
+        receipt(issued_on=ISSUED + timedelta(days=200), due_on=None),
+        booked(),
+    ),
+    "two digits swapped, the name, and nothing else can be meant": (receipt(), booked(remittance="RE-2026-1024")),
+    "cut off at the text's end, the name, and nothing else can be meant": (receipt(), booked(remittance="Rechnung RE-2026-10")),
+    "a short number with a space inside": (receipt(number="R10420"), booked(remittance="R10 420")),
     "the original currency is equal": (
         receipt(currency="USD"),
         booked(amount_cents=10950, local_amount_cents=11900, local_currency="USD"),
@@ -156,12 +176,41 @@ ASSIGNED = {
 
 REVIEWED = {
     "no transaction": (receipt(), booked(amount_cents=50, remittance="", counterparty="Bäckerei"), ReviewReason.NO_TRANSACTION_YET),
-    "a cent less": (receipt(), booked(amount_cents=11899), ReviewReason.AMOUNT_DIFFERS),
-    "a cent more": (receipt(), booked(amount_cents=11901), ReviewReason.AMOUNT_DIFFERS),
-    "with discount and without a number": (receipt(), booked(amount_cents=11662, remittance=""), ReviewReason.AMOUNT_DIFFERS),
-    "nearly a discount": (receipt(), booked(amount_cents=11661), ReviewReason.AMOUNT_DIFFERS),
+    "a cent less, no number": (receipt(), booked(amount_cents=11899, remittance=""), ReviewReason.AMOUNT_DIFFERS),
+    "a cent less, the number but no name": (
+        receipt(counterparty=None), booked(amount_cents=11899), ReviewReason.AMOUNT_DIFFERS,
+    ),
+    "less by more than a tenth": (receipt(), booked(amount_cents=10700), ReviewReason.AMOUNT_DIFFERS),
+    "less by more than a bank takes": (
+        receipt(amount_cents=119000), booked(amount_cents=117000), ReviewReason.AMOUNT_DIFFERS,
+    ),
+    "the net was read, no number": (receipt(amount_cents=10000), booked(remittance=""), ReviewReason.AMOUNT_DIFFERS),
+    "converted at a rate that never was": (receipt(currency="USD", amount_cents=30000), booked(), ReviewReason.AMOUNT_DIFFERS),
+    "converted from a currency of another worth": (
+        receipt(currency="JPY", amount_cents=13000), booked(), ReviewReason.AMOUNT_DIFFERS,
+    ),
+    "an upload with discount and without a number": (
+        receipt(is_from_bank=False), booked(amount_cents=11662, remittance=""), ReviewReason.AMOUNT_DIFFERS,
+    ),
+    "with discount and without a number, weeks later": (
+        receipt(), booked(amount_cents=11662, remittance="", booked_on=ISSUED + timedelta(days=19)), ReviewReason.AMOUNT_DIFFERS,
+    ),
+    "with discount and a name that is only similar": (
+        receipt(), booked(amount_cents=11662, remittance="", counterparty="Holzhandlung Weber"), ReviewReason.AMOUNT_DIFFERS,
+    ),
+    "a customer pays before the invoice, no number": (
+        receipt(direction="income", due_on=None),
+        booked(side="credit", remittance="", booked_on=ISSUED - timedelta(days=9)),
+        ReviewReason.COUNTERPARTY_UNCLEAR,
+    ),
+    "nearly a discount, no number": (receipt(), booked(amount_cents=11661, remittance=""), ReviewReason.AMOUNT_DIFFERS),
     "no amount": (receipt(amount_cents=None), booked(), ReviewReason.AMOUNT_MISSING),
-    "no date": (receipt(issued_on=None, due_on=None), booked(), ReviewReason.DATE_MISSING),
+    "no date, a short number": (
+        receipt(number="1042", issued_on=None, due_on=None), booked(remittance="Rechnung 1042"), ReviewReason.DATE_MISSING,
+    ),
+    "no date, and the number without the name": (
+        receipt(counterparty=None, issued_on=None, due_on=None), booked(), ReviewReason.DATE_MISSING,
+    ),
     "only the amount fits": (
         receipt(number=None, counterparty=None), booked(remittance="", counterparty=None), ReviewReason.COUNTERPARTY_UNCLEAR,
     ),
@@ -172,6 +221,13 @@ REVIEWED = {
         receipt(), booked(remittance="", counterparty="Holzbau Weber & Kern"), ReviewReason.COUNTERPARTY_UNCLEAR,
     ),
     "an upload with amount and name only": (receipt(is_from_bank=False), booked(remittance=""), ReviewReason.COUNTERPARTY_UNCLEAR),
+    "an upload with its number mistyped": (
+        receipt(is_from_bank=False), booked(remittance="RE-2026-1024"), ReviewReason.COUNTERPARTY_UNCLEAR,
+    ),
+    "a number of the same form": (
+        receipt(number="052/26"), booked(remittance="048/26 vom 04.08."), ReviewReason.COUNTERPARTY_UNCLEAR,
+    ),
+    "a digit is missing, no iban": (receipt(), booked(remittance="RE-2026-142"), ReviewReason.COUNTERPARTY_UNCLEAR),
     "a number that another supplier uses too": (
         receipt(), booked(counterparty="Stadtwerke Suhl"), ReviewReason.COUNTERPARTY_UNCLEAR,
     ),
@@ -185,7 +241,7 @@ REVIEWED = {
     "number of another invoice": (receipt(), booked(remittance="Rechnung RE-2026-1043"), ReviewReason.COUNTERPARTY_UNCLEAR),
     "a year is no number": (receipt(number="2026"), booked(remittance="Miete 2026", counterparty="X"), ReviewReason.COUNTERPARTY_UNCLEAR),
     "years later": (receipt(), booked(booked_on=ISSUED + timedelta(days=400)), ReviewReason.COUNTERPARTY_UNCLEAR),
-    "another currency": (receipt(currency="USD"), booked(), ReviewReason.AMOUNT_DIFFERS),
+    "another currency, no number": (receipt(currency="USD"), booked(remittance=""), ReviewReason.AMOUNT_DIFFERS),
 }  # fmt: skip
 
 
@@ -239,6 +295,83 @@ def test_a_monthly_series_without_numbers_is_told_apart_by_its_months() -> None:
     assert {decisions[f"r{n}"].allocations[0].transaction for n in (0, 2, 3)} == {"t0", "t2", "t3"}
 
 
+def test_a_text_that_names_another_month_pays_another_month() -> None:
+    """Who pays his rent a month late pays just after the next one is due."""
+    rent = receipt(direction="income", number=None, counterparty="Elke Petersen", text="Miete 07/2026", issued_on=ISSUED)
+    line = booked(side="credit", counterparty="Elke Petersen", remittance="Miete 06/2026", booked_on=ISSUED + timedelta(days=5))
+    found = one(rent, line)
+    assert (found.status, found.reason) == ("review", ReviewReason.COUNTERPARTY_UNCLEAR)
+    assert ReasonCode.OTHER_MONTH_NAMED in {reason.code for reason in found.candidates[0].reasons}
+    found = one(rent, replace(line, remittance="Miete Juli"))
+    assert found.status == "assigned"
+    assert ReasonCode.MONTH_NAMED in {reason.code for reason in found.candidates[0].reasons}
+
+
+def test_a_customers_payment_may_be_for_the_older_invoice() -> None:
+    """Two rents are open, one was paid: just after the second was due, and nothing says which it was for."""
+    rents = [
+        receipt(f"r{n}", direction="income", number=None, counterparty="Elke Petersen", due_on=None, issued_on=ISSUED + n * MONTH)
+        for n in range(3)
+    ]
+    lines = [
+        booked(f"t{n}", side="credit", counterparty="Elke Petersen", remittance="Miete", booked_on=ISSUED + n * MONTH + LATE)
+        for n in range(3)
+    ]
+    assert {decision.status for decision in decide(rents, lines[1:]).values()} == {"review"}
+    assert {decision.status for decision in decide(rents, lines).values()} == {"assigned"}
+
+
+def test_a_card_pays_on_the_day() -> None:
+    """A shop's name that is only similar is enough for a card's line of that day, month after month, and for no other day's."""
+    fee = receipt(number=None, counterparty="Zoom Video Communications Inc.", due_on=None)
+    bill = replace(fee, id="r2", issued_on=ISSUED + MONTH)
+    lines = [
+        booked(
+            f"t{n}", counterparty="ZOOM.US 888-799-9666 SAN JOSE", remittance="", operation_type="card",
+            emitted_on=ISSUED + n * MONTH, booked_on=ISSUED + n * MONTH + timedelta(days=2),
+        )
+        for n in range(2)
+    ]  # fmt: skip
+    found = decide([fee, bill], lines)
+    assert [found[name].allocations[0].transaction for name in ("r1", "r2")] == ["t0", "t1"]
+    assert one(replace(fee, issued_on=ISSUED - timedelta(days=12)), lines[0]).status == "review"
+    assert one(fee, replace(lines[0], operation_type="transfer", emitted_on=None)).status == "review"
+
+
+def test_the_due_date_of_a_monthly_series_is_read_by_its_rhythm() -> None:
+    """Due when the next month is paid: the one that the bank marked as paid says how soon this party is paid."""
+    receipts, lines = _series(30)
+    receipts = [replace(made, due_on=made.issued_on and made.issued_on + timedelta(days=30)) for made in receipts]
+    assert "review" in {decision.status for decision in decide(receipts, lines).values()}
+    receipts[1] = replace(receipts[1], paid_on=lines[1].booked_on)
+    found = decide(receipts, lines)
+    assert {name: d.allocations[0].transaction for name, d in found.items()} == {f"r{n}": f"t{n}" for n in range(4)}
+    # a month that is missing stays missing, and shifts nothing
+    del lines[2]
+    found = decide(receipts, lines)
+    assert found["r2"].status == "review"
+    assert {found[f"r{n}"].allocations[0].transaction for n in (0, 1, 3)} == {"t0", "t1", "t3"}
+
+
+def test_months_in_order_say_how_soon_a_party_is_paid() -> None:
+    """One is due in two weeks, so that the others' due dates next month mislead nobody; none of either may be left over."""
+    receipts, lines = _series(30)
+    for n, made in enumerate(receipts):
+        receipts[n] = replace(made, due_on=made.issued_on and made.issued_on + timedelta(days=14 if n == 3 else 30))
+    found = decide(receipts, lines)
+    assert {name: d.allocations[0].transaction for name, d in found.items()} == {f"r{n}": f"t{n}" for n in range(4)}
+    more = booked("t9", remittance="Miete", iban=IBAN, booked_on=ISSUED + timedelta(days=122))
+    assert decide(receipts, [*lines, more])["r0"].status == "review"
+
+
+def test_a_series_of_two_rhythms_has_none() -> None:
+    receipts, lines = _series(30)
+    receipts = [replace(made, due_on=made.issued_on and made.issued_on + timedelta(days=30)) for made in receipts]
+    receipts[1] = replace(receipts[1], paid_on=lines[1].booked_on)
+    receipts[2] = replace(receipts[2], paid_on=lines[3].booked_on)
+    assert decide(receipts, lines)["r0"].status == "review"
+
+
 def test_a_weekly_series_without_numbers_stays_in_review() -> None:
     """Nothing tells which payment is which."""
     assert {decision.status for decision in decide(*_series(7)).values()} == {"review"}
@@ -268,6 +401,30 @@ def test_a_transaction_linked_to_another_receipt_is_not_taken() -> None:
         [receipt("r1"), receipt("r2", number="ZZ-9", counterparty="Andere AG", linked_transactions=("t1",))], [booked()]
     )
     assert decisions["r1"].status == "review"
+
+
+def test_a_link_with_which_nothing_agrees_stops_nobody() -> None:
+    """Number, amount and party agree, and the bank links to an amount of somebody else."""
+    stranger = booked("t2", amount_cents=507, remittance="", counterparty="Bäckerei Süß")
+    assert one(receipt(linked_transactions=("t2",)), booked(), stranger).allocations[0].transaction == "t1"
+    decisions = decide(
+        [receipt("r1"), receipt("r2", number="ZZ-9", amount_cents=500, counterparty="Andere AG", linked_transactions=("t1",))],
+        [booked()],
+    )
+    assert (decisions["r1"].status, decisions["r2"].status) == ("assigned", "review")
+    # without the number it does
+    assert one(receipt(linked_transactions=("t2",)), booked(remittance=""), stranger).status == "review"
+
+
+def test_of_two_that_the_bank_has_the_paid_one_counts() -> None:
+    paid = receipt("r1", paid_on=ISSUED + timedelta(days=9))
+    decisions = decide([paid, receipt("r2")], [booked()])
+    assert decisions["r1"].status == "assigned"
+    both = decide([paid, replace(paid, id="r2")], [booked()])
+    assert {decision.reason for decision in both.values()} == {ReviewReason.DUPLICATE_SUSPECTED}
+    # without a number they may be two purchases
+    unnumbered = [replace(paid, number=None), replace(paid, id="r2", number=None, paid_on=None)]
+    assert {decision.status for decision in decide(unnumbered, [booked(remittance="")]).values()} == {"review"}
 
 
 def test_an_invoice_filed_twice_is_suspected() -> None:
@@ -318,6 +475,62 @@ def test_a_netted_credit_note_gives_room() -> None:
     ]
     found = decide(receipts, [booked(amount_cents=10000, remittance="RE-2026-1011 abzgl. GS-2026-1021")])
     assert {key: d.allocations[0].amount_cents for key, d in found.items()} == {"r1": 12000, "r2": -2000}
+
+
+def test_a_sum_that_one_party_owes_in_one_way_only() -> None:
+    """Nothing is listed: after a week, if no part has a payment of its own and no other sum is as high."""
+    receipts = [receipt(f"r{n}", number=None, amount_cents=cents, iban=IBAN) for n, cents in enumerate((12345, 23456, 34567))]
+    line = booked(amount_cents=12345 + 34567, iban=IBAN, remittance="diverse Rechnungen")
+    for days, status in ((7, "review"), (8, "assigned")):
+        found = decide(receipts, [line], covered_until=line.booked_on + timedelta(days=days))
+        assert [found[name].status for name in ("r0", "r1", "r2")] == [status, "review", status]
+    assert found["r0"].allocations[0].amount_cents == 12345
+    own = booked("t2", amount_cents=12345, iban=IBAN, remittance="")
+    assert decide(receipts, [line, own])["r2"].status == "review"
+    two_ways = [*receipts, receipt("r3", number=None, amount_cents=34567, iban=IBAN, issued_on=ISSUED + timedelta(days=1))]
+    assert {decision.status for decision in decide(two_ways, [line]).values()} == {"review"}
+    round_ones = [replace(made, amount_cents=10_000 * n) for n, made in enumerate(receipts, start=1)]
+    assert decide(round_ones, [replace(line, amount_cents=50_000, open_cents=50_000)])["r1"].status == "review"
+    uploaded = [replace(made, is_from_bank=made.id != "r0") for made in receipts]
+    assert {decision.status for decision in decide(uploaded, [line]).values()} == {"review"}
+    strangers = [replace(made, counterparty="Andere AG", iban=OTHER_IBAN) for made in receipts]
+    assert {decision.status for decision in decide(strangers, [line]).values()} == {"review"}
+
+
+def test_a_list_that_was_cut_is_completed() -> None:
+    cents = (12345, 23456, 34567)
+    receipts = [receipt(f"r{n}", number=f"RE-2026-10{n}1", amount_cents=part) for n, part in enumerate(cents)]
+    line = booked(amount_cents=sum(cents), remittance="RE-2026-1001, RE-2026-1011, RE-2")
+    assert {d.status for d in decide(receipts, [line]).values()} == {"assigned"}
+    assert {d.status for d in decide(receipts, [replace(line, amount_cents=70369, open_cents=70369)]).values()} == {"review"}
+
+
+def test_a_credit_note_that_no_text_names_is_taken_off() -> None:
+    note = receipt("r2", number="GS-77", amount_cents=-1234)
+    line = booked(amount_cents=11900 - 1234)
+    found = decide([receipt("r1"), note], [line])
+    assert {name: d.allocations[0].amount_cents for name, d in found.items()} == {"r1": 11900, "r2": -1234}
+    other = replace(note, id="r3", number="GS-78")
+    assert "assigned" not in {d.status for name, d in decide([receipt("r1"), note, other], [line]).items() if name != "r1"}
+
+
+def test_one_invoice_in_two_payments_that_do_not_name_it() -> None:
+    made = receipt(amount_cents=11923, number=None)
+    lines = [booked(f"t{n}", amount_cents=cents, remittance="") for n, cents in enumerate((4711, 7212))]
+    assert {part.transaction for part in one(made, *lines).allocations} == {"t0", "t1"}
+    third = booked("t2", amount_cents=7212, remittance="")
+    assert one(made, *lines, third).status == "review"
+    # one of the two may be an invoice of its own
+    small = receipt("r2", amount_cents=7212, number=None)
+    assert decide([made, small], lines)["r1"].status == "review"
+
+
+def test_short_numbers_are_a_list_if_the_party_is_clear() -> None:
+    receipts = [receipt(f"r{n}", number=str(88020 + n), amount_cents=1000 * n) for n in (1, 2, 3)]
+    line = booked(amount_cents=6000, remittance="88021, 88022, 88023")
+    assert {d.status for d in decide(receipts, [line]).values()} == {"assigned"}
+    stranger = replace(line, counterparty="Stadtwerke Suhl")
+    assert {d.status for d in decide(receipts, [stranger]).values()} == {"review"}
 
 
 def test_instalments_that_name_the_invoice_are_bundled() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.domain.names import CLEARLY_SAME, SIMILAR, fold, is_in_text, loosen, parse_name, similarity
+from portal.domain.names import CLEARLY_SAME, SIMILAR, fold, is_in_text, loosen, parse_name, parse_shop, similarity
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,39 @@ def test_the_same_party(one: str, other: str) -> None:
 )
 def test_other_parties(one: str, other: str) -> None:
     assert similarity(parse_name(one), parse_name(other)) < SIMILAR
+
+
+@pytest.mark.parametrize(
+    ("receipt", "line"),
+    [
+        ("Aral Station Inge Dörr", "ARAL STATION 4711 HAMBURG DE"),
+        ("OBI GmbH & Co. Deutschland KG", "OBI BAU- U. HEIMWERKERMARKT 017"),
+        ("Zoom Video Communications Inc.", "ZOOM.US 888-799-9666 SAN JOSE US"),
+        ("Deutsche Lufthansa AG", "LUFTHANSA 2201234567890 FRANKFURT"),
+    ],
+)
+def test_a_card_line_begins_with_the_shop(receipt: str, line: str) -> None:
+    assert SIMILAR <= similarity(parse_name(receipt), parse_shop(line)) < CLEARLY_SAME
+    assert similarity(parse_name(receipt), parse_name(line)) < SIMILAR, "a transfer does not begin with a brand"
+
+
+@pytest.mark.parametrize(
+    ("receipt", "line"),
+    [
+        ("Hotel Adler", "HOTEL KRONE ULM"),
+        ("Hamburg Marketing GmbH", "HAMBURG AIRPORT PARKING"),
+        ("Center Aral", "ARAL STATION 4711"),
+        ("Bäckerei Novak", "BAECKEREI PETERS LEIPZIG"),
+    ],
+)
+def test_a_trade_or_a_town_is_no_shop(receipt: str, line: str) -> None:
+    assert similarity(parse_name(receipt), parse_shop(line)) < SIMILAR
+
+
+def test_a_telling_word_in_common_is_no_stranger_and_not_the_same() -> None:
+    post = parse_name("Deutsche Post DHL AG")
+    assert 0.5 <= similarity(post, parse_name("DHL PAKET GMBH")) < SIMILAR
+    assert similarity(parse_name("Hotel Adler"), parse_name("Hotel zum Lindenbaum")) < 0.5
 
 
 @pytest.mark.parametrize(("text", "folded"), [("Größe & Söhne", "groesse soehne"), ("ÉCOLE", "ecole"), ("", ""), ("--", "")])

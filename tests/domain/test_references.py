@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.domain.references import RemittanceText, Strength, parse_reference
+from portal.domain.references import Near, RemittanceText, Strength, parse_reference
 
 WHOLE, SHORT, PART = Strength.WHOLE, Strength.SHORT, Strength.PART
 
@@ -34,6 +34,9 @@ WHOLE, SHORT, PART = Strength.WHOLE, Strength.SHORT, Strength.PART
         ("42", "Rechnung 42", None),
         ("", "anything", None),
         ("ABC", "ABC", None),
+        ("2024/104", "Abr.Nr 2024/104 EKP 41601", Strength.WHOLE),
+        ("25-0012", "KD-Nr. 31477/Rechnung 25-0012", Strength.WHOLE),
+        ("679", "Vertragskonto K-8138 679", Strength.PART),
     ],
 )
 def test_finding(number: str, text: str, strength: Strength | None) -> None:
@@ -45,17 +48,23 @@ def test_finding(number: str, text: str, strength: Strength | None) -> None:
 @pytest.mark.parametrize(
     ("number", "text", "expected"),
     [
-        ("RE-2026-1042", "RE-2026-1402", True),  # two digits swapped
-        ("RE-2026-1042", "RE-2026-104", True),  # one missing
-        ("RE-2026-1042", "RE-2026-10442", True),  # one doubled
-        ("RE-2026-1042", "RE-2026-1043", False),  # another invoice
-        ("RE-2026-1042", "Danke", False),
+        ("RE-2026-1042", "RE-2026-1402", Near.SWAPPED),
+        ("RE-2026-1042", "RE-2026-142", Near.MISTYPED),  # one missing
+        ("RE-2026-1042", "RE-2026-10442", Near.MISTYPED),  # one doubled
+        ("RE-2026-1042", "RE-2026-104", Near.CUT),
+        ("RE-2026-1042", "Rechnung RE-2026-1", Near.CUT),
+        ("RE-2026-1042", "RE-2026-104 Danke", Near.MISTYPED),
+        ("RE-2026-1042", "Rechnung RE-2026-10 Danke", None),  # nobody cuts in the middle
+        ("RE-2026-1042", "RE-202", None),  # too little is left
+        ("RE-2026-1042", "RE-2026-1043", None),  # another invoice
+        ("RE-2026-1042", "Danke", None),
+        ("RE-2026-1042", "", None),
     ],
 )
-def test_typing_errors(number: str, text: str, expected: bool) -> None:
+def test_nearly_the_number(number: str, text: str, expected: Near | None) -> None:
     reference = parse_reference(number)
     assert reference is not None
-    assert RemittanceText(text).has_typo_of(reference) == expected
+    assert RemittanceText(text).near_number(reference) == expected
 
 
 @pytest.mark.parametrize(
@@ -76,6 +85,14 @@ def test_the_number_of_another_invoice(text: str, expected: str | None) -> None:
     assert parsed.other_number(reference, parsed.find(reference)) == expected
 
 
+@pytest.mark.parametrize(("text", "expected"), [("048/26 v. 04.08.", "048/26"), ("am 04.08 bezahlt", None), ("052/26", None)])
+def test_a_short_number_of_the_same_form_is_another(text: str, expected: str | None) -> None:
+    reference = parse_reference("052/26")
+    assert reference is not None
+    parsed = RemittanceText(text)
+    assert parsed.other_number(reference, parsed.find(reference)) == expected
+
+
 @given(st.text(max_size=20), st.text(max_size=80))
 def test_any_text_can_be_searched(number: str, text: str) -> None:
     reference = parse_reference(number)
@@ -84,7 +101,7 @@ def test_any_text_can_be_searched(number: str, text: str) -> None:
         return
     for hit in parsed.find(reference):
         assert 0 <= hit.start < hit.end <= len(text)
-    parsed.has_typo_of(reference)
+    parsed.near_number(reference)
     parsed.other_number(reference, ())
 
 

@@ -6,6 +6,7 @@ Everything inside works on records sorted by id: the order of the input cannot m
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Hashable, Iterable, Mapping, Sequence
@@ -17,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from portal.domain.matching.facts import ReceiptFacts, Side, TransactionFacts
-from portal.domain.names import Name, fold, loosen, parse_name, similarity
+from portal.domain.names import Name, fold, loosen, parse_name, parse_shop, similarity
+from portal.domain.periods import Month, months
 from portal.domain.references import INVOICE_WORDS, Found, RemittanceText, parse_reference
 
 DAYS_BEFORE, DAYS_AFTER = 45, 135
@@ -44,12 +46,15 @@ PartyKey = tuple[str, str]
 """("iban" or "word", what it is)."""
 Places = npt.NDArray[np.int64]
 
+_CARD = re.compile(r"\b(?:karten?|kartenzahlung|girocard|debitk\w*|kreditk\w*|visa|mastercard|card)\b", re.IGNORECASE)
+
 
 class OpenReceipt:
     """A receipt with everything derived once. `place`: its rank by id; `side`: of the transaction that would pay it."""
 
     __slots__ = (
-        "centre", "cents", "currency", "facts", "first_day", "iban", "last_day", "name", "place", "reference", "side", "spelling",
+        "centre", "cents", "currency", "facts", "first_day", "iban", "last_day", "months", "name", "place", "reference", "side",
+        "spelling",
     )  # fmt: skip
 
     def __init__(self, place: int, facts: ReceiptFacts) -> None:
@@ -64,6 +69,7 @@ class OpenReceipt:
         self.reference = parse_reference(facts.number)
         self.iban = compact_iban(facts.iban)
         self.side = paying_side(facts)
+        self.months = months(facts.text)
         days = [day.toordinal() for day in (facts.issued_on, facts.due_on, facts.paid_on) if day is not None]
         self.first_day, self.last_day = (min(days) - DAYS_BEFORE, max(days) + DAYS_AFTER) if days else _FOREVER
         if facts.paid_on is not None:
@@ -81,8 +87,8 @@ class BookedTransaction:
     """A transaction with everything derived once. `place`: its rank by id."""
 
     __slots__ = (
-        "_words", "currency", "day", "emitted_day", "facts", "free", "iban", "local_currency", "name", "place", "spelling",
-        "text",
+        "_months", "_words", "currency", "day", "emitted_day", "facts", "free", "iban", "local_currency", "name", "place",
+        "spelling", "text",
     )  # fmt: skip
 
     def __init__(self, place: int, facts: TransactionFacts) -> None:
@@ -92,13 +98,21 @@ class BookedTransaction:
         self.free = min(max(0, facts.open_cents), MOST_CENTS)
         self.currency = facts.currency.strip().upper()
         self.local_currency = facts.local_currency.strip().upper() if facts.local_currency else None
-        self.name = parse_name(facts.counterparty)
+        self.name = parse_shop(facts.counterparty) if is_card(facts) else parse_name(facts.counterparty)
         self.spelling = 0
         self.text = RemittanceText(facts.remittance)
         self.iban = compact_iban(facts.iban)
         self.day = facts.booked_on.toordinal()
         self.emitted_day = (facts.emitted_on or facts.booked_on).toordinal()
         self._words: frozenset[str] | None = None
+        self._months: frozenset[Month] | None = None
+
+    @property
+    def months(self) -> frozenset[Month]:
+        """The months that the remittance information names."""
+        if self._months is None:
+            self._months = months(self.facts.remittance)
+        return self._months
 
     @property
     def words(self) -> frozenset[str]:
@@ -285,6 +299,10 @@ class Index:
                 self.named_whole[line] = wholes
         self.naming_pairs = np.array(naming_pairs, dtype=np.int64).reshape(-1, 3)
         """The same as columns: receipt, transaction and the greatest strength."""
+
+    def hinting(self, receipt: OpenReceipt) -> list[int]:
+        """Return the transactions whose text holds a receipt's number in any way."""
+        return self._naming[receipt.place]
 
     def naming(self, receipt: OpenReceipt) -> list[int]:
         """Return the transactions whose text identifies a receipt by its number."""
@@ -532,6 +550,13 @@ def related_cents(cents: int) -> set[int]:
         down, rest = divmod(cents * percent, 100)
         found |= {down, down + (rest > 0)}
     return found
+
+
+def is_card(facts: TransactionFacts) -> bool:
+    """Tell whether it was paid by card: the bank says so, or, in a bank's file, the text does."""
+    if facts.operation_type is not None:
+        return facts.operation_type == "card"
+    return bool(_CARD.search(facts.remittance))
 
 
 def paying_side(facts: ReceiptFacts) -> Side | None:

@@ -138,8 +138,8 @@ class Explainer:
         other = self._index.receipts[self._columns["other_receipt"][place]].facts
         return (("number", other.number or ""), ("receipt", other.id))
 
-    def _other_number(self, _place: int, _n: int, receipt: OpenReceipt, booked: BookedTransaction) -> Values:
-        return (("number", self._comparison.other_number(receipt, booked)),)
+    def _other_number(self, _place: int, n: int, _receipt: OpenReceipt, _booked: BookedTransaction) -> Values:
+        return (("number", self._comparison.other_number(n)),)
 
     def _similar_name(self, place: int, _n: int, _receipt: OpenReceipt, booked: BookedTransaction) -> Values:
         return (("name", booked.facts.counterparty or ""), ("percent", round(100 * self._columns["name"][place])))

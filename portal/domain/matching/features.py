@@ -13,15 +13,23 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from portal.domain.matching.blocking import DISCOUNTS, MOST_CENTS, VAT_RATES, BookedTransaction, Index, OpenReceipt
+from portal.domain.matching.blocking import DISCOUNTS, MOST_CENTS, VAT_RATES, BookedTransaction, Index, OpenReceipt, is_card
 from portal.domain.matching.groups import Groups, find_groups, find_twins
-from portal.domain.names import CLEARLY_SAME, is_in_text, is_long, is_processor, parse_name
+from portal.domain.names import CLEARLY_SAME, SIMILAR, is_in_text, is_long, is_processor, parse_name
+from portal.domain.periods import agree
+from portal.domain.references import Found, Near
 
 SAME_PARTY = 0.6
 """From this similarity on two names may be one party."""
 NO_DAY = 10**7
 """In place of a number of days where one of the two dates is not known."""
 UNKNOWN, NO, YES = -1, 0, 1
+_CARD_DAYS = (-1, 3)
+MOST_OFF_CENTS, MOST_OFF_SHARE = 1500, 10
+"""What a bank keeps as its fee, what is rounded or mistyped: at most so much, and at most one part in so many."""
+CONVERTIBLE, RATES = frozenset({"USD", "CHF", "GBP"}), (0.7, 1.4)
+"""Currencies of which one unit has for long cost between these in euros."""
+_LONG_NUMBER = 6
 
 Column = npt.NDArray[Any]
 
@@ -61,11 +69,14 @@ class Pairs:
     """All compared pairs of one client in columns of one length, sorted by receipt and transaction.
 
     `receipt`, `line`: places in the index. `amount`: Amount. `allocate`: cents of the transaction it would take; `percent`: of
-    discount or VAT. `number`: Number. `name`: similarity 0–1, NaN where a name is missing; `is_alias`: people have confirmed that
-    the two names are one party; `is_in_text`: the name stands in the remittance information. `iban`: YES, NO or UNKNOWN.
+    discount or VAT; `is_near`: it differs by no more than a fee. `number`: Number. `name`: similarity 0–1, NaN where a name is
+    missing; `is_alias`: people have confirmed that the two names are one party; `is_in_text`: the name stands in the remittance
+    information. `iban`: YES, NO or UNKNOWN; `month`: whether both texts name the same month, likewise.
+    `is_shop`: a card was used at a shop of this name, on the receipt's day or up to three days later.
     `from_issue`, `from_due`, `from_payment`: signed days or NO_DAY; `nearest`: distance to the day on which it was marked as
     paid, else to the nearer of the other two. `other_receipt`: place of another receipt that the text names, -1 if none.
-    `is_other_number`: it names an invoice we do not have. `is_collective`, `is_bundle`: part of a set (`Comparison.set_of`).
+    `is_other_number`: it names an invoice we do not have. `is_slip`: what is mistyped has all signs of the number, or its
+    beginning at the text's end. `is_collective`, `is_bundle`: part of a set (`Comparison.set_of`).
     """
 
     receipt: Column
@@ -73,12 +84,15 @@ class Pairs:
     amount: Column
     allocate: Column
     percent: Column
+    is_near: Column
     is_used: Column
     number: Column
     name: Column
     is_alias: Column
     is_in_text: Column
     iban: Column
+    month: Column
+    is_shop: Column
     from_issue: Column
     from_due: Column
     from_payment: Column
@@ -87,6 +101,7 @@ class Pairs:
     is_declined: Column
     other_receipt: Column
     is_other_number: Column
+    is_slip: Column
     is_collective: Column
     is_bundle: Column
 
@@ -159,6 +174,10 @@ class Comparison:
         """Compare what blocking lets through. `before`: the comparison whose index this one is the rest of."""
         self.index = index
         self.twins = find_twins(index)
+        self.copies = {
+            place: other for place, (other, has_number) in self.twins.items() if has_number and other not in self.twins
+        }
+        """The copies filed beside the bank's own invoice, with that invoice; without a number they may be two purchases."""
         self.groups = groups = find_groups(index)
         self._collective = groups.collective
         self.sides = _Sides.of(index)
@@ -221,6 +240,7 @@ class Comparison:
         self._mark("is_linked", [(n, line) for n, lines in enumerate(index.links) for line in lines])
         self._compare_names(aliases)
         self._compare_ibans()
+        self._compare_months()
         self._note_numbers()
         pairs.keep(self._is_worth_showing())
         self._mark("is_declined", self._places_of(declined))
@@ -245,6 +265,12 @@ class Comparison:
         others = self.set_of.get(n, ()) if pairs.is_collective[n] else ()
         own = {int(pairs.receipt[part]) for part in (n, *others)}
         return [place for place in linkers if place not in own]
+
+    def are_apart(self, one: OpenReceipt | BookedTransaction, other: OpenReceipt | BookedTransaction) -> bool:
+        """Tell whether two of one side are of two parties: other names and other accounts, all four known."""
+        if not one.iban or not other.iban or one.iban == other.iban or not one.name or not other.name:
+            return False
+        return self.index.likeness_of(one.spelling, other.spelling) < CLEARLY_SAME
 
     def is_same_party(self, receipt: OpenReceipt, booked: BookedTransaction) -> bool:
         """Tell whether the two may be of one party: nothing known counts as that."""
@@ -289,8 +315,16 @@ class Comparison:
         pairs.amount = np.select([mask for _, mask in classes], [int(kind) for kind, _ in classes], int(Amount.DIFFERS))
         is_percent = (pairs.amount == Amount.DISCOUNT) | (pairs.amount == Amount.NET)
         pairs.percent = np.select([mask & is_percent for _, _, mask in related], [part for _, part, _ in related], 0)
+        off = abs(paid - cents)
+        pairs.is_near = (
+            (pairs.amount == Amount.DIFFERS)
+            & is_same
+            & (off <= MOST_OFF_CENTS)
+            & (off * MOST_OFF_SHARE <= cents)
+            & (free == paid)
+        )
         is_foreign = (cents < 0) | ~is_same
-        most = np.where(is_foreign, free, np.where(is_percent, paid, cents))
+        most = np.where(is_foreign, free, np.where(is_percent | pairs.is_near, paid, cents))
         pairs.allocate = np.minimum(most, free)
         pairs.is_used = np.select(
             [pairs.amount == Amount.EQUAL, pairs.amount == Amount.LOCAL, pairs.amount == Amount.REST],
@@ -389,26 +423,45 @@ class Comparison:
     def _read_other_numbers(self) -> None:
         """Typing errors, and numbers of invoices we do not have: looked for only where the amount or the bank's link fits."""
         pairs, index = self.pairs, self.index
-        pairs.is_other_number = np.zeros(len(pairs), np.bool_)
+        pairs.is_other_number, pairs.is_slip = np.zeros(len(pairs), np.bool_), np.zeros(len(pairs), np.bool_)
         is_open = (pairs.number != Number.FOUND) & (pairs.number != Number.UNKNOWN) & (pairs.is_exact | pairs.is_linked)
         asked = np.flatnonzero(is_open & ~pairs.is_used & self.sides.has_digits[pairs.line])
-        memo, named = index.memo, index.named
-        for n, r, t in zip(asked.tolist(), pairs.receipt[asked].tolist(), pairs.line[asked].tolist(), strict=True):
-            receipt, text = index.receipts[r], index.transactions[t].text
-            own = named[t].get(r, []) if t in named else []
-            key = (receipt.facts.id, t, len(own))
+        memo = index.memo
+        for n in asked.tolist():
+            receipt, booked = index.receipts[pairs.receipt[n]], index.transactions[pairs.line[n]]
+            own, text = self._own_hits(n), booked.text
+            key = (receipt.facts.id, booked.place, own)
             if key not in memo:
-                is_typo = receipt.reference is not None and not own and text.has_typo_of(receipt.reference)
-                memo[key] = is_typo or (receipt.reference and text.other_number(receipt.reference, own))
-            if memo[key] is True:
-                pairs.number[n] = Number.MISTYPED
+                near = None if own or receipt.reference is None else text.near_number(receipt.reference)
+                memo[key] = near or (receipt.reference and text.other_number(receipt.reference, own))
+            if isinstance(memo[key], Near):
+                pairs.number[n], pairs.is_slip[n] = Number.MISTYPED, memo[key] is not Near.MISTYPED
             elif memo[key]:
                 pairs.is_other_number[n] = True
 
-    def other_number(self, receipt: OpenReceipt, booked: BookedTransaction) -> str:
-        """Return the other invoice's number that was found in a transaction's text where `is_other_number`."""
-        own = self.index.named.get(booked.place, {}).get(receipt.place, [])
-        return str(self.index.memo[receipt.facts.id, booked.place, len(own)])
+    def _own_hits(self, n: int) -> tuple[Found, ...]:
+        """Where the text holds the receipt's number, or that of another part of the set."""
+        place, line = int(self.pairs.receipt[n]), int(self.pairs.line[n])
+        if line not in self.index.named:
+            return ()
+        places = self._collective[line] if self.pairs.is_collective[n] else (place,)
+        named = self.index.named[line]
+        return tuple(hit for place in places for hit in named.get(place, ()))
+
+    def _compare_months(self) -> None:
+        pairs, receipts, lines = self.pairs, self.index.receipts, self.index.transactions
+        pairs.month = np.full(len(pairs), UNKNOWN)
+        has_month = _flags(bool(receipt.months) for receipt in receipts)
+        asked = np.flatnonzero(has_month[pairs.receipt] & self.sides.has_text[pairs.line])
+        for n, place, line in zip(asked.tolist(), pairs.receipt[asked].tolist(), pairs.line[asked].tolist(), strict=True):
+            is_same = agree(receipts[place].months, lines[line].months)
+            if is_same is not None:
+                pairs.month[n] = YES if is_same else NO
+
+    def other_number(self, n: int) -> str:
+        """Return the other invoice's number that was found in the transaction's text where `is_other_number`."""
+        receipt = self.index.receipts[self.pairs.receipt[n]]
+        return str(self.index.memo[receipt.facts.id, int(self.pairs.line[n]), self._own_hits(n)])
 
     def _measure_days(self) -> None:
         pairs, sides = self.pairs, self.sides
@@ -419,6 +472,11 @@ class Comparison:
             days = np.where(abs(booked - day) < abs(emitted - day), booked - day, emitted - day)
             days = np.where(day == NO_DAY, NO_DAY, days)
             setattr(pairs, name, days)
+        day, first, last = sides.emitted[pairs.line], *_CARD_DAYS
+        is_on_day = np.zeros(len(pairs), np.bool_)
+        for known in (sides.issued[pairs.receipt], sides.paid_on[pairs.receipt]):
+            is_on_day |= (known != NO_DAY) & (first <= day - known) & (day - known <= last)
+        pairs.is_shop = sides.is_card[pairs.line] & pairs.is_named(SIMILAR) & is_on_day
         pairs.nearest = np.minimum(1000, np.minimum(abs(pairs.from_issue), abs(pairs.from_due)))
         pairs.nearest = np.where(pairs.from_payment == NO_DAY, pairs.nearest, abs(pairs.from_payment))
 
@@ -444,8 +502,8 @@ def _members(groups: Groups, fresh: Column | None) -> list[tuple[int, int]]:
 
 
 _OF_RECEIPTS = (
-    "cents", "currency", "side", "is_expense", "is_from_bank", "has_number", "has_long_name", "has_date", "issued", "due",
-    "paid_on", "iban", "name",
+    "cents", "currency", "side", "is_expense", "is_from_bank", "has_number", "has_long_number", "has_long_name", "has_date",
+    "is_convertible", "issued", "due", "paid_on", "iban", "name",
 )  # fmt: skip
 
 
@@ -465,7 +523,10 @@ class _Sides:
         return sides
 
     def read_what_changes(self, index: Index) -> None:
-        """Read what decided receipts leave different for the others."""
+        """Read what decided receipts leave different for the others.
+
+        `only_named`: by transaction the only receipt that its text names; `namings`: by receipt how many transactions name it.
+        """
         self.links = _numbers(len(found) for found in index.links)
         self.free = _numbers(b.free for b in index.transactions)
         self.is_naming = np.zeros(len(index.transactions), np.bool_)
@@ -475,6 +536,8 @@ class _Sides:
         if only:
             places, receipts = np.array(only).T
             self.only_named[places] = receipts
+        wholes = [place for named in index.named_whole.values() for place in named]
+        self.namings = np.bincount(np.array(wholes, dtype=np.int64), minlength=len(index.receipts))
 
     def __init__(self, index: Index) -> None:
         receipts, lines = index.receipts, index.transactions
@@ -485,6 +548,11 @@ class _Sides:
         self.is_expense = _flags(r.facts.direction == "expense" for r in receipts)
         self.is_from_bank = _flags(r.facts.is_from_bank for r in receipts)
         self.has_number = _flags(r.reference is not None for r in receipts)
+        self.has_long_number = _flags(
+            r.reference is not None and sum(map(str.isdigit, r.reference.squashed)) >= _LONG_NUMBER for r in receipts
+        )
+        self.is_convertible = _flags(r.currency in CONVERTIBLE for r in receipts)
+        self.is_euro = _flags(b.currency == "EUR" for b in lines)
         self.has_long_name = _flags(is_long(r.name) for r in receipts)
         self.has_date = _flags(r.has_date for r in receipts)
         self.issued, self.due = _days(r.facts.issued_on for r in receipts), _days(r.facts.due_on for r in receipts)
@@ -497,6 +565,7 @@ class _Sides:
         )
         self.line_side = _numbers(int(b.facts.side == "credit") for b in lines)
         self.day, self.emitted = _numbers(b.day for b in lines), _numbers(b.emitted_day for b in lines)
+        self.is_card = _flags(is_card(b.facts) for b in lines)
         self.has_text = _flags(bool(b.text.atoms) for b in lines)
         self.has_digits = _flags(b.text.has_digits for b in lines)
         self.is_processor = _flags(is_processor(b.facts.counterparty) for b in lines)

@@ -1,60 +1,126 @@
 """Receipts filed twice, and payments that are not one to one: several invoices in one transfer, one invoice in instalments.
 
-Sets are assigned only from evidence: every number a whole token of the text (or every line linked by the bank) and a sum right
-to the cent. Sums alone are proposals, and only where one party's few open invoices add up in exactly one way.
+A set comes from what is written: every number a whole token of the text (or every line linked by the bank) and a sum right to
+the cent; or some numbers, and the rest made up by the party's other open invoices in one way only. Sums alone are guesses, made
+only where one party's few open invoices (or payments) add up in exactly one way; `Groups.certain` says which of them leave
+nothing else to be meant.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, combinations, pairwise
+from math import comb, gcd
+from typing import TypeVar
 
 from portal.domain.matching.blocking import BookedTransaction, Index, OpenReceipt
-from portal.domain.names import SIMILAR, similarity
-from portal.domain.references import Found
+from portal.domain.names import CLEARLY_SAME, SIMILAR, similarity
+from portal.domain.references import Found, Strength
+
+Row = TypeVar("Row", OpenReceipt, BookedTransaction)
 
 MOST_IN_GROUP = 40
 _FEWEST = 2
 _MOST_TWINS = 24
-_MOST_OPEN, _MOST_IN_SUM = 12, 6
+_MOST_OPEN, _MOST_IN_SUM = 16, 6
+_GUESSED_DAYS = (-3, 75)
+"""A sum alone counts only of invoices that were written in these days before the payment."""
+_FIRST_PART, _LAST_PART = -3, 100
+"""The payments of one invoice come in these days from its issue."""
+_MOST_ODDS = 1 / 2000
+"""As likely as this may be that some of a party's open amounts add up to another payment by chance."""
 
 
 @dataclass(slots=True)
 class Groups:
-    """Places of receipts and transactions. `collective`: transaction → receipts; `bundles`: receipt → transactions."""
+    """Places of receipts and transactions. `collective`: transaction → receipts; `bundles`: receipt → transactions.
+
+    `sure_lines`: the transactions of those collective payments, `sure_receipts`: the receipts of those bundles of which the sum
+    says what is meant where no number does.
+    """
 
     collective: dict[int, tuple[int, ...]] = field(default_factory=dict)
     bundles: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    sure_lines: set[int] = field(default_factory=set)
+    sure_receipts: set[int] = field(default_factory=set)
 
 
 def find_groups(index: Index) -> Groups:
-    """Find the sets that add up; one that shares a receipt or transaction with another set is dropped with it."""
-    collective = {
-        line: members
-        for line, named in index.named_whole.items()
-        if _FEWEST <= len(named) <= MOST_IN_GROUP and (members := _collective(index, index.transactions[line], named))
-    }
-    bundles = {receipt.place: lines for receipt in index.receipts if (lines := _bundle(index, receipt))}
-    collective |= _guesses(index, collective, bundles)
+    """Find the sets that add up; one that shares a receipt or transaction with another of its kind is dropped with it.
+
+    What is written goes before what completes it, and that before what is only a sum.
+    """
+    found = Groups()
+    telling = {line: told for line in index.named if (told := _told_by(index, index.transactions[line]))}
+    _add(
+        found,
+        {line: members for line, named in telling.items() if (members := _collective(index, index.transactions[line], named))},
+        {receipt.place: lines for receipt in index.receipts if (lines := _bundle(index, receipt, telling))},
+    )
+    parties = _Parties(index)
+    taken = _taken(found)
+    completed = {line: members for line, named in telling.items() if (members := parties.completed(line, named, *taken))}
+    _add(found, completed, {})
+    taken = _taken(found)
+    sums, parts = parties.sums(*taken), parties.parts(*taken)
+    _add(found, sums, parts)
+    for line, members in found.collective.items():
+        if line in sums or line in completed:
+            unnamed = [place for place in members if line in sums or place not in telling[line]]
+            if parties.is_sure_sum(line, unnamed):
+                found.sure_lines.add(line)
+    found.sure_receipts = {place for place in parts.keys() & found.bundles.keys() if parties.is_sure_split(place, parts[place])}
+    return found
+
+
+def _taken(found: Groups) -> tuple[set[int], set[int]]:
+    """The receipts and the transactions of the sets so far."""
+    receipts = {place for members in found.collective.values() for place in members} | set(found.bundles)
+    return receipts, {line for lines in found.bundles.values() for line in lines} | set(found.collective)
+
+
+def _add(found: Groups, collective: dict[int, tuple[int, ...]], bundles: dict[int, tuple[int, ...]]) -> None:
+    """Take those of the new sets over that share nothing with each other."""
     receipts_in: Counter[int] = Counter(bundles.keys())
     lines_in: Counter[int] = Counter(collective.keys())
     for members in collective.values():
         receipts_in.update(members)
     for lines in bundles.values():
         lines_in.update(lines)
-    return Groups(
-        {line: members for line, members in collective.items() if lines_in[line] == 1 and _all_once(receipts_in, members)},
-        {receipt: lines for receipt, lines in bundles.items() if receipts_in[receipt] == 1 and _all_once(lines_in, lines)},
-    )
+    found.collective |= {
+        line: members for line, members in collective.items() if lines_in[line] == 1 and _all_once(receipts_in, members)
+    }
+    found.bundles |= {
+        receipt: lines for receipt, lines in bundles.items() if receipts_in[receipt] == 1 and _all_once(lines_in, lines)
+    }
+
+
+def _told_by(index: Index, booked: BookedTransaction) -> dict[int, list[Found]]:
+    """The receipts that a text names as whole tokens; by a short number only those of its clear party."""
+    told: dict[int, list[Found]] = dict(index.named_whole.get(booked.place, ()))
+    for place, hits in index.named[booked.place].items():
+        short = [hit for hit in hits if hit.strength == Strength.SHORT]
+        if place not in told and short and is_clear_party(index, index.receipts[place], booked):
+            told[place] = short
+    return told
+
+
+def is_clear_party(index: Index, receipt: OpenReceipt, booked: BookedTransaction) -> bool:
+    """Tell whether the two are of one party by IBAN or clearly the same name."""
+    if receipt.iban and receipt.iban == booked.iban:
+        return True
+    return (index.likeness(receipt, booked) or 0.0) >= CLEARLY_SAME
 
 
 def find_twins(index: Index) -> dict[int, tuple[int, bool]]:
     """Map each receipt that exists twice to (another copy, whether it has a number).
 
     Copies agree in direction, amount, currency, number, and in counterparty and invoice date as far as both are known. Of
-    several copies the only one that came from the bank is no twin: it is the receipt, the others hang on it. Without a number,
+    several copies the only one that came from the bank (or that the bank marked as paid) is no twin: it is the receipt, the
+    others hang on it. Without a number,
     date and name have to be equal, and it may as well be two equal purchases. What a person has called distinct is no pair.
     """
     alike: defaultdict[tuple[object, ...], list[OpenReceipt]] = defaultdict(list)
@@ -75,6 +141,8 @@ def find_twins(index: Index) -> dict[int, tuple[int, bool]]:
             pairs = [(one, other) for one, other in combinations(copies, 2) if _are_twins(one, other)]
         found = sorted({receipt.place for pair in pairs for receipt in pair})
         from_bank = [place for place in found if index.receipts[place].facts.is_from_bank]
+        if len(from_bank) > 1 and pairs[0][0].reference:  # of two that the bank has, it knows the payment of the one that counts
+            from_bank = [place for place in from_bank if index.links[place] or index.receipts[place].facts.paid_on]
         first = from_bank[0] if len(from_bank) == 1 else None
         for one, other in pairs:
             for place, copy in ((one.place, other.place), (other.place, one.place)):
@@ -94,54 +162,187 @@ def _are_distinct(one: OpenReceipt, other: OpenReceipt) -> bool:
     return other.facts.id in one.facts.distinct_from or one.facts.id in other.facts.distinct_from
 
 
-def _guesses(
-    index: Index, collective: dict[int, tuple[int, ...]], bundles: dict[int, tuple[int, ...]]
-) -> dict[int, tuple[int, ...]]:
-    """Lines that are the sum of several open invoices of one party in exactly one way, though no text lists them.
+class _Parties:
+    """Sums of one party's open invoices and payments: of a party are those of one IBAN or of exactly one name."""
 
-    Sums always find something, so these are proposals: without their numbers the parts are never assigned by machine.
-    """
-    by_party: defaultdict[str, list[OpenReceipt]] = defaultdict(list)
-    for receipt in index.receipts:
-        if receipt.cents and receipt.side and receipt.place not in bundles:
-            for party in {receipt.iban, receipt.name.ordered} - {""}:
-                by_party[party].append(receipt)
-    found = {}
-    for booked in index.transactions:
-        if not booked.free or booked.place in collective or booked.place in index.named_whole:
-            continue
-        by_iban, by_name = by_party.get(booked.iban, ()), by_party.get(booked.name.ordered, ())
-        if len(by_iban) + len(by_name) < _FEWEST:
-            continue
-        open_items = _open_items(booked, (*by_iban, *by_name))
-        if _FEWEST <= len(open_items) <= _MOST_OPEN and (members := _only_sum(open_items, booked.free)):
-            found[booked.place] = members
-    return found
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._receipts: defaultdict[str, list[tuple[int, int, OpenReceipt]]] = defaultdict(list)
+        """By party, sorted: day of issue, place, receipt."""
+        self._tried: dict[int, int] = {}
+        self._tried_parts: dict[int, int] = {}
+        ibans: defaultdict[str, set[str]] = defaultdict(set)
+        for receipt in index.receipts:
+            if receipt.iban:
+                ibans[receipt.name.ordered].add(receipt.iban)
+        for receipt in index.receipts:
+            if receipt.cents and receipt.side and receipt.has_date:
+                # the account that its other invoices print, if they agree
+                known = {receipt.iban} if receipt.iban or len(ibans[receipt.name.ordered]) > 1 else ibans[receipt.name.ordered]
+                for party in {*known, receipt.name.ordered} - {""}:
+                    self._receipts[party].append((_issued(receipt), receipt.place, receipt))
+        for known_receipts in self._receipts.values():
+            known_receipts.sort()
+        self._lines: defaultdict[str, list[tuple[int, int, BookedTransaction]]] = defaultdict(list)
+        """By party, sorted: day, place, transaction."""
+        for booked in index.transactions:
+            if booked.free:
+                for party in {booked.iban, booked.name.ordered} & self._receipts.keys():
+                    self._lines[party].append((booked.day, booked.place, booked))
+        for known_lines in self._lines.values():
+            known_lines.sort()
+
+    def completed(
+        self, line: int, named: Mapping[int, list[Found]], taken_receipts: set[int], taken_lines: set[int]
+    ) -> tuple[int, ...]:
+        """The receipts that a text names with those that make up the rest: more invoices, or credit notes taken off."""
+        index, booked = self._index, self._index.transactions[line]
+        if line in taken_lines or not booked.free or len(named) > MOST_IN_GROUP or _share_a_number(named):
+            return ()
+        if not all(place not in taken_receipts and is_clear_party(index, index.receipts[place], booked) for place in named):
+            return ()
+        shares = [_share(index.receipts[place], booked) for place in named]
+        rest = booked.free - sum(share or 0 for share in shares)
+        if None in shares or not rest:
+            return ()
+        items = self._open_items(booked, abs(rest), taken_receipts | set(named), are_credit_notes=rest < 0)
+        found = _only_sum(items, abs(rest), fewest=1)
+        self._tried[line] = _subsets(len(items), fewest=1)
+        return tuple(sorted((*named, *found))) if found else ()
+
+    def sums(self, taken_receipts: set[int], taken_lines: set[int]) -> dict[int, tuple[int, ...]]:
+        """Transactions that are the sum of several open invoices in exactly one way, though no text lists them."""
+        found = {}
+        for booked in {place: booked for lines in self._lines.values() for _, place, booked in lines}.values():
+            if booked.place in taken_lines or booked.place in self._index.named_whole:
+                continue
+            items = self._open_items(booked, booked.free, taken_receipts)
+            if _FEWEST <= len(items) <= _MOST_OPEN and (members := _only_sum(items, booked.free)):
+                found[booked.place] = members
+                self._tried[booked.place] = _subsets(len(items))
+        return found
+
+    def parts(self, taken_receipts: set[int], taken_lines: set[int]) -> dict[int, tuple[int, ...]]:
+        """Receipts that several payments add up to in exactly one way, though none names them."""
+        found = {}
+        index = self._index
+        for place, (issued, receipt) in {
+            place: (issued, receipt) for known in self._receipts.values() for issued, place, receipt in known
+        }.items():
+            if place in taken_receipts:
+                continue
+            cents = receipt.cents or 0
+            lines = {
+                booked.place: booked
+                for party in {receipt.iban, receipt.name.ordered} - {""}
+                for booked in _between(self._lines.get(party, []), issued + _FIRST_PART, issued + _LAST_PART)
+                if booked.free == booked.facts.amount_cents <= cents
+                and booked.facts.side == receipt.side
+                and booked.currency == receipt.currency
+                and booked.place not in taken_lines
+                and booked.place not in index.named_whole
+            }
+            if _FEWEST <= len(lines) <= _MOST_OPEN:
+                items = [(place, booked.free) for place, booked in sorted(lines.items())]
+                if chosen := _only_subset(items, cents):
+                    found[receipt.place] = chosen
+                    self._tried_parts[receipt.place] = _subsets(len(items))
+        return found
+
+    def is_sure_sum(self, line: int, members: Sequence[int]) -> bool:
+        """Tell whether these unnamed parts of a sum are meant: it is hardly chance, and none has a payment of its own."""
+        index, booked = self._index, self._index.transactions[line]
+        receipts = [index.receipts[place] for place in members]
+        return (
+            _is_no_chance(self._tried[line], booked.free, [receipt.cents or 0 for receipt in receipts])
+            and all(is_clear_party(index, receipt, booked) for receipt in receipts)
+            and not any(self._has_own_line(receipt, {line}) for receipt in receipts)
+        )
+
+    def is_sure_split(self, place: int, lines: Sequence[int]) -> bool:
+        """The same of one receipt paid in parts: no part has an invoice of its own."""
+        index, receipt = self._index, self._index.receipts[place]
+        booked = [index.transactions[line] for line in lines]
+        return (
+            _is_no_chance(self._tried_parts[place], receipt.cents or 0, [one.free for one in booked])
+            and all(is_clear_party(index, receipt, one) for one in booked)
+            and not self._has_own_line(receipt, set(lines))
+            and not any(self._has_own_receipt(one, receipt) for one in booked)
+        )
+
+    def _has_own_line(self, receipt: OpenReceipt, without: set[int]) -> bool:
+        index = self._index
+        if receipt.side is None or receipt.currency is None or receipt.cents is None:
+            return True
+        key = index.amounts.get((receipt.side, receipt.currency, receipt.cents))
+        lines = [] if key is None else index.lines_by_amount.between(key, receipt.first_day, receipt.last_day)
+        return any(line not in without and is_clear_party(index, receipt, index.transactions[line]) for line in lines)
+
+    def _has_own_receipt(self, booked: BookedTransaction, without: OpenReceipt) -> bool:
+        parties = {booked.iban, booked.name.ordered} - {""}
+        return any(
+            receipt.cents == booked.free and receipt is not without
+            for party in parties
+            for _, _, receipt in self._receipts.get(party, ())
+        )
+
+    def _open_items(
+        self, booked: BookedTransaction, most: int, without: set[int], *, are_credit_notes: bool = False
+    ) -> list[tuple[int, int]]:
+        """Those of a party's receipts that a transaction may have paid together, as (place, cents); too many are not all told."""
+        found: dict[int, int] = {}
+        first, last = _GUESSED_DAYS
+        for party in {booked.iban, booked.name.ordered} - {""}:
+            for receipt in _between(self._receipts.get(party, []), booked.day - last, booked.day - first):
+                is_side = receipt.side == booked.facts.side
+                if (
+                    receipt.place not in without
+                    and (receipt.cents or 0) <= most
+                    and receipt.currency == booked.currency
+                    and (not is_side and (receipt.facts.amount_cents or 0) < 0 if are_credit_notes else is_side)
+                ):
+                    found[receipt.place] = receipt.cents or 0
+                    if len(found) > _MOST_OPEN:
+                        return sorted(found.items())
+        return sorted(found.items())
 
 
-def _open_items(booked: BookedTransaction, receipts: Iterable[OpenReceipt]) -> list[OpenReceipt]:
-    """Those of a party's receipts that a transaction may have paid together, by place; too many are not all told."""
-    found: dict[int, OpenReceipt] = {}
-    side, currency, free, day = booked.facts.side, booked.currency, booked.free, booked.day
-    for receipt in receipts:
-        if (
-            receipt.first_day <= day <= receipt.last_day
-            and (receipt.cents or 0) <= free
-            and receipt.side == side
-            and receipt.currency == currency
-        ):
-            found[receipt.place] = receipt
-            if len(found) > _MOST_OPEN:
-                break
-    return [found[place] for place in sorted(found)]
+def _issued(receipt: OpenReceipt) -> int:
+    """The first day that the receipt tells."""
+    facts = receipt.facts
+    day = facts.issued_on or facts.due_on or facts.paid_on
+    return day.toordinal() if day else 0
 
 
-def _only_sum(items: list[OpenReceipt], cents: int) -> tuple[int, ...]:
-    """The places of the only two to six items that add up; () where none or several do, or where one alone is enough."""
-    if any(item.cents == cents for item in items):
+def _between(known: list[tuple[int, int, Row]], first_day: int, last_day: int) -> Iterator[Row]:
+    """The rows of some days, both included."""
+    start, end = (bisect_left(known, day, key=lambda entry: entry[0]) for day in (first_day, last_day + 1))
+    for _, _, row in known[start:end]:
+        yield row
+
+
+def _subsets(count: int, fewest: int = _FEWEST) -> int:
+    """How many sums of so many amounts are tried."""
+    return sum(comb(count, size) for size in range(fewest, _MOST_IN_SUM + 1))
+
+
+def _is_no_chance(tried: int, whole: int, parts: list[int]) -> bool:
+    """Tell whether it is unlikely that one of so many sums met the amount by chance: round ones meet far more often."""
+    step = max(step for step in (1, 10, 100, 1000, 10_000) if gcd(*parts) % step == 0)
+    return tried * step <= _MOST_ODDS * whole
+
+
+def _only_sum(items: list[tuple[int, int]], cents: int, fewest: int = _FEWEST) -> tuple[int, ...]:
+    """The only two to six items (or one, if that is the fewest) that add up; () where one alone would be enough, or many do."""
+    if len(items) > _MOST_OPEN or (fewest > 1 and any(size == cents for _, size in items)):
         return ()
-    items = sorted(items, key=lambda item: -(item.cents or 0))
-    sizes = [item.cents or 0 for item in items]
+    return _only_subset(items, cents, fewest)
+
+
+def _only_subset(items: list[tuple[int, int]], cents: int, fewest: int = _FEWEST) -> tuple[int, ...]:
+    """The places, sorted, of the only items (place, size) of which `fewest` to six add up; () where none or several do."""
+    items = sorted(items, key=lambda item: (-item[1], item[0]))
+    sizes = [size for _, size in items]
     rests = [*reversed([*accumulate(reversed(sizes))]), 0]
     found: list[list[int]] = []
 
@@ -150,16 +351,18 @@ def _only_sum(items: list[OpenReceipt], cents: int) -> tuple[int, ...]:
             # the rest together is too little, or there is more than one way already
             if rests[n] < missing or len(found) > 1:
                 return
-            if sizes[n] == missing and part:
+            if sizes[n] == missing and len(part) + 1 >= fewest:
                 found.append([*part, n])
             elif sizes[n] < missing and len(part) < _MOST_IN_SUM - 1:
                 search(n + 1, missing - sizes[n], [*part, n])
 
     search(0, cents, [])
-    return tuple(sorted(items[n].place for n in found[0])) if len(found) == 1 else ()
+    return tuple(sorted(items[n][0] for n in found[0])) if len(found) == 1 else ()
 
 
-def _collective(index: Index, booked: BookedTransaction, named: dict[int, list[Found]]) -> tuple[int, ...]:
+def _collective(index: Index, booked: BookedTransaction, named: Mapping[int, list[Found]]) -> tuple[int, ...]:
+    if not _FEWEST <= len(named) <= MOST_IN_GROUP:
+        return ()
     if _share_a_number(named):
         # two suppliers may use the same number: the one whose money it is counts
         named = {place: hits for place, hits in named.items() if _is_party(index, index.receipts[place], booked)}
@@ -174,7 +377,7 @@ def _collective(index: Index, booked: BookedTransaction, named: dict[int, list[F
     return tuple(sorted(named)) if total == booked.free else ()
 
 
-def _share_a_number(named: dict[int, list[Found]]) -> bool:
+def _share_a_number(named: Mapping[int, list[Found]]) -> bool:
     spans = sorted((hit.start, hit.end) for hits in named.values() for hit in hits)
     return any(end > start for (_, end), (start, _) in pairwise(spans))
 
@@ -197,11 +400,11 @@ def _share(receipt: OpenReceipt, booked: BookedTransaction) -> int | None:
     return -receipt.cents if is_netted_credit_note else None
 
 
-def _bundle(index: Index, receipt: OpenReceipt) -> tuple[int, ...]:
+def _bundle(index: Index, receipt: OpenReceipt, telling: Mapping[int, Mapping[int, list[Found]]]) -> tuple[int, ...]:
     linked = index.links[receipt.place]
     if len(linked) > 1:
         return tuple(linked) if _adds_up(index, receipt, linked) else ()
-    lines = index.naming(receipt)
+    lines = sorted(line for line in index.hinting(receipt) if receipt.place in telling.get(line, ()))
     if not _FEWEST <= len(lines) <= MOST_IN_GROUP:
         return ()
     # whether a line names another receipt too is looked at pair by pair

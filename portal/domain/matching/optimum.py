@@ -18,11 +18,15 @@ _PRECISION = 1000
 def optimum(comparison: Comparison, weight: Column) -> Column:
     """Mark the pairs that together weigh most when each receipt and transaction is used once.
 
-    A receipt may stay open: pairs below a small weight do not take part. Sets, used and declined pairs do not compete.
+    A receipt may stay open: pairs below a small weight do not take part. Sets, used and declined pairs do not compete, nor do
+    the copies of an invoice that is there itself.
     """
     pairs = comparison.pairs
+    is_copy = np.zeros(len(comparison.index.receipts), np.bool_)
+    is_copy[list(comparison.copies)] = True
     is_chosen = np.zeros(len(pairs), np.bool_)
-    competing = np.flatnonzero((weight > _WORTH_ASSIGNING) & ~(pairs.is_set | pairs.is_used | pairs.is_declined))
+    is_out = pairs.is_set | pairs.is_used | pairs.is_declined | is_copy[pairs.receipt]
+    competing = np.flatnonzero((weight > _WORTH_ASSIGNING) & ~is_out)
     if not len(competing):
         return is_chosen
     receipts, lines = pairs.receipt[competing], pairs.line[competing]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from portal.domain.matching import weights
-from portal.domain.matching.features import NO, NO_DAY, Amount, Column, Comparison, Number
+from portal.domain.matching.features import NO, NO_DAY, YES, Amount, Column, Comparison, Number
 from portal.domain.matching.reasons import ReasonCode
 from portal.domain.names import CLEARLY_SAME, SIMILAR
 
@@ -41,7 +41,8 @@ class Scores:
     """What counts for and against each pair of a `Comparison`, and what it comes to.
 
     `codes`, `terms`: one row for each sign in the order in which a person would ask: places in CODES (NO_CODE: says nothing), and
-    log-odds. `weight`: their sum with the prior. `score`: probability that the pair is right, given what competes with it.
+    log-odds. `sum`: of them with the prior. `weight`: the same, limited where nothing identifies the pair. `score`: probability
+    that the pair is right, given what competes with it.
     """
 
     def __init__(self, comparison: Comparison) -> None:
@@ -52,8 +53,8 @@ class Scores:
         self._weigh_signs()
         self.codes, self.terms = np.array(self._codes), np.array(self._terms)
         # rounded: two sums that mean the same may not differ in a last digit
-        weight = np.round(self.terms.sum(axis=0) + weights.PRIOR, 9)
-        self.weight: Column = np.where(self.has_identity(), weight, np.minimum(weight, weights.MOST_WITHOUT_IDENTITY))
+        self.sum: Column = np.round(self.terms.sum(axis=0) + weights.PRIOR, 9)
+        self.weight: Column = np.where(self.has_identity(), self.sum, np.minimum(self.sum, weights.MOST_WITHOUT_IDENTITY))
         self.score: Column = self._share()
 
     def has_identity(self) -> Column:
@@ -103,6 +104,8 @@ class Scores:
         is_other = pairs.other_receipt >= 0
         self._add(ReasonCode.OTHER_RECEIPT_NAMED, is_other, weights.OTHER_RECEIPT)
         self._add(ReasonCode.OTHER_NUMBER_NAMED, pairs.is_other_number & ~is_other, weights.OTHER_NUMBER)
+        self._add(ReasonCode.MONTH_NAMED, pairs.month == YES, weights.MONTH_NAMED)
+        self._add(ReasonCode.OTHER_MONTH_NAMED, pairs.month == NO, weights.OTHER_MONTH)
         self._weigh_party()
         self._weigh_days()
         self._add(ReasonCode.ALREADY_LINKED, pairs.is_used, weights.USED)

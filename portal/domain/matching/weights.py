@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import inf
 
-MATCHER_VERSION = "rules-4"
+MATCHER_VERSION = "rules-6"
 """Stored with every decision. Changes whenever the same facts may lead to another decision."""
 
 Steps = tuple[tuple[float, float], ...]
@@ -25,6 +25,7 @@ DIFFERENCE: Steps = ((0.05, -1.5), (0.25, -2.5), (inf, -3.0))
 """By share of the receipt's amount."""
 NUMBER = {"found": 6.0, "short": 3.0, "hinted": 1.5, "mistyped": 2.5, "absent": -0.5}
 OTHER_RECEIPT, OTHER_NUMBER = -6.0, -3.0
+MONTH_NAMED, OTHER_MONTH = 2.0, -3.0
 
 NAME_EQUAL, NAME_SAME, NAME_SIMILAR, NAME_IN_TEXT = 3.0, 2.6, 1.5, 1.5
 NAME_DIFFERS, NAME_STRANGE = -0.5, -1.5
