@@ -18,6 +18,7 @@ class Message(HasId, Base):
 
     client_id: Mapped[str] = mapped_column(Id, ForeignKey("client.id"))
     receipt_id: Mapped[str | None] = mapped_column(Id, ForeignKey("receipt.id"))  #: what it is about, if one receipt
+    transaction_id: Mapped[str | None] = mapped_column(Id, index=True)  #: or one transaction, whose receipt is asked for
     author_id: Mapped[str] = mapped_column(Id, ForeignKey("user_account.id"))
     is_from_client: Mapped[bool]  #: else from the firm
     topic: Mapped[str]  #: `services.messaging.Topic`

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import and_, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from portal.db import new_id
 from portal.errors import NotFound, Rejected
-from portal.models import Client, Message, Receipt, Role, User
+from portal.models import Assignment, Client, Message, Receipt, Role, Transaction, User
 from portal.services import finding, notifying
 from portal.services.auditing import Tag, record
 from portal.services.finding import Actor
@@ -26,6 +26,7 @@ class Topic(StrEnum):
 
     GENERAL = "general"
     RECEIPT = "receipt"
+    TRANSACTION = "transaction"  #: whose receipt is asked for
     BETA = "beta"  #: feedback on the beta of the document sync
 
 
@@ -36,6 +37,8 @@ class Written:
     message: Message
     author: str
     receipt: Receipt | None
+    transaction: Transaction | None
+    is_answered: bool  #: the transaction has its receipt by now
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,13 @@ class Conversation:
 
 
 def write(
-    session: Session, actor: Actor, *, client_id: str, text: str, topic: Topic, receipt_id: str | None, now: datetime
-) -> Message:
-    """Write to the other side. Errors: Rejected for an empty or endless text, NotFound for a foreign client or receipt."""
+    session: Session, actor: Actor, *, client_id: str, text: str, topic: Topic, receipt_id: str | None, now: datetime,
+    transaction_id: str | None = None,
+) -> Message:  # fmt: skip
+    """Write to the other side, about a receipt or a transaction if one is named.
+
+    Errors: Rejected for an empty or endless text, NotFound for a foreign client, receipt or transaction.
+    """
     client = finding.client(session, actor, client_id)
     text = text.replace("\r\n", "\n").strip()
     if not text:
@@ -59,8 +66,11 @@ def write(
         raise Rejected("The message is too long: 5,000 characters at most.")
     if receipt_id and finding.receipt(session, actor, receipt_id).client_id != client.id:
         raise NotFound
+    if transaction_id and finding.transaction(session, actor, transaction_id).client_id != client.id:
+        raise NotFound
     message = Message(
-        id=new_id(), client_id=client.id, receipt_id=receipt_id or None, author_id=actor.user_id,
+        id=new_id(), client_id=client.id, receipt_id=receipt_id or None, transaction_id=transaction_id or None,
+        author_id=actor.user_id,
         is_from_client=actor.role is Role.CLIENT, topic=topic.value, text=text, created_at=now, read_at=None,
     )  # fmt: skip
     session.add(message)
@@ -77,15 +87,24 @@ def write(
 def conversation(session: Session, actor: Actor, client_id: str) -> list[Written]:
     """What a client and the firm wrote to each other, oldest first."""
     client = finding.client(session, actor, client_id)
+    has_receipt = exists().where(Assignment.transaction_id == Message.transaction_id, Assignment.withdrawn_at.is_(None))
     query = (
-        select(Message, User.name, Receipt)
+        select(Message, User.name, Receipt, Transaction, has_receipt)
         .join(User, User.id == Message.author_id)
         .outerjoin(Receipt, Receipt.id == Message.receipt_id)
+        .outerjoin(Transaction, Transaction.id == Message.transaction_id)
         .where(Message.client_id == client.id)
         .order_by(Message.created_at.desc(), Message.id.desc())
         .limit(SHOWN)
     )
-    return [Written(message, name, receipt) for message, name, receipt in session.execute(query)][::-1]
+    return [Written(*row) for row in session.execute(query)][::-1]
+
+
+def asked_for(session: Session, transaction_ids: Sequence[str]) -> dict[str, Message]:
+    """The firm's newest request for the receipt of each of these transactions, where there is one."""
+    query = select(Message).where(Message.transaction_id.in_(transaction_ids), Message.is_from_client.is_(False))
+    found = session.scalars(query.order_by(Message.created_at, Message.id))
+    return {message.transaction_id: message for message in found if message.transaction_id}
 
 
 def mark_read(session: Session, actor: Actor, client_id: str, *, now: datetime) -> None:

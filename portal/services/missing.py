@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from portal.domain import explanations
 from portal.domain.explanations import Movement, Reason
-from portal.models import Assignment, BankAccount, Client, Explanation, Transaction
-from portal.services import assigning, engaging, finding, naming
+from portal.models import Assignment, BankAccount, Client, Explanation, Message, Transaction
+from portal.services import assigning, engaging, finding, messaging, naming
 from portal.services.finding import Actor
 from portal.services.listing import PAGE_SIZE, Page
 from portal.services.searching import contains
@@ -59,6 +59,7 @@ class MissingRow:
     said: Explanation | None
     said_by: str  #: a name
     guess: Reason | None  #: what will most likely be said about it
+    request: Message | None  #: with which the firm asked for its receipt last
 
     @property
     def month(self) -> date:
@@ -166,7 +167,7 @@ def guessed(session: Session, actor: Actor, filters: Filters) -> Guesses:
                 has_more = True
                 break
             count += 1
-            found[reason].append(MissingRow(transaction, account, None, "", reason))
+            found[reason].append(MissingRow(transaction, account, None, "", reason, None))
     groups = [(reason, sum(map(_tally, found[reason]), Tally()), found[reason]) for reason in Reason if reason in found]
     return Guesses(client, groups, has_more)
 
@@ -255,10 +256,11 @@ def _shown(filters: Filters, wanted: Sequence[ColumnElement[bool]]) -> Select[Tr
 def _rows(session: Session, client: Client, query: Select[Transaction, BankAccount, Explanation]) -> list[MissingRow]:
     found = session.execute(query).all()
     people = naming.names(session, (said.actor for _, _, said in found if said))
-    own = _own_ibans(session, client.id)
+    own, requests = _own_ibans(session, client.id), messaging.asked_for(session, [row[0].id for row in found])
     return [
         MissingRow(
-            transaction, account, said, people[said.actor] if said else "", None if said else _guess(transaction, own)
+            transaction, account, said, people[said.actor] if said else "", None if said else _guess(transaction, own),
+            requests.get(transaction.id),
         )
         for transaction, account, said in found
     ]  # fmt: skip

@@ -51,14 +51,7 @@ def test_a_lost_answer_is_repeated_under_the_same_key(payer: Payer, fault: str, 
 @pytest.mark.parametrize("fault", ["drop_after_create", "pay_5xx"])
 def test_a_key_that_may_be_forgotten_is_never_used(payer: Payer, fault: str, minutes: int) -> None:
     """Whether the lost call had got through or not: nothing is paid twice, nothing is called failed that was paid."""
-    batch = payer.prepare()
-    payer.approve(batch)
-    payer.work()
-    payer.decide()
-    payer.bank.fault(fault, times=1, match=ORDERS)
-    payer.bank.move(seconds=4)
-    payer.work()
-    assert payer.batch(batch.id).state == "sending"
+    batch = in_doubt(payer, fault)
     payer.bank.fault("key_expired", match=ORDERS)
     payer.bank.move(minutes=minutes)
     payer.work()

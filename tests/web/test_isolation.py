@@ -167,17 +167,18 @@ def test_what_a_payment_names_of_somebody_else(world: World, visit: Visit, ports
 @pytest.mark.parametrize("who", WHO)
 def test_a_message_about_a_receipt_of_somebody_else(world: World, visit: Visit, ports: Ports, who: str) -> None:
     visitor = visit(person(world, who))
-    path, before = f"/clients/{world.ours.client.id}/messages", fingerprint(ports.database)
-    theirs, mine = world.theirs.receipts["open"].id, nobodys()
-    foreign, unknown = (visitor.post(path, {"text": "Hallo", "receipt": one}) for one in (theirs, mine))
-    assert foreign.status_code == 404
-    assert same(foreign, unknown, theirs, mine)
+    path, before, mine = f"/clients/{world.ours.client.id}/messages", fingerprint(ports.database), nobodys()
+    for name, theirs in (("receipt", world.theirs.receipts["open"].id), ("transaction", world.theirs.transactions[0].id)):
+        foreign, unknown = (visitor.post(path, {"text": "Hallo", name: one}) for one in (theirs, mine))
+        assert foreign.status_code == 404
+        assert same(foreign, unknown, theirs, mine)
     assert fingerprint(ports.database) == before
 
 
 def queries(theirs: Books, ours: Books, *, is_staff: bool) -> Iterator[tuple[str, str]]:
     """(address, an id of theirs)."""
     yield f"/clients/{ours.client.id}/messages?receipt={{}}", theirs.receipts["open"].id
+    yield f"/clients/{ours.client.id}/messages?transaction={{}}", theirs.transactions[0].id
     for path in (
         "/receipts?client={}",
         "/receipts?state=assigned&client={}",

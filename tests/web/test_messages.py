@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
 from sqlalchemy import select
 
 from portal.models import AuditEvent, Message
 from portal.ports import Ports
-from tests.factories import World
+from tests.factories import World, pdf
 from tests.web.visitor import Visit
 
 
@@ -32,6 +34,37 @@ def test_a_question_is_answered(visit: Visit, world: World, ports: Ports) -> Non
     with ports.database.read() as session:
         tags = list(session.scalars(select(AuditEvent.details).where(AuditEvent.tag == "message.written")))
     assert sorted(details["topic"] for details in tags) == ["general", "receipt"]
+
+
+def test_the_firm_asks_for_a_receipt_and_the_client_brings_it_on_that_line(visit: Visit, world: World, ports: Ports) -> None:
+    """P-66: asked where it is missing, answered by an upload on exactly that transaction."""
+    client, missing = world.ours.client, "/receipts/missing?state=open"
+    owner, staff = visit(world.ours.owner), visit(world.staff)
+    talk = f"/clients/{client.id}/messages"
+    asking = next(link for link in staff.page(f"{missing}&client={client.id}").links if link.startswith(f"{talk}?transaction="))
+    line = asking.partition("=")[2]
+    page = staff.page(asking)
+    for words in ("About the receipt for", "Please send us the receipt for this payment."):
+        assert words in page.words
+    assert staff.send(page, talk, text="Bitte den Beleg vom Baumarkt.").status_code == 303
+    assert "Bitte den Beleg vom Baumarkt." in staff.page(f"{missing}&client={client.id}").words
+    told = owner.page(missing)
+    assert "Your tax office asks for this receipt" in told.words
+    assert asking not in told.links, "only the firm asks"
+    upload = f"/receipts/upload?transaction={line}"
+    assert upload in owner.page(talk).links
+    form = next(form for form in owner.page(upload).forms if "multipart" in form.attributes.get("enctype", ""))
+    sent = {
+        **{name: value for name, value in form.fields.items() if name != "file"},
+        "direction": "expense",
+        "file": (io.BytesIO(pdf("Beleg")), "Beleg.pdf"),
+    }
+    assert owner.post(form.action, sent, token="").status_code == 303
+    assert "Your tax office asks for this receipt" not in owner.page(missing).words
+    assert "Its receipt is here" in staff.page(talk).words
+    with ports.database.read() as session:
+        message = session.scalars(select(Message).where(Message.transaction_id == line)).one()
+    assert (message.topic, message.is_from_client) == ("transaction", False)
 
 
 def test_reading_is_noted_by_a_button_that_the_page_presses_itself(visit: Visit, world: World, ports: Ports) -> None:

@@ -8,8 +8,9 @@ from wtforms import HiddenField, TextAreaField
 
 
 class MessageForm(FlaskForm):
-    """A message; `topic` and `receipt` say what it is about."""
+    """A message; `topic`, `receipt` and `transaction` say what it is about."""
 
     text = TextAreaField(_("Your message"))
     topic = HiddenField()
     receipt = HiddenField()
+    transaction = HiddenField()

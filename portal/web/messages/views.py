@@ -35,8 +35,11 @@ def index() -> ResponseReturnValue:
 @blueprint.get("/clients/<id:client_id>/messages")
 @signed_in
 def show(client_id: str) -> ResponseReturnValue:
-    """What was written, and a place to write. `receipt` and `topic` in the address say what one wants to write about."""
-    form = MessageForm(formdata=None, topic=request.args.get("topic", ""), receipt=request.args.get("receipt", ""))
+    """What was written, and a place to write. `receipt`, `transaction` and `topic` in the address say about what."""
+    asked = {name: request.args.get(name, "") for name in ("topic", "receipt", "transaction")}
+    form = MessageForm(formdata=None, **asked)
+    if asked["transaction"] and actor().role is not Role.CLIENT:
+        form.text.data = _("Please send us the receipt for this payment.")
     return _page(client_id, form)
 
 
@@ -45,14 +48,15 @@ def show(client_id: str) -> ResponseReturnValue:
 def write(client_id: str) -> ResponseReturnValue:
     """Write to the other side; what it wrote before counts as read."""
     form = MessageForm()
-    topic = Topic.RECEIPT if form.receipt.data else Topic.BETA if form.topic.data == Topic.BETA else Topic.GENERAL
+    topic = Topic.BETA if form.topic.data == Topic.BETA else Topic.GENERAL
+    topic = Topic.RECEIPT if form.receipt.data else Topic.TRANSACTION if form.transaction.data else topic
     if form.validate_on_submit():
         now = ports().clock.now()
         try:
             with ports().database.write() as session:
                 messaging.write(
                     session, actor(), client_id=client_id, text=form.text.data or "", topic=topic, receipt_id=form.receipt.data,
-                    now=now,
+                    transaction_id=form.transaction.data, now=now,
                 )  # fmt: skip
                 messaging.mark_read(session, actor(), client_id, now=now)
         except Rejected as problem:
@@ -74,5 +78,7 @@ def read(client_id: str) -> ResponseReturnValue:
 
 def _page(client_id: str, form: MessageForm) -> str:
     with ports().database.read() as session:
-        page = message_pages.conversation(session, actor(), client_id, receipt_id=form.receipt.data or "")
+        page = message_pages.conversation(
+            session, actor(), client_id, receipt_id=form.receipt.data or "", transaction_id=form.transaction.data or ""
+        )
     return render_template("messages/conversation.html", page=page, form=form)
