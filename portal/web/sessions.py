@@ -71,8 +71,11 @@ class Person(UserMixin):
 class ServerSession(SecureCookieSession):
     """What Flask keeps for a browser. Only `key` ever leaves the server."""
 
-    def __init__(self, row: UserSession | None = None, *, key: str = "", person: Person | None = None) -> None:
+    def __init__(
+        self, row: UserSession | None = None, *, key: str = "", person: Person | None = None, is_kept: bool = True
+    ) -> None:  # fmt: skip
         super().__init__(json.loads(row.content) if row else None)
+        self.is_kept = is_kept  #: else what is put into it ends with the request, and the browser keeps its own
         self.key = key  #: the id in the cookie; empty before the first save
         self.person = person
         self.created_at = row.created_at if row else None
@@ -97,7 +100,9 @@ class ServerSessions(SessionInterface):
         """The browser's session, else an empty one. None (a session that refuses to be changed) when the database is away."""
         del app
         key = request.cookies.get(COOKIE, "")
-        if not key or request.path.startswith(WITHOUT_SESSION):
+        if request.path.startswith(WITHOUT_SESSION):
+            return ServerSession(is_kept=False)
+        if not key:
             return ServerSession()
         try:
             with self._ports.database.read() as transaction:
@@ -118,6 +123,8 @@ class ServerSessions(SessionInterface):
         opened, now = cast("ServerSession", session), self._ports.clock.now()
         if opened.accessed:
             response.vary.add("Cookie")
+        if not opened.is_kept:
+            return
         if opened.is_renewed or (opened.modified and opened and not opened.key):
             self._insert(opened, response, now)
         elif opened.modified and opened.key:

@@ -167,7 +167,13 @@ def bank_away(ports: Ports) -> Ports:
     return replace(ports, oauth=made.oauth, qonto=made.qonto)
 
 
-NEED_MORE = ("auth.", "health.", "documents.", "finances.statement")  #: those that show a file, and those of nobody in particular
+NEED_MORE = (
+    "auth.",
+    "health.",
+    "documents.",
+    "finances.statement",
+    "firm.",
+)  #: those that show a file, and those of nobody in particular
 
 
 @pytest.mark.usefixtures("payable")

@@ -54,3 +54,12 @@ def test_a_bad_one_stops_the_start(ports: Ports, tmp_path: Path) -> None:
     path.write_bytes(svg("<script/>"))
     with pytest.raises(BadSetting, match="FIRM_LOGO"):
         with_logo(ports, path)
+
+
+def test_an_old_address_ends_nobodys_session(site: Flask, world: World) -> None:
+    """A page that was open over a change of the sign asks for the old one."""
+    visitor = Visitor(site).sign_in_fully(world.ours.owner)
+    for path in ("/firm/logo/0123456789", "/static/nothing.css"):
+        answer = visitor.get(path)
+        assert (answer.status_code, answer.headers.get("Set-Cookie")) == (404, None), path
+    assert visitor.get("/receipts").status_code == 200
