@@ -374,7 +374,9 @@ def test_the_sum_runs_along_and_the_focus_stays(site: Site, page: Page) -> None:
     expect(page).to_have_url(re.compile(second.id))  # a reload shows the same
     page.keyboard.press("Space")
     expect(total).to_contain_text("1 receipt chosen")
-    page.keyboard.press("Space")
+    expect(box).to_be_focused()
+    ticked = "box => { box.click(); return document.querySelector('#assign-receipts button').disabled }"
+    assert box.evaluate(ticked), "who presses at once waits for the sum, and does not assign what was ticked before"
     total.get_by_role("button").click()
     expect(page.locator("#notices")).to_contain_text("2 receipts assigned.")
     assert {state_of(site, first), state_of(site, second)} == {"assigned"}
