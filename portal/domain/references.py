@@ -115,7 +115,7 @@ _LEAST_LEFT = 0.6
 _SHAPED_DIGITS = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reference:
     """An invoice number taken apart.
 
@@ -130,6 +130,16 @@ class Reference:
     squashed: str
     core: str
     keys: tuple[str, ...]
+
+    @cached_property
+    def letters(self) -> str:
+        """The prefix in one piece."""
+        return "".join(self.prefix)
+
+    @cached_property
+    def digits(self) -> list[int]:
+        """How long its runs of digits are."""
+        return [len(atom) for atom in self.atoms if atom.isdigit()]
 
 
 class Strength(IntEnum):
@@ -217,16 +227,13 @@ class RemittanceText:
         return any(map(str.isdigit, self.atoms))
 
     @cached_property
-    def lookalikes(self) -> frozenset[str]:
-        """The squashed windows with digits and of a number's length: to find typing errors in."""
-        return frozenset(
-            squashed for _, _, squashed in self.windows() if len(squashed) >= _TYPO_LENGTH and any(map(str.isdigit, squashed))
-        )
-
-    @cached_property
-    def _lookalikes_sorted(self) -> list[tuple[str, list[str]]]:
-        """The same in the order of the alphabet, each with its signs in order."""
-        return [(window, sorted(window)) for window in sorted(self.lookalikes)]
+    def lookalikes(self) -> dict[int, list[str]]:
+        """The squashed windows with digits and of a number's length, by length, sorted: to find typing errors in."""
+        found: dict[int, set[str]] = {}
+        for _, _, squashed in self.windows():
+            if len(squashed) >= _TYPO_LENGTH and not squashed.isalpha() and any(map(str.isdigit, squashed)):
+                found.setdefault(len(squashed), set()).add(squashed)
+        return {length: sorted(windows) for length, windows in found.items()}
 
     def hit(self, reference: Reference, first: int, after: int) -> Found | None:
         """Judge a window whose squashed text is one of the reference's keys; None when it belongs to something else."""
@@ -263,15 +270,16 @@ class RemittanceText:
 
     def near_number(self, reference: Reference) -> Near | None:
         """Tell how nearly the text holds the number. Another digit is another invoice, and nothing near it."""
-        signs = {key: sorted(key) for key in reference.keys if len(key) >= _TYPO_LENGTH}
-        found = None
-        for window, sorted_window in self._lookalikes_sorted:
-            for key, sorted_key in signs.items():
-                if abs(len(window) - len(key)) > 1 or (len(window) == len(key) and sorted_window != sorted_key):
-                    continue
-                if OSA.distance(key, window, score_cutoff=1) == 1:
-                    if len(window) == len(key):
-                        return Near.SWAPPED
+        lookalikes, found = self.lookalikes, None
+        for key in reference.keys:
+            length = len(key)
+            if length < _TYPO_LENGTH:
+                continue
+            for window in lookalikes.get(length, ()):
+                if OSA.distance(key, window, score_cutoff=1) == 1 and sorted(key) == sorted(window):
+                    return Near.SWAPPED
+            for window in (*lookalikes.get(length - 1, ()), *lookalikes.get(length + 1, ())):
+                if found is None and OSA.distance(key, window, score_cutoff=1) == 1:
                     found = Near.MISTYPED
         return Near.CUT if self._ends_within(reference) else found
 
@@ -304,12 +312,12 @@ class RemittanceText:
         That is: the same form with other digits, or any number that "Rechnung" announces. `own`: where the text holds this number.
         """
         if not own and reference.prefix:
-            letters, length = "".join(reference.prefix), len(reference.squashed)
-            for window, _ in self._lookalikes_sorted:
+            letters = reference.letters
+            for window in self.lookalikes.get(len(reference.squashed), ()):
                 rest = window[len(letters) :]
-                if len(window) == length and window.startswith(letters) and rest.isdigit() and rest != reference.core:
+                if window.startswith(letters) and rest.isdigit() and rest != reference.core:
                     return window
-        lengths = [len(atom) for atom in reference.atoms if atom.isdigit()]
+        lengths = reference.digits
         for group in self._digit_groups:
             is_alike = group.lengths == lengths and (group.is_long or len(lengths) > 1)
             is_alike |= group.is_long and group.lengths == [sum(lengths)]

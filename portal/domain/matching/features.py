@@ -426,27 +426,28 @@ class Comparison:
         pairs.is_other_number, pairs.is_slip = np.zeros(len(pairs), np.bool_), np.zeros(len(pairs), np.bool_)
         is_open = (pairs.number != Number.FOUND) & (pairs.number != Number.UNKNOWN) & (pairs.is_exact | pairs.is_linked)
         asked = np.flatnonzero(is_open & ~pairs.is_used & self.sides.has_digits[pairs.line])
-        memo = index.memo
-        for n in asked.tolist():
-            receipt, booked = index.receipts[pairs.receipt[n]], index.transactions[pairs.line[n]]
-            own, text = self._own_hits(n), booked.text
-            key = (receipt.facts.id, booked.place, own)
+        receipts, lines, memo = index.receipts, index.transactions, index.memo
+        places = (pairs.receipt[asked].tolist(), pairs.line[asked].tolist(), pairs.is_collective[asked].tolist())
+        for n, place, line, is_part in zip(asked.tolist(), *places, strict=True):
+            receipt, own = receipts[place], self._own_hits(place, line, is_part=is_part)
+            key = (receipt.facts.id, line, own)
             if key not in memo:
-                near = None if own or receipt.reference is None else text.near_number(receipt.reference)
-                memo[key] = near or (receipt.reference and text.other_number(receipt.reference, own))
-            if isinstance(memo[key], Near):
-                pairs.number[n], pairs.is_slip[n] = Number.MISTYPED, memo[key] is not Near.MISTYPED
-            elif memo[key]:
+                text, number = lines[line].text, receipt.reference
+                near = None if own or number is None else text.near_number(number)
+                memo[key] = near or (number and text.other_number(number, own))
+            found = memo[key]
+            if isinstance(found, Near):
+                pairs.number[n], pairs.is_slip[n] = Number.MISTYPED, found is not Near.MISTYPED
+            elif found:
                 pairs.is_other_number[n] = True
 
-    def _own_hits(self, n: int) -> tuple[Found, ...]:
+    def _own_hits(self, place: int, line: int, *, is_part: bool) -> tuple[Found, ...]:
         """Where the text holds the receipt's number, or that of another part of the set."""
-        place, line = int(self.pairs.receipt[n]), int(self.pairs.line[n])
-        if line not in self.index.named:
+        named = self.index.named.get(line)
+        if not named:
             return ()
-        places = self._collective[line] if self.pairs.is_collective[n] else (place,)
-        named = self.index.named[line]
-        return tuple(hit for place in places for hit in named.get(place, ()))
+        places = self._collective[line] if is_part else (place,)
+        return tuple([hit for one in places for hit in named.get(one, ())])
 
     def _compare_months(self) -> None:
         pairs, receipts, lines = self.pairs, self.index.receipts, self.index.transactions
@@ -460,8 +461,10 @@ class Comparison:
 
     def other_number(self, n: int) -> str:
         """Return the other invoice's number that was found in the transaction's text where `is_other_number`."""
-        receipt = self.index.receipts[self.pairs.receipt[n]]
-        return str(self.index.memo[receipt.facts.id, int(self.pairs.line[n]), self._own_hits(n)])
+        pairs = self.pairs
+        place, line = int(pairs.receipt[n]), int(pairs.line[n])
+        own = self._own_hits(place, line, is_part=bool(pairs.is_collective[n]))
+        return str(self.index.memo[self.index.receipts[place].facts.id, line, own])
 
     def _measure_days(self) -> None:
         pairs, sides = self.pairs, self.sides
