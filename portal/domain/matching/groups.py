@@ -8,13 +8,13 @@ nothing else to be meant.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, combinations, pairwise
 from math import comb, gcd
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from portal.domain.matching.blocking import BookedTransaction, Index, OpenReceipt
 from portal.domain.names import CLEARLY_SAME, SIMILAR, similarity
@@ -26,6 +26,7 @@ MOST_IN_GROUP = 40
 _FEWEST = 2
 _MOST_TWINS = 24
 _MOST_OPEN, _MOST_IN_SUM = 16, 6
+_MOST_ROWS = 200
 _GUESSED_DAYS = (-3, 75)
 """A sum alone counts only of invoices that were written in these days before the payment."""
 _FIRST_PART, _LAST_PART = -3, 100
@@ -167,30 +168,34 @@ class _Parties:
 
     def __init__(self, index: Index) -> None:
         self._index = index
-        self._receipts: defaultdict[str, list[tuple[int, int, OpenReceipt]]] = defaultdict(list)
-        """By party, sorted: day of issue, place, receipt."""
         self._tried: dict[int, int] = {}
         self._tried_parts: dict[int, int] = {}
         ibans: defaultdict[str, set[str]] = defaultdict(set)
         for receipt in index.receipts:
             if receipt.iban:
                 ibans[receipt.name.ordered].add(receipt.iban)
-        for receipt in index.receipts:
-            if receipt.cents and receipt.side and receipt.has_date:
-                # the account that its other invoices print, if they agree
-                known = {receipt.iban} if receipt.iban or len(ibans[receipt.name.ordered]) > 1 else ibans[receipt.name.ordered]
-                for party in {*known, receipt.name.ordered} - {""}:
-                    self._receipts[party].append((_issued(receipt), receipt.place, receipt))
-        for known_receipts in self._receipts.values():
-            known_receipts.sort()
-        self._lines: defaultdict[str, list[tuple[int, int, BookedTransaction]]] = defaultdict(list)
-        """By party, sorted: day, place, transaction."""
+        self._payable = [receipt for receipt in index.receipts if receipt.cents and receipt.side and receipt.has_date]
+        receipts: defaultdict[str, list[tuple[int, int, OpenReceipt]]] = defaultdict(list)
+        for receipt in self._payable:
+            name, entry = receipt.name.ordered, (_issued(receipt), receipt.place, receipt)
+            # the account that its other invoices print, if they agree
+            known = [receipt.iban] if receipt.iban or len(ibans[name]) > 1 else ibans[name]
+            for party in (*known, name):
+                receipts[party].append(entry)
+        receipts.pop("", None)
+        lines: defaultdict[str, list[tuple[int, int, BookedTransaction]]] = defaultdict(list)
+        self._silent: list[BookedTransaction] = []
+        """The transactions of these parties whose text names no receipt."""
         for booked in index.transactions:
-            if booked.free:
-                for party in {booked.iban, booked.name.ordered} & self._receipts.keys():
-                    self._lines[party].append((booked.day, booked.place, booked))
-        for known_lines in self._lines.values():
-            known_lines.sort()
+            parties = [party for party in (booked.iban, booked.name.ordered) if party in receipts]
+            if parties and booked.free and booked.place not in index.named_whole:
+                self._silent.append(booked)
+                for party in parties:
+                    lines[party].append((booked.day, booked.place, booked))
+        self._receipts = {party: _Days(entries) for party, entries in receipts.items()}
+        """By party, by the day of issue."""
+        self._lines = {party: _Days(entries) for party, entries in lines.items()}
+        """By party, by the day of booking."""
 
     def completed(
         self, line: int, named: Mapping[int, list[Found]], taken_receipts: set[int], taken_lines: set[int]
@@ -213,8 +218,8 @@ class _Parties:
     def sums(self, taken_receipts: set[int], taken_lines: set[int]) -> dict[int, tuple[int, ...]]:
         """Transactions that are the sum of several open invoices in exactly one way, though no text lists them."""
         found = {}
-        for booked in {place: booked for lines in self._lines.values() for _, place, booked in lines}.values():
-            if booked.place in taken_lines or booked.place in self._index.named_whole:
+        for booked in self._silent:
+            if booked.place in taken_lines:
                 continue
             items = self._open_items(booked, booked.free, taken_receipts)
             if _FEWEST <= len(items) <= _MOST_OPEN and (members := _only_sum(items, booked.free)):
@@ -225,28 +230,22 @@ class _Parties:
     def parts(self, taken_receipts: set[int], taken_lines: set[int]) -> dict[int, tuple[int, ...]]:
         """Receipts that several payments add up to in exactly one way, though none names them."""
         found = {}
-        index = self._index
-        for place, (issued, receipt) in {
-            place: (issued, receipt) for known in self._receipts.values() for issued, place, receipt in known
-        }.items():
-            if place in taken_receipts:
+        for receipt in self._payable:
+            if receipt.place in taken_receipts:
                 continue
-            cents = receipt.cents or 0
+            cents, issued = receipt.cents or 0, _issued(receipt)
             lines = {
-                booked.place: booked
-                for party in {receipt.iban, receipt.name.ordered} - {""}
-                for booked in _between(self._lines.get(party, []), issued + _FIRST_PART, issued + _LAST_PART)
+                booked.place: booked.free
+                for party in (receipt.iban, receipt.name.ordered)
+                for booked in _between(self._lines, party, issued + _FIRST_PART, issued + _LAST_PART)
                 if booked.free == booked.facts.amount_cents <= cents
                 and booked.facts.side == receipt.side
                 and booked.currency == receipt.currency
                 and booked.place not in taken_lines
-                and booked.place not in index.named_whole
             }
-            if _FEWEST <= len(lines) <= _MOST_OPEN:
-                items = [(place, booked.free) for place, booked in sorted(lines.items())]
-                if chosen := _only_subset(items, cents):
-                    found[receipt.place] = chosen
-                    self._tried_parts[receipt.place] = _subsets(len(items))
+            if _FEWEST <= len(lines) <= _MOST_OPEN and (chosen := _only_subset([*lines.items()], cents)):
+                found[receipt.place] = chosen
+                self._tried_parts[receipt.place] = _subsets(len(lines))
         return found
 
     def is_sure_sum(self, line: int, members: Sequence[int]) -> bool:
@@ -279,11 +278,11 @@ class _Parties:
         return any(line not in without and is_clear_party(index, receipt, index.transactions[line]) for line in lines)
 
     def _has_own_receipt(self, booked: BookedTransaction, without: OpenReceipt) -> bool:
-        parties = {booked.iban, booked.name.ordered} - {""}
         return any(
             receipt.cents == booked.free and receipt is not without
-            for party in parties
-            for _, _, receipt in self._receipts.get(party, ())
+            for party in (booked.iban, booked.name.ordered)
+            if party in self._receipts
+            for receipt in self._receipts[party].rows
         )
 
     def _open_items(
@@ -292,8 +291,8 @@ class _Parties:
         """Those of a party's receipts that a transaction may have paid together, as (place, cents); too many are not all told."""
         found: dict[int, int] = {}
         first, last = _GUESSED_DAYS
-        for party in {booked.iban, booked.name.ordered} - {""}:
-            for receipt in _between(self._receipts.get(party, []), booked.day - last, booked.day - first):
+        for party in (booked.iban, booked.name.ordered):
+            for receipt in _between(self._receipts, party, booked.day - last, booked.day - first):
                 is_side = receipt.side == booked.facts.side
                 if (
                     receipt.place not in without
@@ -314,11 +313,23 @@ def _issued(receipt: OpenReceipt) -> int:
     return day.toordinal() if day else 0
 
 
-def _between(known: list[tuple[int, int, Row]], first_day: int, last_day: int) -> Iterator[Row]:
-    """The rows of some days, both included."""
-    start, end = (bisect_left(known, day, key=lambda entry: entry[0]) for day in (first_day, last_day + 1))
-    for _, _, row in known[start:end]:
-        yield row
+class _Days(Generic[Row]):
+    """Rows in the order of their days."""
+
+    def __init__(self, entries: list[tuple[int, int, Row]]) -> None:
+        """`entries`: day, place and row."""
+        entries.sort()
+        self.days = [day for day, _, _ in entries]
+        self.rows = [row for _, _, row in entries]
+
+
+def _between(known: Mapping[str, _Days[Row]], party: str, first_day: int, last_day: int) -> list[Row]:
+    """A party's rows of some days, both included; none where they are so many that some always add up."""
+    if party not in known:
+        return []
+    found = known[party]
+    start, end = bisect_left(found.days, first_day), bisect_right(found.days, last_day)
+    return found.rows[start:end] if end - start <= _MOST_ROWS else []
 
 
 def _subsets(count: int, fewest: int = _FEWEST) -> int:
