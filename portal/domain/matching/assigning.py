@@ -251,9 +251,19 @@ class Judge:
         return found
 
     def _is_only_naming(self) -> Column:
-        """Tell of which pairs the text names no other receipt, and no other text this one."""
-        pairs, sides = self.pairs, self.sides
-        found: Column = (sides.only_named[pairs.line] == pairs.receipt) & (sides.namings[pairs.receipt] == 1)
+        """Tell of which pairs the text names no other receipt, and no other text this one, but for those of quite another party."""
+        pairs = self.pairs
+        is_naming = (pairs.number == Number.FOUND) & ~self._is_strange
+        by_receipt = np.bincount(pairs.receipt[is_naming], minlength=len(self.index.receipts))
+        by_line = np.bincount(pairs.line[is_naming], minlength=len(self.index.transactions))
+        found: Column = is_naming & (by_receipt[pairs.receipt] == 1) & (by_line[pairs.line] == 1)
+        return found
+
+    @cached_property
+    def _is_strange(self) -> Column:
+        """Whether both parties are known and quite different."""
+        pairs = self.pairs
+        found: Column = ~np.isnan(pairs.name) & (pairs.name < _STRANGE) & ~pairs.is_in_text & ~pairs.has_iban
         return found
 
     def _has_sign_of_party(self) -> Column:
@@ -264,7 +274,7 @@ class Judge:
     def _vetoes(self) -> Iterator[tuple[str, Column]]:
         pairs, sides, scores = self.pairs, self.sides, self.scores
         numbered, twin = self._twins()
-        is_strange = ~np.isnan(pairs.name) & (pairs.name < _STRANGE) & ~pairs.is_in_text & ~sides.is_processor[pairs.line]
+        is_strange = self._is_strange & ~sides.is_processor[pairs.line]
         links, linkers = self._links_against()
         is_linked_elsewhere = links - pairs.is_linked > 0
         is_linked_to_other = linkers - pairs.is_linked > 0
@@ -283,7 +293,7 @@ class Judge:
         yield "another month named", (pairs.month == NO) & (pairs.number != Number.FOUND) & ~pairs.is_linked
         yield "another IBAN", (pairs.iban == NO) & scores.pays_to_iban()
         # money went to somebody of quite another name who merely uses the same number ("25-0015")
-        yield "another's name", is_strange & scores.pays_to_iban() & ~pairs.has_iban & ~pairs.is_linked
+        yield "another's name", is_strange & scores.pays_to_iban() & ~pairs.is_linked
         yield "twin", twin[pairs.receipt] & (numbered[pairs.receipt] | ~pairs.is_linked)
 
     def _links_against(self) -> tuple[Column, Column]:
@@ -380,8 +390,7 @@ class Judge:
         """Tell whether the party of a pair is clear and the other pair has nothing but its amount and day."""
         pairs = self.pairs
         is_clear = (pairs.has_iban | pairs.is_named(CLEARLY_SAME))[own]
-        is_strange = ~np.isnan(pairs.name) & (pairs.name < _STRANGE) & ~pairs.is_in_text & ~pairs.has_iban
-        is_bare = is_strange & ~pairs.is_linked & (pairs.number >= Number.ABSENT) & ~pairs.is_set
+        is_bare = self._is_strange & ~pairs.is_linked & (pairs.number >= Number.ABSENT) & ~pairs.is_set
         found: Column = is_clear & is_bare[others]
         return found
 

@@ -528,7 +528,7 @@ class _Sides:
     def read_what_changes(self, index: Index) -> None:
         """Read what decided receipts leave different for the others.
 
-        `only_named`: by transaction the only receipt that its text names; `namings`: by receipt how many transactions name it.
+        `only_named`: by transaction the only receipt that its text names.
         """
         self.links = _numbers(len(found) for found in index.links)
         self.free = _numbers(b.free for b in index.transactions)
@@ -539,8 +539,6 @@ class _Sides:
         if only:
             places, receipts = np.array(only).T
             self.only_named[places] = receipts
-        wholes = [place for named in index.named_whole.values() for place in named]
-        self.namings = np.bincount(np.array(wholes, dtype=np.int64), minlength=len(index.receipts))
 
     def __init__(self, index: Index) -> None:
         receipts, lines = index.receipts, index.transactions

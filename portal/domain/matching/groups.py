@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, combinations, pairwise
 from math import comb, gcd
@@ -210,7 +210,10 @@ class _Parties:
         rest = booked.free - sum(share or 0 for share in shares)
         if None in shares or not rest:
             return ()
-        items = self._open_items(booked, abs(rest), taken_receipts | set(named), are_credit_notes=rest < 0)
+        # a bank cuts and respells a name; whose these are by their number, his are the others
+        parties = {name for place in named for name in (index.receipts[place].iban, index.receipts[place].name.ordered)}
+        without = taken_receipts | set(named)
+        items = self._open_items(booked, abs(rest), without, parties, are_credit_notes=rest < 0)
         found = _only_sum(items, abs(rest), fewest=1)
         self._tried[line] = _subsets(len(items), fewest=1)
         return tuple(sorted((*named, *found))) if found else ()
@@ -221,7 +224,7 @@ class _Parties:
         for booked in self._silent:
             if booked.place in taken_lines:
                 continue
-            items = self._open_items(booked, booked.free, taken_receipts)
+            items = self._open_items(booked, booked.free, taken_receipts, ())
             if _FEWEST <= len(items) <= _MOST_OPEN and (members := _only_sum(items, booked.free)):
                 found[booked.place] = members
                 self._tried[booked.place] = _subsets(len(items))
@@ -286,12 +289,15 @@ class _Parties:
         )
 
     def _open_items(
-        self, booked: BookedTransaction, most: int, without: set[int], *, are_credit_notes: bool = False
+        self, booked: BookedTransaction, most: int, without: set[int], parties: Iterable[str], *, are_credit_notes: bool = False
     ) -> list[tuple[int, int]]:
-        """Those of a party's receipts that a transaction may have paid together, as (place, cents); too many are not all told."""
+        """Those of a party's receipts that a transaction may have paid together, as (place, cents); too many are not all told.
+
+        `parties`: who it is known to be besides its own IBAN and name.
+        """
         found: dict[int, int] = {}
         first, last = _GUESSED_DAYS
-        for party in (booked.iban, booked.name.ordered):
+        for party in {booked.iban, booked.name.ordered, *parties}:
             for receipt in _between(self._receipts, party, booked.day - last, booked.day - first):
                 is_side = receipt.side == booked.facts.side
                 if (
@@ -419,7 +425,11 @@ def _bundle(index: Index, receipt: OpenReceipt, telling: Mapping[int, Mapping[in
     if not _FEWEST <= len(lines) <= MOST_IN_GROUP:
         return ()
     # whether a line names another receipt too is looked at pair by pair
-    return tuple(lines) if _adds_up(index, receipt, lines) else ()
+    if _adds_up(index, receipt, lines):
+        return tuple(lines)
+    # two suppliers may use the same number, and a bank may name it once more: the payments of the clear party count
+    own = [line for line in lines if is_clear_party(index, receipt, index.transactions[line])]
+    return tuple(own) if _FEWEST <= len(own) < len(lines) and _adds_up(index, receipt, own) else ()
 
 
 def _adds_up(index: Index, receipt: OpenReceipt, lines: list[int]) -> bool:
