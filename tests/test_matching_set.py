@@ -139,7 +139,7 @@ def test_what_is_lost_is_told_by_its_first_gate() -> None:
     client = make_client(3, stories=300)
     gates = gates_of(client, decide(client))
     for phenomenon, gate in (
-        ("read: dates missing", "days"),
+        ("tip", "amount differs"),
         ("supplier's other account", "veto: another IBAN"),
         ("payout of several sales", "not compared"),
     ):

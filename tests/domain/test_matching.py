@@ -514,6 +514,12 @@ def test_a_credit_note_that_no_text_names_is_taken_off() -> None:
     assert "assigned" not in {d.status for name, d in decide([receipt("r1"), note, other], [line]).items() if name != "r1"}
 
 
+    cut = booked(amount_cents=11900 - 1234, counterparty="HOLZHANDEL WEBER GMB", iban="")
+    assert {d.status for d in decide([receipt("r1"), note], [cut]).values()} == {"assigned"}
+    stranger = replace(note, counterparty="Holzbau Wagner GmbH")
+    assert decide([receipt("r1"), stranger], [cut])["r2"].status == "review"
+
+
 def test_one_invoice_in_two_payments_that_do_not_name_it() -> None:
     made = receipt(amount_cents=11923, number=None)
     lines = [booked(f"t{n}", amount_cents=cents, remittance="") for n, cents in enumerate((4711, 7212))]
@@ -540,6 +546,18 @@ def test_instalments_that_name_the_invoice_are_bundled() -> None:
     ]
     decision = one(receipt(), *lines)
     assert [(part.transaction, part.amount_cents) for part in decision.allocations] == [("t1", 5000), ("t2", 6900)]
+
+
+def test_another_supplier_with_the_same_number_disturbs_neither_instalments_nor_a_conversion() -> None:
+    theirs = receipt("r2", counterparty="Stadtwerke Suhl", amount_cents=7700)
+    their_line = booked("t9", counterparty="STADTWERKE SUHL", amount_cents=5555)
+    lines = [booked(f"t{n}", amount_cents=cents) for n, cents in ((1, 5000), (2, 6900))]
+    assert [part.transaction for part in decide([receipt(), theirs], [*lines, their_line])["r1"].allocations] == ["t1", "t2"]
+    one_more = booked("t3", amount_cents=100)
+    assert decide([receipt(), theirs], [*lines, one_more, their_line])["r1"].status == "review"
+    dollars = receipt(currency="USD", amount_cents=13000)
+    assert decide([dollars, theirs], [booked(), their_line])["r1"].status == "assigned"
+    assert decide([dollars, theirs], [booked(), replace(their_line, counterparty="HOLZHANDEL WEBER")])["r1"].status == "review"
 
 
 def test_instalments_that_do_not_add_up_are_left() -> None:
