@@ -26,7 +26,7 @@ _RECEIPTS_A_STORY = 1.3
 _STORIES_A_PARTY = 20
 
 Row = dict[str, object]
-_Builder = Callable[[str, int], list[ClientSet]]
+_Batches = list[list[ClientSet]]
 
 _CLIENT_STEPS = {False: (2_000, 5_000, 10_000, 20_000, 50_000), True: (2_000, 10_000, 50_000, 100_000, 200_000)}
 _ONE_STEPS = {False: (2_000, 4_000, 10_000), True: (2_000, 5_000, 10_000, 20_000, 50_000)}
@@ -67,7 +67,7 @@ def blocked_names(client: ClientSet) -> tuple[list[str], list[str]]:
 def incremental(split: str) -> Iterator[Row]:
     """Yield rows: a night with few new receipts in a client with many old ones, and what seeing day by day changes."""
     for size in (2_000, 10_000):
-        (client,) = _one(split, size)
+        ((client,),) = _one(split, size, size)
         by_arrival = sorted(client.receipts, key=lambda made: (client.arrivals[made.id], made.id))
         decisions = match(by_arrival[:-_NEW_RECEIPTS], client.transactions)
         used = {part.transaction: 0 for decision in decisions for part in decision.allocations}
@@ -105,14 +105,20 @@ def _daily_against_at_once(split: str) -> Row:
     }
 
 
-def _growth(name: str, split: str, steps: Sequence[int], build: _Builder) -> Iterator[Row]:
+def _growth(name: str, split: str, steps: Sequence[int], build: Callable[[str, int, int], _Batches]) -> Iterator[Row]:
+    """Measure each size as often as it fits into the largest, on other clients each time: one client is quicker than another."""
     points: list[tuple[float, float]] = []
     for step in steps:
-        clients = build(split, step)
-        seconds, cpu = _timed(clients)
+        batches = build(split, step, max(steps))
+        times = [_timed(batch) for batch in batches]
+        seconds, cpu = (statistics.fmean(taken) for taken in zip(*times, strict=True))
+        receipts = statistics.fmean(sum(len(client.receipts) for client in batch) for batch in batches)
         # what else runs on the machine is no growth: the processor's time counts
-        points.append((math.log(sum(len(client.receipts) for client in clients)), math.log(cpu)))
-        yield {"name": f"{name}: {step}", **_row(clients, seconds, cpu)}
+        points.append((math.log(receipts), math.log(cpu)))
+        yield {
+            "name": f"{name}: {step}", "batches": len(batches), "receipts": round(receipts), "seconds": round(seconds, 3),
+            "receipts_per_s": round(receipts / seconds), "cpu_seconds": round(cpu, 3),
+        }  # fmt: skip
     yield {"name": f"{name}: growth", "exponent": round(_slope(points), 3)}
 
 
@@ -121,16 +127,21 @@ def _slope(points: Sequence[tuple[float, float]]) -> float:
     return statistics.linear_regression(*zip(*points, strict=True)).slope
 
 
-def _several(split: str, receipts: int) -> list[ClientSet]:
+def _several(split: str, receipts: int, largest: int) -> _Batches:
     # every client of one size, else the exponent would measure that too
-    count = max(1, round(receipts / _RECEIPTS_A_STORY / _STORIES))
-    return [make_client(3_000 + n, split=split, stories=_STORIES, parties=_STORIES // _STORIES_A_PARTY) for n in range(count)]
+    count, most = (max(1, round(size / _RECEIPTS_A_STORY / _STORIES)) for size in (receipts, largest))
+    clients = [make_client(3_000 + n, split=split, stories=_STORIES, parties=_STORIES // _STORIES_A_PARTY) for n in range(most)]
+    return [clients[first : first + count] for first in range(0, most - count + 1, count)]
 
 
-def _one(split: str, receipts: int) -> list[ClientSet]:
+def _one(split: str, receipts: int, largest: int) -> _Batches:
     """One ever larger client, who knows more parties too."""
     stories = round(receipts / _RECEIPTS_A_STORY)
-    return [make_client(4_000, split=split, stories=stories, parties=stories // _STORIES_A_PARTY)]
+    made = (
+        make_client(4_000 + n, split=split, stories=stories, parties=stories // _STORIES_A_PARTY)
+        for n in range(largest // receipts)
+    )
+    return [[client] for client in made]
 
 
 def _facts(client: ClientSet) -> tuple[list[ReceiptFacts], list[TransactionFacts]]:
