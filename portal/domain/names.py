@@ -200,21 +200,23 @@ def similarity(one: Name, other: Name) -> float:
 
     0.96: one is the other cut off (10 letters at least). 0.9: all words of one are in the other. Else the share of equal letters.
     """
-    if not one or not other:
+    if not one.words or not other.words:
         return 0.0
     if one.squashed == other.squashed or one.ordered == other.ordered:
         return 1.0
-    short, long = sorted((one.squashed, other.squashed), key=lambda name: (len(name), name))
-    if len(short) >= _SHORTEST_CUT and long.startswith(short):
+    short, long = (one, other) if len(one.squashed) < len(other.squashed) else (other, one)
+    if len(short.squashed) >= _SHORTEST_CUT and long.squashed.startswith(short.squashed):
         return 0.96
     alike = fuzz.ratio(one.ordered, other.ordered) / 100
-    few, many = sorted((one, other), key=lambda name: (len(name.words), name.squashed))
-    if _is_contained(few.words, many.words):
+    is_shorter = (len(one.words), one.squashed) < (len(other.words), other.squashed)
+    few, many = (one, other) if is_shorter else (other, one)
+    if len(few.squashed) >= _CONTAINED_LETTERS and _is_contained(few.words, many.words):
         return max(alike, 0.9)
     if (one.brand and _is_of(one.brand, other.words)) or (other.brand and _is_of(other.brand, one.words)):
         return max(alike, _SAME_SHOP)
-    if any(len(word) >= _SHORTEST_BRAND and word not in _COMMON for word in set(one.words) & set(other.words)):
-        return max(alike, _SHARED_WORD)
+    for word in one.words:
+        if word in other.words and len(word) >= _SHORTEST_BRAND and word not in _COMMON:
+            return max(alike, _SHARED_WORD)
     return alike
 
 
@@ -270,13 +272,14 @@ def _is_telling(word: str) -> bool:
 
 
 def _is_contained(few: tuple[str, ...], many: tuple[str, ...]) -> bool:
-    if sum(map(len, few)) < _CONTAINED_LETTERS:
-        return False
-    return all(any(_is_word_cut(word, other) for other in many) for word in few)
-
-
-def _is_word_cut(word: str, other: str) -> bool:
-    if word == other:
-        return True
-    short, long = (word, other) if len(word) < len(other) else (other, word)
-    return len(short) >= _SHORTEST_WORD_CUT and long.startswith(short)
+    """Tell whether each of the few words is one of the many, or either of the two is the other cut off."""
+    for word in few:
+        is_long = len(word) >= _SHORTEST_WORD_CUT
+        for other in many:
+            if word == other or (is_long and other.startswith(word)):
+                break
+            if len(other) >= _SHORTEST_WORD_CUT and word.startswith(other):
+                break
+        else:
+            return False
+    return True

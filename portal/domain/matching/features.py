@@ -364,14 +364,15 @@ class Comparison:
         combined = self.sides.name[pairs.receipt] * max(1, len(spellings)) + self.sides.line_name[pairs.line]
         unique, inverse = np.unique(combined, return_inverse=True)
         couples = [divmod(key, len(spellings)) for key in unique.tolist()]
-        known = {(parse_name(one).ordered, parse_name(other).ordered) for one, other in aliases}
         is_blank, alike = [not name for name in spellings], index.likeness_of
         likeness = np.array(
             [np.nan if is_blank[ours] or is_blank[theirs] else alike(ours, theirs) for ours, theirs in couples], dtype=float
         )
-        is_alias = np.array([(spellings[a].ordered, spellings[b].ordered) in known for a, b in couples], dtype=np.bool_)
-        is_alias &= np.nan_to_num(likeness) < CLEARLY_SAME
-        likeness[is_alias] = CLEARLY_SAME
+        is_alias = np.zeros(len(couples), np.bool_)
+        if known := {(parse_name(one).ordered, parse_name(other).ordered) for one, other in aliases}:
+            is_alias[:] = [(spellings[ours].ordered, spellings[theirs].ordered) in known for ours, theirs in couples]
+            is_alias &= np.nan_to_num(likeness) < CLEARLY_SAME
+            likeness[is_alias] = CLEARLY_SAME
         pairs.name, pairs.is_alias = likeness[inverse], is_alias[inverse]
         pairs.is_in_text = np.zeros(len(pairs), np.bool_)
         to_look_up = np.flatnonzero(
