@@ -60,7 +60,7 @@ class _Asked:
         self._client, self._judge, self._index = client, judge, judge.index
         pairs = judge.pairs
         self._at = {pair: n for n, pair in enumerate(zip(pairs.receipt.tolist(), pairs.line.tolist(), strict=True))}
-        self._gates = [(name, passes.tolist()) for name, passes in judge.gates()]
+        self._gates = [(name, passes.tolist()) for name, passes in judge.gates]
         self._sharing = Counter(line for truth in client.labels.values() for line in truth)
 
     def gate(self, place: int) -> str:
@@ -79,7 +79,7 @@ class _Asked:
                 return f"amount {Amount(judge.pairs.amount[n]).name.lower()}" if name == "amount" else name
         if not judge.may[n]:
             return "lead" if judge.is_optimal[n] or judge.pairs.is_set[n] else "optimum"
-        if judge.waits(n) is None:
+        if judge.certainty.waits(n) is None:
             return self._unidentified(n)
         return "waiting" if not is_set else "another part of its set"
 
@@ -93,4 +93,4 @@ class _Asked:
         number = Number(judge.pairs.number[n])
         if number in {Number.HINTED, Number.MISTYPED}:
             return f"number {number.name.lower()}"
-        return "days or rival" if judge.is_party(n) else "party unclear"
+        return "days or rival" if judge.certainty.is_party(n) else "party unclear"

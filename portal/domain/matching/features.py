@@ -256,6 +256,21 @@ class Comparison:
         is_there[is_there] = keys[found[is_there]] == wanted[is_there]
         return is_there, found[is_there]
 
+    def pairs_of(self, place: int) -> range:
+        """Return the pairs of a receipt."""
+        return range(*np.searchsorted(self.pairs.receipt, [place, place + 1]).tolist())
+
+    def pairs_on(self, line: int) -> list[int]:
+        """Return the pairs of a transaction."""
+        return self._by_line.get(line, [])
+
+    @cached_property
+    def _by_line(self) -> dict[int, list[int]]:
+        found: defaultdict[int, list[int]] = defaultdict(list)
+        for n, line in enumerate(self.pairs.line.tolist()):
+            found[line].append(n)
+        return found
+
     def other_linkers(self, n: int) -> list[int]:
         """Return the places of the receipts outside of a pair and its set that the bank linked to its transaction, sorted."""
         pairs = self.pairs

@@ -326,7 +326,7 @@ class _Days(Generic[Row]):
         """`entries`: day, place and row."""
         entries.sort()
         self.days = [day for day, _, _ in entries]
-        self.rows = [row for _, _, row in entries]
+        self.rows: list[Row] = [row for _, _, row in entries]
 
 
 def _between(known: Mapping[str, _Days[Row]], party: str, first_day: int, last_day: int) -> list[Row]:

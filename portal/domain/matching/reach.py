@@ -20,7 +20,7 @@ from portal.domain.names import parse_name
 from portal.domain.references import FEWEST_DIGITS, RemittanceText
 
 RIVAL_DAYS = 200
-"""So far from a pair's days another with its amount still counts (`assigning.RECURRENCE_DAYS`)."""
+"""So far from a pair's days another with its amount still counts (`certainty.RECURRENCE_DAYS`)."""
 NEAREST = MOST_BY_NAME
 """Of a word's transactions only so many count on either side of a receipt's middle day."""
 _ANY = "*"

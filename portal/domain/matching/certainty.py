@@ -1,0 +1,208 @@
+"""What identifies a pair, and from which day on: number, bank link, sum, or the party where nothing else can be meant."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+
+from portal.domain.matching.features import NO_DAY, YES, Amount, Column, Comparison, Number, Pairs
+from portal.domain.matching.reach import RIVAL_DAYS
+from portal.domain.names import CLEARLY_SAME, SIMILAR
+
+RECURRENCE_DAYS = RIVAL_DAYS
+ALONE_DAYS = 18
+"""A monthly series keeps its months apart if each stands alone for so long."""
+MOST_RIVALS = 24
+PAYMENT_DAYS, ISSUE_DAYS, _DUE_DAYS = (-3, 3), (-1, 14), (-6, 6)
+_LATE_DAYS, _OVERDUE_DAYS = (-20, 75), (-60, 60)
+_SETTLING, _NEXT_MONTH = 8, 35
+# as plain integers: a member of an enumeration costs more to look up than the comparison
+WHOLE = frozenset({int(Amount.EQUAL), int(Amount.LOCAL)})
+_WHOLE_OR_DISCOUNTED = WHOLE | {int(Amount.DISCOUNT)}
+UNSAID = frozenset({int(Number.ABSENT), int(Number.UNKNOWN)})
+_REST, _FOUND, _SHORT, _HINTED = int(Amount.REST), int(Number.FOUND), int(Number.SHORT), int(Number.HINTED)
+_SILENT = UNSAID | {_SHORT}
+"""The text neither names the invoice nor something that is nearly its number."""
+_NEARLY = frozenset({_HINTED, int(Number.MISTYPED)})
+
+
+class Certainty:
+    """Tells of each pair of a comparison what identifies it."""
+
+    def __init__(self, comparison: Comparison, lists: dict[str, list[Any]]) -> None:
+        """`lists`: the columns of its pairs as lists, which are quicker to read one by one."""
+        self.comparison, self.lists = comparison, lists
+        self.index, self.sides, self.copies = comparison.index, comparison.sides, comparison.copies
+        self.is_prompt = is_prompt(comparison.pairs)
+        self.months: set[int] = set()
+        """The pairs that are certain as one month of a series, and not without it."""
+        self._days_of: dict[int, date | None] = {}
+
+    def take_as_month(self, n: int) -> None:
+        """Call a pair certain for the rhythm of its series."""
+        self.months.add(n)
+        self._days_of.pop(n, None)
+
+    def booked_on(self, n: int) -> date:
+        """The day on which the pair's transaction was booked."""
+        line: int = self.lists["line"][n]
+        return self.index.transactions[line].facts.booked_on
+
+    def waits(self, n: int) -> date | None:
+        """The day from which on the pair is certain; None: nothing identifies it."""
+        if n not in self._days_of:
+            self._days_of[n] = self._waits(n)
+        return self._days_of[n]
+
+    def _waits(self, n: int) -> date | None:
+        """Until when the line that is really meant may still come; None: nothing identifies the pair.
+
+        Without a number that is a week, if it is a weekly series, and a month for a payment that came late.
+        """
+        lists, booked_on = self.lists, self.booked_on(n)
+        amount, number = lists["amount"][n], lists["number"][n]
+        is_from_bank = self.index.receipts[lists["receipt"][n]].facts.is_from_bank
+        has_iban, is_named = lists["iban"][n] == YES, lists["name"][n] >= CLEARLY_SAME
+        is_short = number == _SHORT and (has_iban or is_named)
+        if number == _FOUND or (is_short and is_from_bank and amount != _REST):
+            return booked_on
+        if lists["is_linked"][n]:
+            return booked_on if amount != _REST else None
+        if n in self.comparison.set_of:
+            if number in {_HINTED, _SHORT} and (has_iban or is_named):
+                return booked_on  # one of several numbers in a row ("…117/…118/…119") whose sum is right
+            is_sure = is_from_bank and number in UNSAID and self._is_sure_sum(n)
+            return booked_on + timedelta(days=_SETTLING) if is_sure else None
+        is_like = is_from_bank and lists["name"][n] >= SIMILAR and amount in WHOLE and number in _SILENT
+        is_like = is_like and not self.sides.is_card[lists["line"][n]]  # a card pays on the day, or it paid something else
+        days = self._alone_after(n) if self.is_party(n) or (is_like and self._is_only_amount(n)) else None
+        if n in self.months:
+            days = _SETTLING
+        return None if days is None else booked_on + timedelta(days=days)
+
+    def _is_sure_sum(self, n: int) -> bool:
+        groups, lists = self.comparison.groups, self.lists
+        if lists["is_collective"][n]:
+            return lists["line"][n] in groups.sure_lines
+        return lists["receipt"][n] in groups.sure_receipts
+
+    def is_party(self, n: int) -> bool:
+        """Tell whether party and amount are enough to identify a pair that stands alone, the text saying nothing else."""
+        lists, number = self.lists, self.lists["number"][n]
+        has_iban, is_named = lists["iban"][n] == YES, lists["name"][n] >= CLEARLY_SAME
+        is_passed_on = lists["is_in_text"][n] and self.sides.is_processor[lists["line"][n]]
+        return bool(
+            (has_iban or is_named or is_passed_on or lists["is_shop"][n])
+            and self.index.receipts[lists["receipt"][n]].facts.is_from_bank
+            and lists["amount"][n] in _WHOLE_OR_DISCOUNTED
+            and (number in _SILENT or number == _HINTED or lists["is_slip"][n] or (number in _NEARLY and has_iban))
+        )
+
+    def _alone_after(self, n: int) -> int | None:
+        """No other line and no other receipt can be meant: near its day, or, if it was paid late, in half a year."""
+        lists = self.lists
+        if self.is_prompt[n] and not self._has_rival(n, ALONE_DAYS):
+            if self.may_be_late(n):
+                return None
+            # in a series a due date may be the next month's: only a payment that follows its invoice at once tells its month
+            return _SETTLING if self._is_at_once(n) or not self._has_rival(n, RECURRENCE_DAYS) else None
+        if lists["from_payment"][n] != NO_DAY:  # somebody says when it was paid, and that was another day
+            return None
+        # a customer does not pay what we have not billed yet, but for a prepayment; whoever else buys often does
+        is_expense = self.sides.is_expense[lists["receipt"][n]]
+        if not is_expense and lists["iban"][n] != YES and lists["from_issue"][n] < PAYMENT_DAYS[0]:
+            return None
+        days, (first, last) = lists["from_issue"][n], _LATE_DAYS
+        if lists["from_due"][n] != NO_DAY:
+            days, (first, last) = lists["from_due"][n], _OVERDUE_DAYS
+        return _NEXT_MONTH if first <= days <= last and not self._has_rival(n, RECURRENCE_DAYS) else None
+
+    def may_be_late(self, n: int) -> bool:
+        """Tell whether a customer may have paid an older invoice: more of his equal ones are open than he has paid since.
+
+        Who pays each rent a month late pays just after the next one is due.
+        """
+        index = self.index
+        receipt, booked = index.receipts[self.lists["receipt"][n]], index.transactions[self.lists["line"][n]]
+        issued = receipt.facts.issued_on
+        if receipt.facts.direction != "income" or issued is None or self.lists["month"][n] == YES:
+            return False
+        billed = index.amounts.get((receipt.side, receipt.currency, receipt.cents))
+        if billed is None:
+            return False
+        first, same = issued.toordinal() - RECURRENCE_DAYS, self.comparison.is_same_party
+        older = [
+            one.facts.issued_on.toordinal()
+            for one in map(index.receipts.__getitem__, index.receipts_by_amount.between(billed, first, receipt.centre - 1))
+            if one.facts.issued_on and one.facts.issued_on < issued and same(one, booked) and self.copies.get(one.place) is None
+        ]
+        if not older:
+            return False
+        paid = index.amounts[booked.facts.side, booked.currency, booked.facts.amount_cents]
+        lines = index.lines_by_amount.between(paid, min(older) + PAYMENT_DAYS[0], booked.day - 1)
+        return sum(index.transactions[line].free > 0 and same(receipt, index.transactions[line]) for line in lines) < len(older)
+
+    def _is_only_amount(self, n: int) -> bool:
+        """Tell whether in a year nothing else has this amount, whoever's it is: then a name that is only similar is enough."""
+        index = self.index
+        receipt, booked = index.receipts[self.lists["receipt"][n]], index.transactions[self.lists["line"][n]]
+        if receipt.cents is None or receipt.currency is None or receipt.side is None:
+            return False
+        days = (booked.day, receipt.centre)
+        window = (min(days) - RECURRENCE_DAYS, max(days) + RECURRENCE_DAYS)
+        paid = index.amounts[booked.facts.side, booked.currency, booked.facts.amount_cents]
+        billed = index.amounts[receipt.side, receipt.currency, receipt.cents]
+        return index.lines_by_amount.count(paid, *window) == 1 and index.receipts_by_amount.count(billed, *window) == 1
+
+    def _is_at_once(self, n: int) -> bool:
+        """Tell whether it was paid on the day that somebody said, or within two weeks of the invoice."""
+        paid, issued = self.lists["from_payment"][n], self.lists["from_issue"][n]
+        days, (first, last) = (paid, PAYMENT_DAYS) if paid != NO_DAY else (issued, ISSUE_DAYS)
+        return bool(first <= days <= last)
+
+    def _has_rival(self, n: int, within_days: int) -> bool:
+        """Tell whether the same party moved or billed this amount more than once around these days: a series, or twins.
+
+        Other lines are looked for around the receipt's own day, other receipts around the line's; so with few days a monthly
+        series is none as long as each month stands alone. What another receipt has used up still shows that there is one.
+        """
+        index = self.index
+        receipt, booked = index.receipts[self.lists["receipt"][n]], index.transactions[self.lists["line"][n]]
+        if receipt.cents is None or receipt.currency is None or receipt.side is None:
+            return True
+        days = (booked.day, receipt.centre)
+        window = (min(days) - within_days, max(days) + within_days)
+        paid = index.amounts[booked.facts.side, booked.currency, booked.facts.amount_cents]
+        # no transaction has a discounted invoice's own amount: any equal invoice competes for this one's, and has to trail
+        billed = index.amounts.get((receipt.side, receipt.currency, receipt.cents))
+        lines = index.lines_by_amount.between(paid, *window)
+        receipts = [] if billed is None else index.receipts_by_amount.between(billed, *window)
+        if max(len(lines), len(receipts)) > MOST_RIVALS:
+            return True
+        same, apart = self.comparison.is_same_party, self.comparison.are_apart
+        return any(
+            line != booked.place and same(receipt, index.transactions[line]) and not apart(booked, index.transactions[line])
+            for line in lines
+        ) or any(
+            place != receipt.place
+            and same(index.receipts[place], booked)
+            and not apart(receipt, index.receipts[place])
+            and self.copies.get(place) != receipt.place
+            for place in receipts
+        )
+
+
+def is_prompt(pairs: Pairs) -> Column:
+    """Tell whether it was paid so close to the expected day that no neighbour of a monthly series can be meant."""
+    by_payment, by_due, by_issue = (
+        (days >= first) & (days <= last)
+        for days, (first, last) in (
+            (pairs.from_payment, PAYMENT_DAYS),
+            (pairs.from_due, _DUE_DAYS),
+            (pairs.from_issue, ISSUE_DAYS),
+        )
+    )
+    found: Column = np.where(pairs.from_payment != NO_DAY, by_payment, by_due | by_issue)
+    return found
