@@ -57,8 +57,11 @@ def demo_seed() -> None:
 @click.command("demo-desk")
 def demo_desk() -> None:
     """Wait until the demo's first client is imported, and let its staff work at the desk for a moment."""
-    for line in demo.work_at_desk(_ports()):
-        click.echo(line)
+    try:
+        for line in demo.work_at_desk(_ports()):
+            click.echo(line)
+    except demo.Unfinished as problem:
+        raise click.ClickException(problem.message) from None
 
 
 @click.command("first-admin")

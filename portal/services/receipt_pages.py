@@ -21,7 +21,8 @@ from portal.services.highlighting import Highlight
 from portal.services.listing import ConnectionCard, Filters, Page, ReceiptRow
 from portal.services.noting import Notes
 
-AMONG_STAFF = (Tag.RECEIPT_ASKED.text, Tag.RECEIPT_UNASKED.text)  #: no business of the client
+#: how the firm shares out its work among itself: no business of the client
+AMONG_STAFF = tuple(tag.text for tag in (Tag.RECEIPT_ASKED, Tag.RECEIPT_UNASKED, Tag.RECEIPT_PUT_OFF, Tag.RECEIPT_BROUGHT_BACK))
 FEW = 5  #: decisions; fewer say nothing about what is usual
 
 

@@ -6,10 +6,10 @@ import io
 
 from sqlalchemy import select
 
-from portal.models import AuditEvent, Message
+from portal.models import Assignment, AuditEvent, Message
 from portal.ports import Ports
 from tests.factories import World, pdf
-from tests.web.visitor import Visit
+from tests.web.visitor import Visit, Visitor
 
 
 def test_a_question_is_answered(visit: Visit, world: World, ports: Ports) -> None:
@@ -51,20 +51,58 @@ def test_the_firm_asks_for_a_receipt_and_the_client_brings_it_on_that_line(visit
     told = owner.page(missing)
     assert "Your tax office asks for this receipt" in told.words
     assert asking not in told.links, "only the firm asks"
-    upload = f"/receipts/upload?transaction={line}"
-    assert upload in owner.page(talk).links
-    form = next(form for form in owner.page(upload).forms if "multipart" in form.attributes.get("enctype", ""))
+    assert f"/receipts/upload?transaction={line}" in owner.page(talk).links
+    bring(owner, line)
+    assert "Your tax office asks for this receipt" not in owner.page(missing).words
+    assert "Its receipt is here" in staff.page(talk).words
+    with ports.database.read() as session:
+        message = session.scalars(select(Message).where(Message.transaction_id == line)).one()
+    assert (message.topic, message.is_from_client) == ("transaction", False)
+
+
+def test_of_several_requests_none_is_lost_and_none_doubled(visit: Visit, world: World, ports: Ports) -> None:
+    """Two for one transaction and one for another: the answer to the first closes its two and leaves the third as it was."""
+    client, missing = world.ours.client, "/receipts/missing?state=open"
+    owner, staff = visit(world.ours.owner), visit(world.staff)
+    talk = f"/clients/{client.id}/messages"
+    asking = dict.fromkeys(link for link in staff.page(f"{missing}&client={client.id}").links if "messages?transaction=" in link)
+    one, other = [link.partition("=")[2] for link in asking][:2]
+    asked = [
+        (one, "Bitte den Beleg vom Baumarkt."),
+        (other, "Und den vom Elektriker?"),
+        (one, "Noch einmal: der Baumarkt fehlt."),
+    ]
+    for line, text in asked:
+        assert staff.send(staff.page(f"{talk}?transaction={line}"), talk, text=text).status_code == 303
+    told = owner.page(missing)
+    assert told.words.count("Your tax office asks for this receipt") == 2, "once a transaction, however often it was asked"
+    assert asked[0][1] not in told.words, "of two requests the newer one counts"
+    bring(owner, one)
+    told = owner.page(missing)
+    assert told.words.count("Your tax office asks for this receipt") == 1
+    assert asked[1][1] in told.words
+    for visitor in (owner, staff):
+        page = visitor.page(talk)
+        assert [page.words.count(text) for _, text in asked] == [1, 1, 1]
+        assert page.words.count("Its receipt is here") == 2
+    assert owner.page(talk).words.count("Upload this receipt") == 1, "only what is still asked for"
+    with ports.database.read() as session:
+        kept = session.execute(select(Message.transaction_id, Message.text).order_by(Message.created_at, Message.id)).all()
+        brought = session.scalars(select(Assignment.transaction_id).where(Assignment.transaction_id.in_((one, other)))).all()
+    assert sorted(map(tuple, kept)) == sorted(asked)
+    assert brought == [one]
+
+
+def bring(owner: Visitor, line: str) -> None:
+    """Upload the receipt of exactly this transaction."""
+    page = owner.page(f"/receipts/upload?transaction={line}")
+    form = next(form for form in page.forms if "multipart" in form.attributes.get("enctype", ""))
     sent = {
         **{name: value for name, value in form.fields.items() if name != "file"},
         "direction": "expense",
         "file": (io.BytesIO(pdf("Beleg")), "Beleg.pdf"),
     }
     assert owner.post(form.action, sent, token="").status_code == 303
-    assert "Your tax office asks for this receipt" not in owner.page(missing).words
-    assert "Its receipt is here" in staff.page(talk).words
-    with ports.database.read() as session:
-        message = session.scalars(select(Message).where(Message.transaction_id == line)).one()
-    assert (message.topic, message.is_from_client) == ("transaction", False)
 
 
 def test_reading_is_noted_by_a_button_that_the_page_presses_itself(visit: Visit, world: World, ports: Ports) -> None:

@@ -76,6 +76,17 @@ def test_it_is_brought_back_by_hand_and_by_undo(world: World, visit: Visit, port
     assert tags[:2] == ["receipt.brought_back", "receipt.put_off"]
 
 
+def test_the_client_does_not_see_how_the_firm_puts_it_off(world: World, visit: Visit) -> None:
+    """When the firm looks at it again is its own matter; the client reads that it is in review."""
+    staff, owner, receipt = visit(world.staff), visit(world.ours.owner), world.ours.receipts["open"]
+    before = owner.page(f"/receipts/{receipt.id}").words
+    staff.send(put_off(staff, receipt, note="Rückruf"), f"/receipts/{receipt.id}/return")
+    assert owner.page(f"/receipts/{receipt.id}").words == before
+    inside = staff.page(f"/receipts/{receipt.id}").words
+    for words in ("Put off to a later day", "Brought back into the queue"):
+        assert words in inside
+
+
 def test_a_decision_and_its_undo_leave_it_put_off(world: World, visit: Visit, ports: Ports) -> None:
     """An undo restores exactly how it stood."""
     visitor, receipt = visit(world.staff), world.ours.receipts["no_transaction"]
