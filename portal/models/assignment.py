@@ -54,6 +54,12 @@ class Assignment(HasId, Base):
             postgresql_where=text("withdrawn_at IS NOT NULL"),
         ),
         Index("ix_assignment_by_hand", "client_id", sqlite_where=text(BY_HAND_SQLITE), postgresql_where=text(BY_HAND)),
+        Index(
+            "ix_assignment_by_hand_since",
+            "created_at",
+            sqlite_where=text(BY_HAND_SQLITE),
+            postgresql_where=text(BY_HAND),
+        ),
         Index("ix_assignment_to_check", "client_id", sqlite_where=text(TO_CHECK_SQLITE), postgresql_where=text(TO_CHECK)),
     )
 

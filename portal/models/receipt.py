@@ -11,6 +11,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from portal.models.base import Base, HasId, Id
 
 IN_REVIEW_ALONE = "state = 'in_review'"
+SET_ASIDE_ALONE = "state = 'set_aside'"
+IS_WAITING, SUREST_FIRST = "(CASE WHEN review_reason = 'no_transaction_yet' THEN 1 ELSE 0 END)", "coalesce(best_score, -1.0) DESC"
 
 
 class Receipt(HasId, Base):
@@ -41,6 +43,30 @@ class Receipt(HasId, Base):
             "id",
             sqlite_where=text(IN_REVIEW_ALONE),
             postgresql_where=text(IN_REVIEW_ALONE),
+        ),
+        # The usual order of the queue of all clients (`services.queueing`), and how much of each reason there is, the oldest
+        # first. What follows the order is looked at in passing.
+        Index(
+            "ix_receipt_ready",
+            text(IS_WAITING),
+            text(SUREST_FIRST),
+            *("in_review_since", "sequence", "id", "state", "put_off_until", "review_reason", "best_score"),
+            sqlite_where=text(IN_REVIEW_ALONE),
+            postgresql_where=text(IN_REVIEW_ALONE),
+        ),
+        Index(
+            "ix_receipt_reason",
+            *("review_reason", "in_review_since", "state", "put_off_until", "asked_id"),
+            sqlite_where=text(IN_REVIEW_ALONE),
+            postgresql_where=text(IN_REVIEW_ALONE),
+        ),
+        Index(
+            "ix_receipt_set_aside",
+            "updated_at",
+            "state",
+            "client_id",
+            sqlite_where=text(SET_ASIDE_ALONE),
+            postgresql_where=text(SET_ASIDE_ALONE),
         ),
         Index("ix_receipt_number_in_client", "client_id", "sequence", unique=True),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
-from sqlalchemy import Select, and_, bindparam, func, select
+from sqlalchemy import Select, and_, bindparam, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from portal.clock import BERLIN
@@ -29,11 +29,10 @@ DECIDED = (
     .order_by(Transaction.booked_on)
 )
 ASSIGNED_SINCE = select(func.count(func.distinct(Assignment.receipt_id))).where(
-    Assignment.client_id.in_(bindparam("clients", expanding=True)), Assignment.is_automatic.is_(False),
-    Assignment.withdrawn_at.is_(None), Assignment.created_at >= bindparam("since"),
-)  # fmt: skip
+    Assignment.is_automatic.is_(False), Assignment.withdrawn_at.is_(None), Assignment.created_at >= bindparam("since")
+)
 SET_ASIDE_SINCE = select(func.count(Receipt.id)).where(
-    OF_CLIENTS, Receipt.state == "set_aside", Receipt.updated_at >= bindparam("since")
+    Receipt.state == literal_column("'set_aside'"), Receipt.updated_at >= bindparam("since")
 )
 
 
@@ -147,19 +146,23 @@ def _receipt_of(event: AuditEvent) -> str:
     return str(event.details.get("receipt") or event.subject.removeprefix("receipt:"))
 
 
-def counts(session: Session, actor: Actor, client_ids: Sequence[str], *, now: datetime) -> tuple[int, int]:
+def counts(session: Session, actor: Actor, client_ids: Sequence[str] | None, *, now: datetime) -> tuple[int, int]:
     """How much was done today, and how much is to check.
 
-    Receipts of these clients that people assigned or set aside since midnight in Berlin, and that still are; decisions of all
-    clients that nobody of the firm has looked at yet.
+    Receipts of these clients (None: of all that there are) that people assigned or set aside since midnight in Berlin, and that
+    still are; decisions of all clients that nobody of the firm has looked at yet.
     """
     midnight = now.astimezone(BERLIN).replace(hour=0, minute=0, second=0, microsecond=0)
-    asked = {"clients": list(client_ids), "since": midnight, "actor": actor.user_id}
-    done_today, unchecked = session.execute(_counts(actor.role), asked).one()
+    asked = {"clients": list(client_ids or ()), "since": midnight, "actor": actor.user_id}
+    done_today, unchecked = session.execute(_counts(actor.role, are_all=client_ids is None), asked).one()
     return done_today, unchecked
 
 
 @cache
-def _counts(role: Role) -> Select[int, int]:
+def _counts(role: Role, *, are_all: bool) -> Select[int, int]:
     unchecked = _to_check(role).with_only_columns(func.count(func.distinct(Assignment.decision_id)))
-    return select(ASSIGNED_SINCE.scalar_subquery() + SET_ASIDE_SINCE.scalar_subquery(), unchecked.scalar_subquery())
+    assigned, set_aside = ASSIGNED_SINCE, SET_ASIDE_SINCE
+    if not are_all:
+        assigned = assigned.where(Assignment.client_id.in_(bindparam("clients", expanding=True)))
+        set_aside = set_aside.where(OF_CLIENTS)
+    return select(assigned.scalar_subquery() + set_aside.scalar_subquery(), unchecked.scalar_subquery())

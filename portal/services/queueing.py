@@ -8,31 +8,38 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, case, false, func, literal_column, not_, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    case,
+    false,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from portal.models import Receipt
+from portal.domain.matching import ReviewReason
+from portal.models import Receipt, Role
 from portal.services import searching
+from portal.services.finding import Actor
 from portal.services.staffing import IS_ASKED
 
 QUEUE_SIZE = 25  #: rows that are shown at once; the window moves along with the receipt that one looks at
+#: how far the queue of all clients is counted: receipts of each reason, and places in the usual order. Whole windows.
+MOST_COUNTED = 20 * QUEUE_SIZE
 
 # The desk's questions, put together once: for SQLAlchemy that is more work than asking.
 OF_CLIENTS = Receipt.client_id.in_(bindparam("clients", expanding=True))
 IN_REVIEW = Receipt.state == literal_column("'in_review'")  #: as the index of the desk says it: no plan uses that for a parameter
 IS_PUT_OFF = func.coalesce(Receipt.put_off_until > bindparam("today"), false())
-BY_REASON = (
-    select(
-        Receipt.review_reason,
-        func.sum(case((IS_PUT_OFF, 0), else_=1)),
-        func.sum(case((IS_PUT_OFF, 1), else_=0)),
-        func.min(case((not_(IS_PUT_OFF), Receipt.in_review_since))),
-        func.sum(case((and_(not_(IS_PUT_OFF), Receipt.asked_id == bindparam("me")), 1), else_=0)),
-    )
-    .where(IN_REVIEW)
-    .group_by(Receipt.review_reason)
-)
-BY_REASON_OF_CLIENTS = BY_REASON.where(OF_CLIENTS)
 LATER = "later"  #: in an address, in place of a reason: what somebody has put off
 MINE, NOBODYS = "mine", "nobody"  #: in an address, in place of a colleague's id
 AGES = (3, 7, 30)  #: days in review that a queue can be asked for
@@ -106,7 +113,8 @@ class Queue:
     first: int  #: place of the first row, from 1
     before: QueueRow | None
     after: QueueRow | None
-    position: int  #: of the receipt that one looks at; 0: it is not in the queue
+    position: int  #: of the receipt that one looks at; 0: it is not in the queue, or too far back in it
+    is_far: bool = False  #: it stands behind MOST_COUNTED others, so that its place is not told
 
     @property
     def following(self) -> QueueRow | None:
@@ -124,6 +132,80 @@ class Queue:
         return self.rows[place - self.first] if place < self.first + len(self.rows) else self.after
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much is in review, whatever reason the address asks for."""
+
+    reasons: dict[str, int]  #: what is open, by reason
+    oldest: dict[str, datetime]  #: since when the oldest of them is in review
+    put_off: int
+    mine: int  #: of what is open: about which the actor was asked
+    full: frozenset[str]  #: reasons of which there may be more: they were counted up to MOST_COUNTED
+
+
+def _by_reason(of: FromClause, row: Any) -> Select[*tuple[Any, ...]]:
+    is_put_off = func.coalesce(row.put_off_until > bindparam("today"), false())
+    return (
+        select(
+            row.review_reason,
+            func.sum(case((is_put_off, 0), else_=1)),
+            func.sum(case((is_put_off, 1), else_=0)),
+            func.min(case((not_(is_put_off), row.in_review_since))),
+            func.sum(case((and_(not_(is_put_off), row.asked_id == bindparam("me")), 1), else_=0)),
+        )
+        .select_from(of)
+        .group_by(row.review_reason)
+    )
+
+
+def _oldest_of_each_reason() -> FromClause:
+    """Up to MOST_COUNTED receipts of each reason: so many entries of an index are read, however many there are."""
+    columns = (Receipt.review_reason, Receipt.put_off_until, Receipt.in_review_since, Receipt.asked_id)
+    each = [
+        select(*columns)
+        .where(IN_REVIEW, Receipt.review_reason == literal_column(f"'{reason}'"))
+        .order_by(Receipt.in_review_since)
+        .limit(literal_column(str(MOST_COUNTED), Integer))
+        .subquery()
+        for reason in ReviewReason
+    ]
+    return union_all(*(select(one) for one in each)).subquery()
+
+
+EVERY_REASON = _by_reason(Receipt.__table__, Receipt).where(IN_REVIEW)
+EVERY_REASON_OF_CLIENTS = EVERY_REASON.where(OF_CLIENTS)
+_OLDEST = _oldest_of_each_reason()
+FIRST_OF_EVERY_REASON = _by_reason(_OLDEST, _OLDEST.c)
+
+
+def is_everyones(actor: Actor, filters: Filters) -> bool:
+    """Whether the queue is that of all clients of the firm, so that none need be asked for."""
+    return actor.role is Role.ADMIN and not filters.client_id
+
+
+def counts(
+    session: Session,
+    actor: Actor,
+    clients: Mapping[str, str],
+    filters: Filters,
+    extra: tuple[ColumnElement[bool], ...],
+    today: date,
+) -> Counts:
+    """Exact for chosen clients, and for all of them where something else is asked for as well; else up to MOST_COUNTED."""
+    is_all = is_everyones(actor, filters)
+    is_limited = is_all and not extra
+    query = FIRST_OF_EVERY_REASON if is_limited else EVERY_REASON if is_all else EVERY_REASON_OF_CLIENTS
+    asked = {"clients": [] if is_all else list(clients), "today": today, "me": actor.user_id}
+    rows = session.execute(query.where(*extra) if extra else query, asked).all()
+    full = frozenset(reason for reason, open_, later, *_ in rows if is_limited and open_ + later >= MOST_COUNTED)
+    return Counts(
+        reasons={reason: open_ for reason, open_, *_ in rows if open_ or reason in full},
+        oldest={reason: oldest for reason, _, _, oldest, _ in rows if oldest},
+        put_off=sum(later for _, _, later, _, _ in rows), mine=sum(own for *_, own in rows),
+        full=full,
+    )  # fmt: skip
+
+
 def narrowed(filters: Filters, me: str, now: datetime) -> tuple[ColumnElement[bool], ...]:
     """What a receipt must be like besides its client and reason; `me`: whose MINE are."""
     asked = searching.receipts_meant(filters.words) if filters.words else []
@@ -138,28 +220,31 @@ def narrowed(filters: Filters, me: str, now: datetime) -> tuple[ColumnElement[bo
 
 def queue_of(
     session: Session,
+    actor: Actor,
     clients: Mapping[str, str],
     filters: Filters,
     here: str,
     extra: tuple[ColumnElement[bool], ...],
     today: date,
-    *,
-    is_everyones: bool = False,
 ) -> Queue:
     """The first rows; where the receipt `here` stands further back, the rows around it. Without one: the first is looked at.
 
-    `clients`: names by id; `is_everyones`: there are no others, so that none need be asked for.
+    `clients`: names by id. In the usual order of all clients a receipt behind MOST_COUNTED others leaves the queue at its
+    beginning.
     """
-    asked = {"clients": [] if is_everyones else list(clients), "reason": filters.reason, "here": here, "today": today}
-    kind = _Kind(filters.sort, filters.is_later, bool(filters.reason), is_everyones)
+    is_all = is_everyones(actor, filters)
+    asked = {"clients": [] if is_all else list(clients), "reason": filters.reason, "here": here, "today": today}
+    kind = _Kind(filters.sort, filters.is_later, bool(filters.reason), is_all)
     top, around = _queries(kind, extra) if extra else _usual(kind)
     found = session.execute(around if here else top, asked).all()
     first = found[0].passed + 1 if found else 1
+    is_far = kind.is_limited and first > MOST_COUNTED
+    first = 1 if is_far else first
     before, rows = None, [_row(row[:-1], clients) for row in found]
     if first > 1:
         before, *rows = rows
     position = next((first + n for n, row in enumerate(rows[:QUEUE_SIZE]) if here in {"", row.id}), 0)
-    return Queue(rows[:QUEUE_SIZE], first, before, rows[QUEUE_SIZE] if len(rows) > QUEUE_SIZE else None, position)
+    return Queue(rows[:QUEUE_SIZE], first, before, rows[QUEUE_SIZE] if len(rows) > QUEUE_SIZE else None, position, is_far)
 
 
 def _row(columns: Iterable[Any], clients: Mapping[str, str]) -> QueueRow:
@@ -176,7 +261,13 @@ class _Kind(NamedTuple):
     has_reason: bool
     is_everyones: bool
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether its order is that of an index, so that no more of it is read than is shown and counted."""
+        return self.is_everyones and self.sort == SORTS[0] and not self.is_later
 
+
+_ONE, _NONE = literal_column("1", Integer), literal_column("0", Integer)
 _Order = tuple[tuple[ColumnElement[Any] | InstrumentedAttribute[Any], bool], ...]  #: columns, and whether from the largest down
 _Queries = tuple[Select[*tuple[Any, ...]], Select[*tuple[Any, ...]]]
 
@@ -191,8 +282,10 @@ def _queries(kind: _Kind, extra: tuple[ColumnElement[bool], ...]) -> _Queries:
 
     Where `here` is not in the queue, that window is the first. Each row says at its end how many rows passed before the window.
     """
-    is_waiting = case((Receipt.review_reason == "no_transaction_yet", 1), else_=0)  # nothing can be decided there yet
-    surest, largest = func.coalesce(Receipt.best_score, -1.0), func.coalesce(func.abs(Receipt.amount_cents), -1)
+    # Nothing can be decided yet where a transaction is waited for. Both as the index of this order says them.
+    is_waiting = case((Receipt.review_reason == literal_column("'no_transaction_yet'"), _ONE), else_=_NONE)
+    surest = func.coalesce(Receipt.best_score, literal_column("-1.0"))
+    largest = func.coalesce(func.abs(Receipt.amount_cents), -1)
     orders: dict[str, _Order] = {
         "newest": ((Receipt.in_review_since, True), (Receipt.sequence, True)),
         "amount": ((largest, True), (Receipt.sequence, False)),
@@ -211,9 +304,16 @@ def _queries(kind: _Kind, extra: tuple[ColumnElement[bool], ...]) -> _Queries:
         ids = ids.where(Receipt.review_reason == bindparam("reason"))
     own = ids.with_only_columns(*(column.label(f"own_{place}") for place, (column, _) in enumerate(order)))
     own_row = own.where(Receipt.id == bindparam("here")).cte()
-    ahead = ids.with_only_columns(func.count().label("count")).join_from(Receipt, own_row, _precedes(order, own_row.c)).subquery()
+    if kind.is_limited:
+        first = own.order_by(*by).limit(MOST_COUNTED).subquery()
+        places = [(first.c[f"own_{place}"], is_falling) for place, (_, is_falling) in enumerate(order)]
+        counted = select(func.count().label("count")).select_from(first.join(own_row, _precedes(places, own_row.c)))
+    else:
+        counted = ids.with_only_columns(func.count().label("count")).join_from(Receipt, own_row, _precedes(order, own_row.c))
+    ahead = counted.subquery()
     passed = select((ahead.c.count - ahead.c.count % QUEUE_SIZE).label("passed")).cte()
-    skipped = select(case((passed.c.passed > 0, passed.c.passed - 1), else_=0)).scalar_subquery()
+    has_skipped = and_(passed.c.passed > 0, passed.c.passed < MOST_COUNTED) if kind.is_limited else passed.c.passed > 0
+    skipped = select(case((has_skipped, passed.c.passed - 1), else_=0)).scalar_subquery()
 
     def shown(of: Select[str], said: ColumnElement[int]) -> Select[*tuple[Any, ...]]:
         window = of.subquery()
@@ -226,7 +326,9 @@ def _queries(kind: _Kind, extra: tuple[ColumnElement[bool], ...]) -> _Queries:
     )
 
 
-def _precedes(order: _Order, other: Iterable[ColumnElement[Any]]) -> ColumnElement[bool]:
+def _precedes(
+    order: Iterable[tuple[ColumnElement[Any] | InstrumentedAttribute[Any], bool]], other: Iterable[ColumnElement[Any]]
+) -> ColumnElement[bool]:
     """Whether a receipt stands before another, of which the same columns are given: the first that differs decides."""
     is_before: ColumnElement[bool] = false()
     for (column, is_falling), its in reversed(list(zip(order, other, strict=True))):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal.clock import berlin_day
 from portal.errors import NotFound
-from portal.models import Client, Receipt, Role
+from portal.models import Receipt, Role
 from portal.services import (
     documenting,
     finding,
@@ -29,7 +29,7 @@ from portal.services.highlighting import Highlight
 from portal.services.looking_back import Done
 from portal.services.noting import Notes
 from portal.services.proposing import CandidateCard
-from portal.services.queueing import Filters, Queue, QueueRow
+from portal.services.queueing import Counts, Filters, Queue, QueueRow
 from portal.services.staffing import Colleague
 
 
@@ -38,16 +38,14 @@ class Desk:
     """Everything the review page shows."""
 
     filters: Filters
-    clients: Sequence[Client]
+    clients: Mapping[str, str]  #: names by id, in their order
     queue: Queue
     total: int
+    is_more: bool  #: than the total: so far it was counted
     oldest_at: datetime | None
     done_today: int
-    reasons: dict[str, int]
-    put_off: int  #: how many come back on a later day
-    mine: int  #: how many of those that are open the actor was asked about
+    counts: Counts
     receipt: Receipt | None
-    client: Client | None
     papers: Papers
     highlights: Sequence[Highlight]
     cards: Sequence[CandidateCard]
@@ -96,41 +94,33 @@ def desk(session: Session, actor: Actor, filters: Filters, *, now: datetime) -> 
 
     Errors: NotFound where the filters name a client, a receipt or a colleague that the actor does not know.
     """
-    clients = finding.clients(session, actor)
-    shown = {client.id: client.name for client in clients if filters.client_id in {"", client.id}}
-    is_everyones = actor.role is Role.ADMIN and not filters.client_id
+    clients = finding.client_names(session, actor)
+    shown = {one: name for one, name in clients.items() if one == filters.client_id} if filters.client_id else clients
     is_known = filters.who in {"", queueing.MINE, queueing.NOBODYS} or finding.is_id(filters.who)
     if not is_known or (filters.client_id and not shown):
         raise NotFound
     extra, today = queueing.narrowed(filters, actor.user_id, now), berlin_day(now)
-    by_reason: dict[str, tuple[int, datetime | None]] = {}
-    put_off = mine = 0
-    counts = queueing.BY_REASON if is_everyones else queueing.BY_REASON_OF_CLIENTS
-    asked = {"clients": [] if is_everyones else list(shown), "today": today, "me": actor.user_id}
-    for reason, count, later, oldest, own in session.execute(counts.where(*extra) if extra else counts, asked):
-        put_off += later
-        mine += own
-        if count:
-            by_reason[reason or ""] = (count, oldest)
-    wanted = [value for reason, value in by_reason.items() if filters.reason in {"", reason}]
+    counts = queueing.counts(session, actor, shown, filters, extra, today)
+    wanted = [filters.reason] if filters.reason else list(counts.reasons)
     receipt = finding.receipt(session, actor, filters.receipt_id) if filters.receipt_id else None
-    queue = queueing.queue_of(session, shown, filters, receipt.id if receipt else "", extra, today, is_everyones=is_everyones)
+    queue = queueing.queue_of(session, actor, shown, filters, receipt.id if receipt else "", extra, today)
     if receipt is None and queue.rows:
         receipt = session.get_one(Receipt, queue.rows[0].id)
-    people = staffing.colleagues(session, [one.id for one in clients], receipt_id=receipt.id if receipt else None)
+    seen = staffing.ALL if clients and actor.role is Role.ADMIN else list(clients)
+    people = staffing.colleagues(session, seen, receipt_id=receipt.id if receipt else None)
     if finding.is_id(filters.who) and filters.who not in {one.id for one in people}:
         raise NotFound
     is_open = receipt is not None and receipt.state == "in_review"
-    done_today, to_check = looking_back.counts(session, actor, list(shown), now=now)
+    are_all = queueing.is_everyones(actor, filters)
+    done_today, to_check = looking_back.counts(session, actor, None if are_all else list(shown), now=now)
     files = documenting.files_of(session, *(one.id for one in (receipt, queue.following) if one))
     papers = documenting.papers_from(receipt, files[receipt.id]) if receipt else documenting.NO_PAPERS
     return Desk(
-        filters=filters, clients=clients, queue=queue, today=today, put_off=put_off, mine=mine,
-        total=put_off if filters.is_later else sum(count for count, _ in wanted),
-        oldest_at=min((oldest for _, oldest in wanted if oldest), default=None),
-        done_today=done_today, to_check=to_check,
-        reasons={reason: count for reason, (count, _) in by_reason.items() if reason}, receipt=receipt,
-        client=next((client for client in clients if receipt and client.id == receipt.client_id), None), papers=papers,
+        filters=filters, clients=clients, queue=queue, today=today, counts=counts,
+        total=counts.put_off if filters.is_later else sum(counts.reasons.get(reason, 0) for reason in wanted),
+        is_more=bool(counts.full if filters.is_later or not filters.reason else counts.full & {filters.reason}),
+        oldest_at=min((counts.oldest[reason] for reason in wanted if reason in counts.oldest), default=None),
+        done_today=done_today, to_check=to_check, receipt=receipt, papers=papers,
         highlights=highlighting.highlights(receipt, papers.preview) if receipt else (),
         cards=proposing.cards(session, receipt) if receipt and is_open and filters.search is None else [],
         last_done=looking_back.last_done(session, actor, since=now - looking_back.UNDO_LIFE),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, bindparam, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, or_, select, true
 from sqlalchemy.orm import Session
 
 from portal.errors import NotFound
@@ -24,13 +24,23 @@ def _is_here(client: ColumnElement[bool]) -> tuple[ColumnElement[bool], ColumnEl
 _joined, _counts = _is_here(Membership.client_id == Receipt.client_id)
 #: Whether somebody is to look at a receipt. Who lost his membership, left, or became a client meanwhile is nobody.
 IS_ASKED = select(User.id).outerjoin(Membership, _joined).where(User.id == Receipt.asked_id, _counts).correlate(Receipt).exists()
-_joined, _counts = _is_here(Membership.client_id.in_(bindparam("clients", expanding=True)))
-COLLEAGUES = (
-    select(User.id, User.name, User.role, Membership.client_id, Presence.seen_at)
-    .outerjoin(Membership, _joined)
-    .outerjoin(Presence, and_(Presence.user_id == User.id, Presence.receipt_id == bindparam("receipt")))
-    .where(_counts)
-    .order_by(User.name, User.id)
+ALL = None  #: in place of ids: every client, without a word about each of them
+
+
+def _colleagues(client: ColumnElement[bool]) -> Select[str, str, str, str, datetime]:
+    joined, counts = _is_here(client)
+    return (
+        select(User.id, User.name, User.role, Membership.client_id, Presence.seen_at)
+        .outerjoin(Membership, joined)
+        .outerjoin(Presence, and_(Presence.user_id == User.id, Presence.receipt_id == bindparam("receipt")))
+        .where(counts)
+        .order_by(User.name, User.id)
+    )
+
+
+COLLEAGUES, COLLEAGUES_OF_CLIENTS = (
+    _colleagues(true()),
+    _colleagues(Membership.client_id.in_(bindparam("clients", expanding=True))),
 )
 
 
@@ -53,11 +63,14 @@ class Colleague:
         return self.clients is None or client_id in self.clients
 
 
-def colleagues(session: Session, client_ids: Sequence[str], *, receipt_id: str | None = None) -> list[Colleague]:
-    """Who looks after at least one of these clients, by name."""
-    if not client_ids:
+def colleagues(session: Session, client_ids: Sequence[str] | None, *, receipt_id: str | None = None) -> list[Colleague]:
+    """Who looks after at least one of these clients (ALL: of the firm's), by name."""
+    if client_ids is ALL:
+        rows = session.execute(COLLEAGUES, {"receipt": receipt_id}).all()
+    elif client_ids:
+        rows = session.execute(COLLEAGUES_OF_CLIENTS, {"clients": list(client_ids), "receipt": receipt_id}).all()
+    else:
         return []
-    rows = session.execute(COLLEAGUES, {"clients": list(client_ids), "receipt": receipt_id}).all()
     clients: dict[str, set[str]] = {}
     for user_id, _, _, client_id, _ in rows:
         clients.setdefault(user_id, set()).add(client_id)

@@ -15,7 +15,7 @@ from portal.models import Candidate, Receipt, Role
 from portal.ports import Ports
 from portal.services import reviewing, running
 from portal.services.finding import Actor
-from portal.services.queueing import QUEUE_SIZE, Filters
+from portal.services.queueing import MOST_COUNTED, QUEUE_SIZE, Filters
 from tests import factories
 from tests.factories import World
 
@@ -66,6 +66,7 @@ def _filled(database: Database, world: World, count: int) -> None:
             )  # fmt: skip
 
 
+INDEXES = ("desk", "reason", "ready", "queue", "number_in_client")
 ORDERS: dict[str, Callable[[Receipt], tuple[Any, ...]]] = {
     "ready": lambda one: (
         one.review_reason == "no_transaction_yet", one.best_score is None, -(one.best_score or 0), one.in_review_since, one.sequence,
@@ -110,9 +111,10 @@ def test_a_receipt_outside_of_the_queue_leaves_it_at_its_beginning(database: Dat
 
 
 @pytest.mark.parametrize("role", [Role.STAFF, Role.ADMIN])
-def test_the_queue_is_counted_and_put_in_order_by_its_index_alone(database: Database, world: World, role: Role) -> None:
+def test_the_queue_is_counted_and_put_in_order_by_indexes_alone(database: Database, world: World, role: Role) -> None:
     _filled(database, world, 60)
-    actor = Actor(world.admin.id if role is Role.ADMIN else world.staff.id, role)
+    is_admin = role is Role.ADMIN
+    actor = Actor(world.admin.id if is_admin else world.staff.id, role)
     asked: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
@@ -124,12 +126,57 @@ def test_the_queue_is_counted_and_put_in_order_by_its_index_alone(database: Data
         event.listen(database.engine, "before_cursor_execute", note)
         reviewing.desk(session, actor, Filters(receipt_id=rows[-1].id), now=NOW)
         event.remove(database.engine, "before_cursor_execute", note)
-        assert len(asked) == 2
-        if not database.is_sqlite:
-            for way in ("seqscan", "indexscan", "bitmapscan"):  # a table so small is read as a whole
-                session.execute(text(f"SET LOCAL enable_{way} = off"))
-        for statement, parameters in asked:
-            before = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
-            plan = [str(row) for row in session.connection().exec_driver_sql(before + statement, parameters)]
-            alone = "USING COVERING INDEX ix_receipt_desk" if database.is_sqlite else "Index Only Scan using ix_receipt_desk"
+    wanted = ["ix_receipt_reason", "ix_receipt_ready"] if is_admin else ["ix_receipt_desk", "ix_receipt_desk"]
+    assert len(asked) == len(wanted)
+    with database.engine.connect() as connection:
+        for (statement, parameters), index in zip(asked, wanted, strict=True):
+            with connection.begin() as change:
+                if not database.is_sqlite:  # which of several it takes for a table so small says nothing
+                    for way in ("seqscan", "bitmapscan"):
+                        connection.execute(text(f"SET LOCAL enable_{way} = off"))
+                    for other in {f"ix_receipt_{name}" for name in INDEXES} - {index}:
+                        connection.execute(text(f"DROP INDEX {other}"))
+                before = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
+                plan = [str(row) for row in connection.exec_driver_sql(before + statement, parameters)]
+                change.rollback()
+            alone = f"USING COVERING INDEX {index}" if database.is_sqlite else f"Index Only Scan using {index}"
             assert any(alone in line for line in plan), plan
+
+
+def test_the_queue_of_all_clients_is_counted_so_far_and_no_further(database: Database, world: World) -> None:
+    """Of a reason with more than that, at least so many are open; what stands behind them leaves the queue at its beginning."""
+    admin = Actor(world.admin.id, Role.ADMIN)
+    with database.write() as session:
+        for number in range(MOST_COUNTED + 1):
+            factories.receipt(
+                session, world.ours.documents, 1000 + number, now=NOW, best_score=0.99, review_reason="several_equal",
+                in_review_since=NOW - timedelta(days=400, minutes=-number), asked_id=world.admin.id if number == 0 else None,
+                put_off_until=(NOW + timedelta(days=1)).date() if number == 1 else None,
+            )  # fmt: skip
+    with database.read() as session:
+        desk = reviewing.desk(session, admin, Filters(), now=NOW)
+        assert desk.counts.full == {"several_equal"}
+        assert (desk.is_more, desk.counts.reasons["several_equal"], desk.counts.put_off, desk.counts.mine) == (
+            True,
+            MOST_COUNTED - 1,
+            1,
+            1,
+        )
+        assert desk.oldest_at == NOW - timedelta(days=400)
+        every = session.scalars(select(Receipt).where(Receipt.state == "in_review")).all()
+        shown = [one for one in every if one.put_off_until is None or one.put_off_until <= NOW.date()]
+        ids = [one.id for one in sorted(shown, key=lambda one: (*ORDERS["ready"](one), one.id))]
+        for place in (MOST_COUNTED - 1, MOST_COUNTED):
+            queue = reviewing.desk(session, admin, Filters(receipt_id=ids[place]), now=NOW).queue
+            is_far = place == MOST_COUNTED
+            start = 0 if is_far else MOST_COUNTED - QUEUE_SIZE
+            assert [row.id for row in queue.rows] == ids[start : start + QUEUE_SIZE]
+            assert (queue.is_far, queue.position) == ((True, 0) if is_far else (False, MOST_COUNTED))
+            assert (queue.following and queue.following.id) == ids[0 if is_far else MOST_COUNTED]
+            assert (queue.before and queue.before.id) == (None if is_far else ids[start - 1])
+        few = reviewing.desk(session, admin, Filters(reason="no_transaction_yet"), now=NOW)
+        assert (few.is_more, few.total) == (False, sum(one.review_reason == "no_transaction_yet" for one in shown))
+        chosen = reviewing.desk(session, admin, Filters(client_id=world.ours.client.id, reason="several_equal"), now=NOW)
+        assert (chosen.is_more, chosen.counts.full) == (False, frozenset())
+        theirs = [one for one in shown if one.client_id == world.ours.client.id]
+        assert chosen.total == sum(one.review_reason == "several_equal" for one in theirs) >= MOST_COUNTED

@@ -299,6 +299,7 @@ def _desk(filters: Filters) -> ResponseReturnValue:
         copy=copy,
         set_aside_words=SET_ASIDE_WORDS,
         ages=queueing.AGES,
+        most_counted=queueing.MOST_COUNTED,
         correction=correction,
         put_off_days=(page.today + timedelta(days=1), page.today + putting_off.USUAL, page.today + putting_off.LONGEST),
     )
