@@ -513,7 +513,6 @@ def test_a_credit_note_that_no_text_names_is_taken_off() -> None:
     other = replace(note, id="r3", number="GS-78")
     assert "assigned" not in {d.status for name, d in decide([receipt("r1"), note, other], [line]).items() if name != "r1"}
 
-
     cut = booked(amount_cents=11900 - 1234, counterparty="HOLZHANDEL WEBER GMB", iban="")
     assert {d.status for d in decide([receipt("r1"), note], [cut]).values()} == {"assigned"}
     stranger = replace(note, counterparty="Holzbau Wagner GmbH")
