@@ -24,6 +24,8 @@ from portal.services import (
     choosing,
     connecting,
     engaging,
+    messaging,
+    missing,
     noting,
     paying,
     putting_off,
@@ -31,6 +33,7 @@ from portal.services import (
 )
 from portal.services.auditing import Origin, Tag, acting, record
 from portal.services.finding import Actor
+from portal.services.messaging import Topic
 from portal.services.uploading import Facts
 from portal.settings import BadSetting
 
@@ -71,7 +74,8 @@ def seed(ports: Ports, *, is_connected: bool = True) -> Iterator[str]:
 def work_at_desk(ports: Ports, *, patience: float = PATIENCE) -> Iterator[str]:
     """Once the first client is imported and matched, its people leave traces at the desk; told line by line. Only once.
 
-    The owner uploads a file that is here already, the admin gives a receipt to Mara, Mara notes something and puts one off.
+    The owner uploads a file that is here already, the admin gives a receipt to Mara, Mara notes something, puts one off
+    and asks for one that is missing.
     Errors: Unfinished if the import takes longer than `patience` (seconds).
     """
     number, _, owner_email = CLIENTS[0]
@@ -121,6 +125,18 @@ def work_at_desk(ports: Ports, *, patience: float = PATIENCE) -> Iterator[str]:
             now=now,
         )  # fmt: skip
         yield f"{mara.name} notes something about {receipt.label} and puts {later.label} off"
+        staff, open_lines = Actor(mara.id, Role.STAFF), missing.Filters(client_id=client.id)
+        lines = [
+            row.transaction
+            for row in missing.index(session, staff, open_lines).page.rows
+            if row.guess is None and row.transaction.side == "debit"
+        ]
+        for line in lines[:1]:
+            messaging.write(
+                session, staff, client_id=client.id, receipt_id=None, transaction_id=line.id, topic=Topic.TRANSACTION, now=now,
+                text="Für diese Abbuchung fehlt uns noch die Rechnung. Haben Sie sie vorliegen?",
+            )  # fmt: skip
+            yield f"{mara.name} asks for the receipt of {line.counterparty}"
 
 
 def _is_matched(ports: Ports, client_id: str) -> bool:
