@@ -153,5 +153,8 @@ class DocumentCorrupt(StorageError):
     """The stored bytes do not have the hash that their name promises."""
 
     def __init__(self, expected_sha256: str) -> None:
-        super().__init__("This document was damaged in our storage.", permanent=True)
+        super().__init__(
+            "This document was damaged in our storage. What came from Qonto is fetched again, anything else please upload again.",
+            permanent=True,
+        )
         self.expected_sha256 = expected_sha256

@@ -78,6 +78,7 @@ class Tag(Enum):
     NOTE_WITHDRAWN = ("note.withdrawn", {"receipt"})
     RECEIPT_REOPENED = ("receipt.reopened", {"reason"})
     DOCUMENT_STORED = ("document.stored", {"receipt", "version", "sha256", "size"})
+    DOCUMENT_DAMAGED = ("document.damaged", {"receipt", "sha256"})
     DOCUMENT_VIEWED = ("document.viewed", {"receipt"})
     DOCUMENT_DOWNLOADED = ("document.downloaded", {"receipt"})
     TRANSACTIONS_IMPORTED = ("bank_account.transactions_imported", {"new", "updated"})

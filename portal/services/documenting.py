@@ -15,6 +15,7 @@ from portal.services.auditing import Tag, record
 from portal.services.finding import Actor
 from portal.services.highlighting import Highlight, highlights
 
+DAMAGED = "damaged"  #: a receipt's document problem: the file was here, and has to be fetched again
 DOCUMENTS = (
     select(Document, Preview)
     .outerjoin(Preview, and_(Preview.client_id == Document.client_id, Preview.sha256 == Document.sha256))
@@ -53,6 +54,25 @@ def for_download(session: Session, actor: Actor, document_id: str, *, now: datet
         receipt=document.receipt_id,
     )  # fmt: skip
     return document
+
+
+def note_damage(session: Session, *, client_id: str, sha256: str, now: datetime) -> None:
+    """Have the next sync fetch again what the store has lost or damaged; what nobody else has stays as it is."""
+    rows = session.execute(
+        select(Receipt, Document)
+        .join(Document, Document.receipt_id == Receipt.id)
+        .where(
+            Document.client_id == client_id, Document.sha256 == sha256, Document.attachment_id.is_not(None),
+            Receipt.document_state == "complete",
+        )
+    )  # fmt: skip
+    for receipt, document in rows.all():
+        receipt.document_state, receipt.document_problem, receipt.document_tries = "fetching", DAMAGED, 0
+        receipt.updated_at = now
+        record(
+            session, Tag.DOCUMENT_DAMAGED, subject=f"document:{document.id}", at=now, client_id=client_id, receipt=receipt.id,
+            sha256=sha256,
+        )  # fmt: skip
 
 
 def previewed(session: Session, actor: Actor, document_id: str) -> tuple[Document, Preview | None]:

@@ -30,6 +30,7 @@ from portal.ports import Ports
 from portal.qonto.client import Page, all_pages
 from portal.services import connecting, engaging, running
 from portal.services.auditing import Tag, queue_up, record
+from portal.services.documenting import DAMAGED
 from portal.services.receipts_from_bank import InvoiceRow, from_client_invoice, from_credit_note, from_supplier_invoice
 from portal.services.receiving import Arrivals, Counts, NotHad, Source, Stored
 from portal.services.running import Lease
@@ -301,7 +302,11 @@ class _Import:
         for start in range(0, len(pending), FILES_AT_ONCE):
             chunk = pending[start : start + FILES_AT_ONCE]
             futures = {
-                receipt.id: [self._submit(a) for a in receipt.attachments if (receipt.id, a) not in stored]
+                receipt.id: [
+                    self._submit(a)
+                    for a in receipt.attachments
+                    if (receipt.id, a) not in stored or receipt.document_problem == DAMAGED
+                ]
                 for receipt in chunk
                 if receipt.updated_at < self.started_at  # tried by this start already
             }

@@ -17,7 +17,7 @@ from portal.media import Media
 from portal.models import Preview, Run
 from portal.ports import Ports
 from portal.preview_runner import PreviewImpossible, render
-from portal.services import e_invoicing, running
+from portal.services import documenting, e_invoicing, running
 from portal.services.running import Lease
 
 log = structlog.get_logger()
@@ -63,9 +63,11 @@ def _make(ports: Ports, lease: Lease, due: Preview, counts: dict[str, int]) -> N
         values |= _shown(ports, due)
     except PreviewImpossible as impossible:
         values = {"state": "impossible", "reason": impossible.reason}
-    except (DocumentMissing, DocumentCorrupt) as error:  # the others go on; the storage's own check reports it
+    except (DocumentMissing, DocumentCorrupt) as error:  # the others go on, and the next sync fetches it again
         log.exception("document_unusable", client=due.client_id, sha256=due.sha256, error=type(error).__name__)
         values = {"state": "impossible", "reason": "broken"}
+        with ports.database.write() as session:
+            documenting.note_damage(session, client_id=due.client_id, sha256=due.sha256, now=ports.clock.now())
     counts["seen"] += 1
     counts["failed" if values["reason"] else "new"] += 1
     with ports.database.write() as session:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
@@ -24,6 +24,7 @@ from portal.media import Media
 from portal.models import Document, Preview, Receipt, SkippedInvoice
 from portal.services import assigning, correcting, e_invoicing
 from portal.services.auditing import Tag, record_all
+from portal.services.documenting import DAMAGED
 from portal.services.receipts_from_bank import MATERIAL, InvoiceRow
 
 log = structlog.get_logger()
@@ -127,7 +128,7 @@ class Arrivals:
             self.counts.unchanged += 1
 
     def attach(self, receipt: Receipt, files: list[Stored | NotHad]) -> bool:
-        """Add the documents that arrived, note what is missing. True when a document is new."""
+        """Add the documents that arrived, note what is missing. True when a document is new, or whole again."""
         held = self._held[receipt.id]
         preferred_view = next(iter(receipt.attachments[1:]), None)  # the readable twin of an XML e-invoice
         is_new = False
@@ -135,6 +136,9 @@ class Arrivals:
             if isinstance(file, NotHad):
                 continue
             if any(d.attachment_id == file.attachment_id and d.sha256 == file.sha256 for d in held):
+                if receipt.document_problem == DAMAGED:
+                    self._draw_again(receipt.client_id, file.sha256)
+                    is_new = True
                 continue
             is_view = file.attachment_id == preferred_view
             document = Document(
@@ -267,6 +271,11 @@ class Arrivals:
                 **values,
             }
         )
+
+    def _draw_again(self, client_id: str, sha256: str) -> None:
+        """The bytes are whole again: what could not be drawn of them is tried once more."""
+        impossible = (Preview.client_id == client_id, Preview.sha256 == sha256, Preview.state == "impossible")
+        self.session.execute(update(Preview).where(*impossible, Preview.reason == "broken").values(state="due", reason=None))
 
     def _want_preview(self, document: Document, media: Media) -> None:
         self._previews.append(

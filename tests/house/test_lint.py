@@ -46,6 +46,9 @@ def test_it_finds(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_texts_of_errors_and_templates_are_collected() -> None:
     found = {message.id for message in texts.catalog()}
     assert "We could not find this page." in found  # a default of an error class
-    assert "This document was damaged in our storage." in found  # given to super().__init__
+    assert (
+        "This document was damaged in our storage. What came from Qonto is fetched again, anything else please upload again."
+        in found
+    )  # given to super().__init__
     assert "Choose the transaction that this receipt belongs to." in found  # where an error is raised
     assert ("%(num)d sync started.", "%(num)d syncs started.") in found

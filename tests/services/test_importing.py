@@ -12,7 +12,7 @@ from sqlalchemy import func, select, text, update
 from jobs.runs import execute_run
 from portal.domain.matching import Allocation
 from portal.models import AuditEvent, Base, Connection, Document, Preview, Receipt, Run, SkippedInvoice
-from portal.services import assigning, connecting, engaging
+from portal.services import assigning, connecting, documenting, engaging
 from tests import factories
 from tests.bank import as_file
 from tests.story import Story
@@ -285,6 +285,34 @@ def test_a_missing_file_heals(imported: Story) -> None:
     assert imported.work("documents") == {"documents": "done"}
     assert imported.receipts()[row["id"]].document_state == "complete"
     assert imported.newest("matching").state == "due"  # a receipt with its file may be assigned now
+    imported.check_books()
+
+
+@pytest.mark.parametrize("found_by", ["a download", "the preview"])
+def test_a_file_that_the_store_damaged_is_fetched_again(imported: Story, found_by: str) -> None:
+    imported.work("matching")
+    receipt = next(one for one in imported.receipts().values() if one.document_state == "complete" and one.attachments)
+    document = next(one for one in imported.rows(select(Document)) if one.receipt_id == receipt.id)
+    storage, path = imported.ports.storage, imported.ports.settings.data_dir / "documents" / document.client_id
+    stored = path / document.sha256[:2] / document.sha256
+    stored.chmod(0o640)
+    stored.write_bytes(b"something else")
+    if found_by == "a download":
+        with imported.ports.database.write() as session:
+            documenting.note_damage(session, client_id=document.client_id, sha256=document.sha256, now=imported.clock.now())
+    else:
+        imported.work("previews")
+        pictures = imported.rows(select(Preview).where(Preview.sha256 == document.sha256))
+        assert [(one.state, one.reason) for one in pictures] == [("impossible", "broken")]
+    problem = imported.receipts()[receipt.qonto_id]
+    assert (problem.document_state, problem.document_problem) == ("fetching", "damaged")
+    imported.sync("documents", hours=1)
+    healed = imported.receipts()[receipt.qonto_id]
+    assert (healed.document_state, healed.document_problem) == ("complete", None)
+    assert hashlib.sha256(storage.get(document.client_id, document.sha256)).hexdigest() == document.sha256
+    assert len([one for one in imported.rows(select(Document)) if one.receipt_id == receipt.id]) == len(receipt.attachments)
+    imported.work("previews")
+    assert imported.rows(select(Preview).where(Preview.sha256 == document.sha256, Preview.state == "ready"))
     imported.check_books()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from bench.matching_set import FEEDS, ClientSet, make_client
 from jobs.runs import execute_run
 from portal.clock import FixedClock
 from portal.domain.matching import Allocation, Decision, ReceiptFacts, TransactionFacts, match
+from portal.errors import Rejected
 from portal.models import BankAccount, Candidate, Connection, Receipt, Transaction, TransactionKey
 from portal.ports import Ports
 from portal.services import assigning, matching, measuring, reaching, running
@@ -72,7 +74,8 @@ class Books:
                 if not session.scalar(select(assigning.Assignment.id).where(assigning.Assignment.transaction_id == line.id)):
                     line.status, line.is_indexed = self.dice.choice(["reversed", "booked"]), False
             for receipt in self._chosen(self._receipts(session, "assigned")):
-                assigning.withdraw(session, receipt=receipt, now=self.clock.now())
+                with suppress(Rejected):  # a credit note whose room others use
+                    assigning.withdraw(session, receipt=receipt, now=self.clock.now())
             lines = list(session.scalars(select(Transaction).where(Transaction.client_id == self.client_id)))
             for receipt in self._chosen(self._receipts(session, "in_review")):
                 line = self.dice.choice(lines)

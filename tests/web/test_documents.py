@@ -65,7 +65,10 @@ def test_a_damaged_document_is_not_handed_out(world: World, visit: Visit, ports:
     visitor = visit(world.ours.owner)
     answer = visitor.get(f"/documents/{world.ours.document.id}")
     assert answer.status_code == 500
-    assert "This document was damaged in our storage." in Page(answer.text).words
+    assert "This document was damaged in our storage. What came from Qonto is fetched again" in Page(answer.text).words
+    with ports.database.read() as session:
+        receipt = session.get_one(Receipt, world.ours.document.receipt_id)
+        assert (receipt.document_state, receipt.document_problem) == ("fetching", "damaged")
     stored.unlink()
     assert visitor.get(f"/documents/{world.ours.document.id}").status_code == 500
     assert visitor.get("/receipts").status_code == 200

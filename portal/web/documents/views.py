@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, render_template
 from flask.typing import ResponseReturnValue
 
-from portal.errors import NotFound
+from portal.errors import DocumentCorrupt, DocumentMissing, NotFound
 from portal.services import documenting
 from portal.web.access import actor, ports, signed_in
 
@@ -18,7 +18,13 @@ def download(document_id: str) -> ResponseReturnValue:
     """The original, byte for byte."""
     with ports().database.write() as session:
         document = documenting.for_download(session, actor(), document_id, now=ports().clock.now())
-    response = Response(ports().storage.get(document.client_id, document.sha256), mimetype=document.media_type)
+    try:
+        content = ports().storage.get(document.client_id, document.sha256)
+    except (DocumentMissing, DocumentCorrupt):
+        with ports().database.write() as session:
+            documenting.note_damage(session, client_id=document.client_id, sha256=document.sha256, now=ports().clock.now())
+        raise
+    response = Response(content, mimetype=document.media_type)
     response.headers.set("Content-Disposition", "attachment", filename=document.file_name)
     response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
     return response
