@@ -2,9 +2,10 @@
 
 `./dev bench review` fills throw-away databases (1.2 transactions a receipt, one receipt in 25 in review with three candidates; a
 member of staff has 25 clients), then lets a member of staff open the queue, an item and a search, and assign, and an admin do
-so among all clients; alone, and with 20 people at once. Times are the server's, in this process: from the request to the last
-byte, and how long the processor worked for it. One JSON object per line, then a table with the ratio of each size to the
-smallest one. Ends with 1 where a ratio of queue, item or assign, or a page's statements, are more than asked for.
+so among all clients; alone, in each size by turns, and with 20 people at once. Times are the server's, in this process: from
+the request to the last byte, and how long the processor worked for it. One JSON object per line, then a table with the ratio
+of each size to the smallest one. Ends with 1 where a ratio of queue, item or assign, or a page's statements, are more than
+asked for.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
@@ -250,8 +252,17 @@ def _person(site: Flask, user: User, now: datetime) -> Person:
     return Person(site, answer.headers["Set-Cookie"].partition(";")[0], token)
 
 
-def bench(folder: Path, database_url: str, *, receipts: int, clients: int) -> Iterator[dict[str, object]]:
-    """Fill one database and measure over it."""
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One filled database and what is asked of it; each act takes so many seconds."""
+
+    said: dict[str, object]
+    ports: Ports
+    acts: dict[str, Callable[[], float]]
+
+
+def set_up(folder: Path, database_url: str, *, receipts: int, clients: int) -> Desk:
+    """Fill one database and let people sign in."""
     settings, now = settings_in(folder, database_url), datetime.now(UTC)
     ports = build_ports(settings)
     migrating.upgrade(ports.database)
@@ -260,7 +271,7 @@ def bench(folder: Path, database_url: str, *, receipts: int, clients: int) -> It
     site = create_app(settings, ports)
     person, admin = _person(site, firm.staff, now), _person(site, firm.admin, now)
     items, any_items = cycle(_waiting(firm)), cycle(_waiting(firm))
-    actions: dict[str, Callable[[], float]] = {
+    acts: dict[str, Callable[[], float]] = {
         "queue": lambda: person.opens("/review"),
         "queue of an admin": lambda: admin.opens("/review"),
         "item": lambda: person.opens(f"/review?item={next(items)}"),
@@ -269,31 +280,40 @@ def bench(folder: Path, database_url: str, *, receipts: int, clients: int) -> It
         "assign": lambda: person.assigns(*next(firm.open_receipts)),
         "assign of an admin": lambda: admin.assigns(*next(firm.open_receipts)),
     }
-    said = {"database": ports.database.engine.dialect.name, "receipts": receipts, "clients": clients}
-    for name, act in actions.items():
+    return Desk({"database": ports.database.engine.dialect.name, "receipts": receipts, "clients": clients}, ports, acts)
+
+
+def measure(desks: Sequence[Desk]) -> Iterator[dict[str, object]]:
+    """Do the same in each database by turns: whatever else the machine does then falls on all of them."""
+    for name in desks[0].acts:
         is_assigning = name.startswith("assign")
-        rounds = min(ROUNDS, receipts // IN_REVIEW // 4) if is_assigning else ROUNDS
-        act()
-        alone, worked = _alone(act, rounds)
-        with counting(ports.database) as seen:
-            act()
-        with ThreadPoolExecutor(PEOPLE) as pool:
-            crowd = sorted(pool.map(lambda _: act(), range(rounds))) if receipts > 1_000 or not is_assigning else alone  # noqa: B023
-        yield {
-            **said, "what": name, "ms p50": _ms(alone, 0.5), "ms p95": _ms(alone, 0.95), "processor ms p50": _ms(worked, 0.5),
-            "20 at once p50": _ms(crowd, 0.5), "20 at once p95": _ms(crowd, 0.95), "statements": len(seen),
-        }  # fmt: skip
-    ports.database.engine.dispose()
+        rounds = min(SIZES) // IN_REVIEW // 4 if is_assigning else ROUNDS
+        for desk in desks:
+            desk.acts[name]()
+        timed = [_by_turns([desk.acts[name] for desk in desks]) for _ in range(rounds)]
+        for desk, samples in zip(desks, zip(*timed, strict=True), strict=True):
+            act = desk.acts[name]
+            with counting(desk.ports.database) as seen:
+                act()
+            alone, worked = (sorted(values) for values in zip(*samples, strict=True))
+            with ThreadPoolExecutor(PEOPLE) as pool:
+                is_enough = not is_assigning or desk.said["receipts"] != min(SIZES)
+                crowd = sorted(pool.map(lambda _: act(), range(ROUNDS))) if is_enough else alone  # noqa: B023
+            yield {
+                **desk.said, "what": name, "ms p50": _ms(alone, 0.5), "ms p95": _ms(alone, 0.95),
+                "processor ms p50": _ms(worked, 0.5), "20 at once p50": _ms(crowd, 0.5), "20 at once p95": _ms(crowd, 0.95),
+                "statements": len(seen),
+            }  # fmt: skip
 
 
-def _alone(act: Callable[[], float], rounds: int) -> tuple[list[float], list[float]]:
-    """How long it took, and how long this process worked for it (with SQLite: all of it): sorted seconds."""
-    took, worked = [], []
-    for _ in range(rounds):
+def _by_turns(acts: Sequence[Callable[[], float]]) -> list[tuple[float, float]]:
+    """Of each how long it took, and how long this process worked for it (with SQLite: all of it), in seconds."""
+    found = []
+    for act in acts:
         began = time.process_time()
-        took.append(act())
-        worked.append(time.process_time() - began)
-    return sorted(took), sorted(worked)
+        took = act()
+        found.append((took, time.process_time() - began))
+    return found
 
 
 def _waiting(firm: Firm) -> list[str]:
@@ -330,17 +350,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _all(largest: int, only: str | None) -> Iterator[dict[str, object]]:
+    sizes = {receipts: clients for receipts, clients in SIZES.items() if receipts <= largest}
     with quiet():
-        for receipts, clients in SIZES.items():
-            if receipts > largest:
-                continue
-            with tempfile.TemporaryDirectory(prefix="belegfluss-bench-") as folder:
-                if only != "postgresql":
-                    yield from bench(Path(folder), f"sqlite:///{folder}/belegfluss.db", receipts=receipts, clients=clients)
-                if only != "sqlite":
-                    with servers.postgres() as url:
-                        address = url.replace("postgresql:", "postgresql+psycopg:")
-                        yield from bench(Path(folder), address, receipts=receipts, clients=clients)
+        for kind in (only,) if only else ("sqlite", "postgresql"):
+            with ExitStack() as stack:
+                desks = []
+                for receipts, clients in sizes.items():
+                    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="belegfluss-bench-"))
+                    address = f"sqlite:///{folder}/belegfluss.db"
+                    if kind == "postgresql":
+                        address = stack.enter_context(servers.postgres()).replace("postgresql:", "postgresql+psycopg:")
+                    desks.append(set_up(Path(folder), address, receipts=receipts, clients=clients))
+                    stack.callback(desks[-1].ports.database.engine.dispose)
+                yield from measure(desks)
 
 
 def _print_ratios(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
