@@ -99,7 +99,7 @@ class Receipt(HasId, Base):
     in_review_since: Mapped[datetime | None]
     review_before: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
     #: how it stood in review when a person decided about it, for an undo: reason, since (ISO 8601), is_changed_at_source,
-    #: put_off, asked
+    #: put_off, asked; put_off_before, also while it is in review: what it was put off until before somebody chose another day
     put_off_until: Mapped[date | None] = mapped_column(default=None)  #: the Berlin day on which it stands in the queue again
     put_off_note: Mapped[str] = mapped_column(default="")  #: why, for colleagues; clients never see it
     #: who of the firm is to look at it (user id); counts only while he may see the client (`services.staffing`)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypedDict
 
 from sqlalchemy import Select, func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -42,22 +42,27 @@ class Difference(StrEnum):
     OTHER = "other"
 
 
-Considered = tuple[float, list[str]]
-"""A proposal that lay before whoever decided: its score and the ids of its transactions."""
+class Considered(TypedDict):
+    """A proposal that lay before whoever decided, as audit events keep it."""
+
+    score: float  #: probability, 0–1
+    transactions: list[str]  #: ids
+    reasons: list[str]  #: `domain.matching.ReasonCode`, for and against
+    matcher: str  #: version of the rules
 
 
 def assign(
     session: Session, *, receipt: Receipt, allocations: Sequence[Allocation], seen_version: int, now: datetime,
     is_automatic: bool = False, is_to_check: bool = False, score: float | None = None, reasons: Sequence[Mapping[str, Any]] = (),
     matcher: str | None = None, rank: int | None = None,
-    difference: Difference | None = None, difference_cents: int | None = None, considered: Sequence[Considered] = (),
+    difference: Difference | None = None, difference_cents: int | None = None, considered: Sequence[Considered] | None = None,
     together: Sequence[str] = (),
 ) -> list[Assignment]:  # fmt: skip
     """Link the receipt to (parts of) transactions. `rank`: of the candidate that a person took.
 
     `difference`, `difference_cents`: what the amounts differ by (transactions less receipt), and what it is. `considered`: the
-    proposals that lay before the machine; a person's are the receipt's candidates, which stay for an undo. `together`: labels of
-    the receipts that are assigned in the same step.
+    proposals that lay before the machine; None: the receipt's candidates, which lie before a person and stay for an undo.
+    `together`: labels of the receipts that are assigned in the same step.
 
     Errors: Stale when the receipt changed since the page was made; AlreadyAssigned when a transaction has not enough left;
     Rejected without allocations.
@@ -102,13 +107,11 @@ def assign(
         session.flush()
     except IntegrityError as error:
         raise AlreadyAssigned("This receipt is already assigned or set aside.") from error
-    if not is_automatic:
-        considered = considered_of(session.scalars(candidates_of(receipt.id)))
     record(
         session, Tag.ASSIGNMENT_MADE, subject=f"assignment:{decision_id}", at=now, client_id=receipt.client_id,
         receipt=receipt.id, transactions=[[a.transaction_id, a.amount_cents] for a in made], is_automatic=is_automatic,
         score=score, matcher=matcher, difference=[difference.value, difference_cents] if difference else None,
-        reasons=[reason["code"] for reason in reasons], considered=list(considered),
+        reasons=_codes(reasons), considered=considered_of(session, receipt) if considered is None else list(considered),
         together=list(together),
     )  # fmt: skip
     return made
@@ -142,6 +145,8 @@ def withdraw(
     record(
         session, Tag.ASSIGNMENT_WITHDRAWN, subject=f"assignment:{standing[0].decision_id}", at=now,
         client_id=receipt.client_id, receipt=receipt.id, transactions=[a.transaction_id for a in standing], reason=reason.value,
+        score=standing[0].score, matcher=standing[0].matcher, reasons=_codes(standing[0].reasons),
+        considered=considered_of(session, receipt),
     )  # fmt: skip
 
 
@@ -169,7 +174,7 @@ def set_aside(
     receipt.set_aside_reason = reason.value
     record(
         session, Tag.RECEIPT_SET_ASIDE, subject=f"receipt:{receipt.id}", at=now, client_id=receipt.client_id,
-        reason=reason.value, considered=considered_of(session.scalars(candidates_of(receipt.id))), copy_of=copy_of,
+        reason=reason.value, considered=considered_of(session, receipt), copy_of=copy_of,
     )  # fmt: skip
 
 
@@ -180,7 +185,10 @@ def reopen(session: Session, *, receipt: Receipt, seen_version: int, now: dateti
         raise Stale("This receipt is not set aside any more.")
     was = receipt.set_aside_reason
     _to_review(receipt, ReviewReason.MANUAL_UNLINK, now, is_undo=True)
-    record(session, Tag.RECEIPT_REOPENED, subject=f"receipt:{receipt.id}", at=now, client_id=receipt.client_id, reason=was)
+    record(
+        session, Tag.RECEIPT_REOPENED, subject=f"receipt:{receipt.id}", at=now, client_id=receipt.client_id, reason=was,
+        considered=considered_of(session, receipt),
+    )  # fmt: skip
 
 
 def open_cents(session: Session, transaction: Transaction) -> int:
@@ -210,16 +218,49 @@ def candidates_of(receipt_id: str) -> Select[Candidate]:
     return select(Candidate).where(Candidate.receipt_id == receipt_id).order_by(Candidate.rank)
 
 
-def considered_of(candidates: Iterable[Candidate]) -> list[Considered]:
-    """Proposals as audit events keep them."""
-    return [(candidate.score, [part["transaction"] for part in candidate.allocations]) for candidate in candidates]
+def considered_of(session: Session, receipt: Receipt) -> list[Considered]:
+    """The receipt's candidates as audit events keep them, best first."""
+    return [
+        as_considered(one.score, [part["transaction"] for part in one.allocations], one.reasons, one.matcher)
+        for one in session.scalars(candidates_of(receipt.id))
+    ]
+
+
+def as_considered(score: float, transactions: list[str], reasons: Iterable[Mapping[str, Any]], matcher: str) -> Considered:
+    """A proposal as audit events keep it."""
+    return {"score": score, "transactions": transactions, "reasons": _codes(reasons), "matcher": matcher}
+
+
+def put_off_of(receipt: Receipt) -> list[str] | None:
+    """Until when it is put off (ISO 8601) and why, as `receipt.review_before` keeps it; None if it is not."""
+    return [receipt.put_off_until.isoformat(), receipt.put_off_note] if receipt.put_off_until else None
+
+
+def restore_put_off(receipt: Receipt, was: Sequence[str] | None) -> None:
+    """Put it off as it was, according to `put_off_of`."""
+    until, note = was or (None, "")
+    receipt.put_off_until, receipt.put_off_note = date.fromisoformat(until) if until else None, note
+
+
+def put_off_before(receipt: Receipt) -> list[list[str] | None]:
+    """How a receipt in review stood each time before somebody put it off, the latest last: what undoing that goes back to."""
+    return list((receipt.review_before or {}).get("put_off_before", ()))
+
+
+def keep_put_off_before(receipt: Receipt, earlier: Sequence[Sequence[str] | None]) -> None:
+    """Keep that of a receipt in review."""
+    receipt.review_before = {"put_off_before": list(earlier)} if earlier else None
+
+
+def _codes(reasons: Iterable[Mapping[str, Any]]) -> list[str]:
+    return [reason["code"] for reason in reasons]
 
 
 def _out_of_review(receipt: Receipt, state: str, now: datetime, *, is_automatic: bool) -> None:
     before = {
         "reason": receipt.review_reason, "since": (receipt.in_review_since or now).isoformat(),
         "is_changed_at_source": receipt.is_changed_at_source,
-        "put_off": [receipt.put_off_until.isoformat(), receipt.put_off_note] if receipt.put_off_until else None,
+        "put_off": put_off_of(receipt), "put_off_before": put_off_before(receipt),
         "asked": [receipt.asked_id, receipt.asked_by, receipt.asked_at.isoformat(), receipt.asked_note]
         if receipt.asked_at else None,
     }  # fmt: skip
@@ -237,8 +278,8 @@ def _to_review(receipt: Receipt, reason: ReviewReason, now: datetime, *, is_undo
     if before is not None:
         receipt.review_reason, receipt.in_review_since = before["reason"], datetime.fromisoformat(before["since"])
         receipt.is_changed_at_source, receipt.is_left_to_people = before["is_changed_at_source"], True
-        until, note = before.get("put_off") or (None, "")
-        receipt.put_off_until, receipt.put_off_note = until and date.fromisoformat(until), note
+        restore_put_off(receipt, before.get("put_off"))
+        keep_put_off_before(receipt, before.get("put_off_before", ()))
         receipt.asked_id, receipt.asked_by, at, receipt.asked_note = before.get("asked") or (None, None, None, "")
         receipt.asked_at = at and datetime.fromisoformat(at)
     else:

@@ -70,13 +70,13 @@ class Tag(Enum):
     RECEIPT_SET_ASIDE = ("receipt.set_aside", {"reason", "considered", "copy_of"})
     RECEIPTS_DISTINCT = ("receipt.distinct", {"other", "is_same_file"})
     RECEIPT_CORRECTED = ("receipt.corrected", {"fields"})
-    RECEIPT_PUT_OFF = ("receipt.put_off", {"until"})
-    RECEIPT_BROUGHT_BACK = ("receipt.brought_back", set[str]())
+    RECEIPT_PUT_OFF = ("receipt.put_off", {"until", "before"})
+    RECEIPT_BROUGHT_BACK = ("receipt.brought_back", {"until", "before"})
     RECEIPT_ASKED = ("receipt.asked", {"colleague"})
     RECEIPT_UNASKED = ("receipt.unasked", {"colleague"})
     NOTE_WRITTEN = ("note.written", {"receipt"})
     NOTE_WITHDRAWN = ("note.withdrawn", {"receipt"})
-    RECEIPT_REOPENED = ("receipt.reopened", {"reason"})
+    RECEIPT_REOPENED = ("receipt.reopened", {"reason", "considered"})
     DOCUMENT_STORED = ("document.stored", {"receipt", "version", "sha256", "size"})
     DOCUMENT_DAMAGED = ("document.damaged", {"receipt", "sha256"})
     DOCUMENT_VIEWED = ("document.viewed", {"receipt"})
@@ -108,7 +108,10 @@ class Tag(Enum):
         {"receipt", "transactions", "is_automatic", "score", "matcher", "reasons", "difference", "considered", "together"},
     )
     ASSIGNMENT_CHECKED = ("assignment.checked", {"receipt"})
-    ASSIGNMENT_WITHDRAWN = ("assignment.withdrawn", {"receipt", "transactions", "reason"})
+    ASSIGNMENT_WITHDRAWN = (
+        "assignment.withdrawn",
+        {"receipt", "transactions", "reason", "score", "matcher", "reasons", "considered"},
+    )
 
     @property
     def text(self) -> str:

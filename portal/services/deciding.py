@@ -63,9 +63,13 @@ def assign_lines(
     if not found or len(found) < len(set(lines)):
         raise AlreadyAssigned("One of these transactions is not to be had any more. Please choose again.")
     told = searching.sum_of(receipt, found)
+    taken = searching.allocations(receipt, found, difference)
+    proposal = _proposal(session, receipt, taken)  # its rank would say that nothing had to be looked for
     assigning.assign(
-        session, receipt=receipt, allocations=searching.allocations(receipt, found, difference), seen_version=seen_version,
-        now=now, difference=difference, difference_cents=told.difference_cents if told and difference else None,
+        session, receipt=receipt, allocations=taken, seen_version=seen_version, now=now,
+        score=proposal.score if proposal else None, reasons=proposal.reasons if proposal else (),
+        matcher=proposal.matcher if proposal else None,
+        difference=difference, difference_cents=told.difference_cents if told and difference else None,
     )  # fmt: skip
 
 
@@ -93,9 +97,10 @@ def assign_receipts(
     labels = [receipt.label for receipt, _ in chosen]
     parts = sorted(zip(chosen, worth, given, strict=True), key=lambda part: part[2])  # first the credit notes, which make room
     for (receipt, seen_version), cents, part in parts:
-        proposal = _proposal(session, receipt, transaction, part)
+        taken = [Allocation(transaction.id, part)]
+        proposal = _proposal(session, receipt, taken)
         assigning.assign(
-            session, receipt=receipt, allocations=[Allocation(transaction.id, part)], seen_version=seen_version, now=now,
+            session, receipt=receipt, allocations=taken, seen_version=seen_version, now=now,
             score=proposal.score if proposal else None, reasons=proposal.reasons if proposal else (),
             matcher=proposal.matcher if proposal else None, rank=proposal.rank if proposal else None,
             difference=difference if part != cents else None, difference_cents=part - cents if part != cents else None,
@@ -103,10 +108,11 @@ def assign_receipts(
         )  # fmt: skip
 
 
-def _proposal(session: Session, receipt: Receipt, transaction: Transaction, cents: int) -> Candidate | None:
+def _proposal(session: Session, receipt: Receipt, taken: Sequence[Allocation]) -> Candidate | None:
     """What the matcher proposed, if that is what was chosen."""
-    wanted = [{"transaction": transaction.id, "amount_cents": cents}]
-    return next((one for one in session.scalars(assigning.candidates_of(receipt.id)) if one.allocations == wanted), None)
+    wanted = {(part.transaction, part.amount_cents) for part in taken}
+    proposals = session.scalars(assigning.candidates_of(receipt.id))
+    return next((one for one in proposals if {(p["transaction"], p["amount_cents"]) for p in one.allocations} == wanted), None)
 
 
 def learns_now(session: Session, actor: Actor) -> bool:

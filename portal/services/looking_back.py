@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 
 from sqlalchemy import Select, and_, bindparam, func, literal_column, select
@@ -107,19 +107,17 @@ def done(
         if transaction is not None:
             assigned.setdefault(f"assignment:{decision_id}", []).append(transaction)
     people = {actor.user_id: ""} if is_own else naming.names(session, (event.actor for event in events))
-    rows, settled = [], set()
+    rows, settled = [], set[str]()
     for event, receipt_id in events.items():
         receipt, client = receipts[receipt_id]
-        is_newest = receipt_id not in settled
-        settled.add(receipt_id)  # of several decisions about a receipt only the newest can stand
-        is_kept = (
+        is_kept = receipt_id not in settled and (
             (event.tag == Tag.RECEIPT_SET_ASIDE.text and receipt.state == "set_aside")
-            or (event.tag == Tag.RECEIPT_PUT_OFF.text and receipt.put_off_until is not None)
-        )  # fmt: skip
-        transactions = assigned.get(event.subject, [])
-        rows.append(
-            Done(event, receipt, client, transactions, (is_kept and is_newest) or bool(transactions), people[event.actor])
+            or (event.tag == Tag.RECEIPT_PUT_OFF.text and event.details["until"] == _day(receipt.put_off_until))
         )
+        if is_kept:
+            settled.add(receipt_id)  # of several that would fit only the newest stands
+        transactions = assigned.get(event.subject, [])
+        rows.append(Done(event, receipt, client, transactions, is_kept or bool(transactions), people[event.actor]))
     return rows
 
 
@@ -140,6 +138,10 @@ def _decisions(role: Role, *, is_own: bool) -> Select[AuditEvent]:
 def last_done(session: Session, actor: Actor, *, since: datetime) -> Done | None:
     """The actor's newest decision that still stands, not older than that; None without one."""
     return next((row for row in done(session, actor, limit=5, since=since, is_own=True) if row.is_standing), None)
+
+
+def _day(day: date | None) -> str | None:
+    return day.isoformat() if day else None
 
 
 def _receipt_of(event: AuditEvent) -> str:

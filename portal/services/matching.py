@@ -150,7 +150,7 @@ def _apply(session: Session, decision: Decision, receipt: Receipt | None, held: 
                     session, receipt=receipt, allocations=decision.allocations, seen_version=receipt.version, now=now,
                     is_automatic=True, score=best.score if best else None,
                     reasons=[reason.as_json() for reason in best.reasons] if best else [], matcher=MATCHER_VERSION,
-                    considered=[(one.score, [part.transaction for part in one.allocations]) for one in decision.candidates],
+                    considered=[_considered(one) for one in decision.candidates],
                 )  # fmt: skip
         except (AlreadyAssigned, Stale):
             session.refresh(receipt)
@@ -164,6 +164,11 @@ def _apply(session: Session, decision: Decision, receipt: Receipt | None, held: 
     if receipt.review_reason not in HELD_REASONS and receipt.review_reason != reason:
         receipt.review_reason, is_changed = reason, True
     return "updated" if is_changed else "unchanged"
+
+
+def _considered(found: CandidateFacts) -> assigning.Considered:
+    lines = [part.transaction for part in found.allocations]
+    return assigning.as_considered(found.score, lines, [reason.as_json() for reason in found.reasons], MATCHER_VERSION)
 
 
 def _propose(session: Session, receipt: Receipt, held: list[Candidate], found: Iterable[CandidateFacts]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from sqlalchemy.orm import Session
@@ -21,6 +22,8 @@ def put_off(session: Session, *, receipt: Receipt, until: date, note: str, seen_
     if not berlin_day(now) < until <= berlin_day(now) + LONGEST:
         raise Rejected("Please choose a day after today, within a year.")
     assigning.take_open(session, receipt, seen_version)
+    before = assigning.put_off_of(receipt)
+    assigning.keep_put_off_before(receipt, [*assigning.put_off_before(receipt), before])
     receipt.put_off_until, receipt.put_off_note, receipt.updated_at = until, note, now
     record(
         session,
@@ -29,13 +32,37 @@ def put_off(session: Session, *, receipt: Receipt, until: date, note: str, seen_
         at=now,
         client_id=receipt.client_id,
         until=until.isoformat(),
+        before=before and before[0],
     )
 
 
 def bring_back(session: Session, *, receipt: Receipt, seen_version: int, now: datetime) -> None:
     """Into the queue at once. Errors: Stale."""
+    _take(session, receipt, seen_version)
+    _restore(session, receipt, None, [], now)
+
+
+def undo(session: Session, *, receipt: Receipt, seen_version: int, now: datetime) -> None:
+    """Take the last putting off back: an earlier day and its note, if there was one, count again. Errors: Stale."""
+    _take(session, receipt, seen_version)
+    *earlier, was = assigning.put_off_before(receipt) or [None]
+    _restore(session, receipt, was, earlier, now)
+
+
+def _take(session: Session, receipt: Receipt, seen_version: int) -> None:
     assigning.take(session, receipt, seen_version)
     if receipt.put_off_until is None:
         raise Stale("This receipt is not put off any more.")
-    receipt.put_off_until, receipt.put_off_note, receipt.updated_at = None, "", now
-    record(session, Tag.RECEIPT_BROUGHT_BACK, subject=f"receipt:{receipt.id}", at=now, client_id=receipt.client_id)
+
+
+def _restore(
+    session: Session, receipt: Receipt, was: Sequence[str] | None, earlier: Sequence[Sequence[str] | None], now: datetime
+) -> None:
+    before = receipt.put_off_until
+    assigning.restore_put_off(receipt, was)
+    assigning.keep_put_off_before(receipt, earlier)
+    receipt.updated_at = now
+    record(
+        session, Tag.RECEIPT_BROUGHT_BACK, subject=f"receipt:{receipt.id}", at=now, client_id=receipt.client_id,
+        until=was and was[0], before=before and before.isoformat(),
+    )  # fmt: skip

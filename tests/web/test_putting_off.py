@@ -76,6 +76,47 @@ def test_it_is_brought_back_by_hand_and_by_undo(world: World, visit: Visit, port
     assert tags[:2] == ["receipt.brought_back", "receipt.put_off"]
 
 
+def test_undoing_gives_an_earlier_day_and_its_note_back(world: World, visit: Visit, ports: Ports, clock: FixedClock) -> None:
+    """Put off twice: an undo takes back the second time only, and the first can be undone after it."""
+    visitor, receipt = visit(world.staff), world.ours.receipts["open"]
+    put_off(visitor, receipt, note="Rückruf")
+    clock.move(days=8)
+    visitor = visit(world.staff)
+    page = put_off(visitor, receipt, until="2026-12-20", note="Urlaub")
+    page = visitor.follow(visitor.send(page, f"/receipts/{receipt.id}/return"))
+    assert f"{receipt.label} is in the queue again." in page.words
+    assert "Was put off until 4 Dec 2026. Rückruf" in page.words
+    found = stored(ports, receipt)
+    assert (str(found.put_off_until), found.put_off_note) == (UNTIL, "Rückruf")
+    done = visitor.page("/review/done")
+    assert done.words.count("Put off: until 4 Dec 2026") == 1
+    visitor.send(done, f"/receipts/{receipt.id}/return")
+    assert stored(ports, receipt).put_off_until is None
+    assert "Put off:" not in visitor.page("/review/done").words
+
+
+def test_a_day_to_come_is_given_back_too_but_not_by_hand(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, receipt = visit(world.staff), world.ours.receipts["open"]
+    for is_undo, day in ((True, UNTIL), (False, None)):
+        put_off(visitor, receipt, note="Rückruf") if is_undo else None
+        version = stored(ports, receipt).version
+        form = {"until": "2026-12-20", "note": "", "seen_version": version}
+        assert visitor.post(f"/receipts/{receipt.id}/putting-off", form).status_code == 303
+        back = {"seen_version": version + 1, **({"undo": "1"} if is_undo else {})}
+        page = visitor.follow(visitor.post(f"/receipts/{receipt.id}/return", back))
+        assert (f"{receipt.label} comes back on 4 Dec 2026." in page.words) is is_undo
+        found = stored(ports, receipt)
+        assert (found.put_off_until and str(found.put_off_until), found.put_off_note) == (day, "Rückruf" if day else "")
+    with ports.database.read() as session:
+        events = session.scalars(
+            select(AuditEvent).where(AuditEvent.subject == f"receipt:{receipt.id}").order_by(AuditEvent.sequence.desc()).limit(5)
+        ).all()
+    assert [(e.tag.removeprefix("receipt."), e.details["before"], e.details["until"]) for e in reversed(events)] == [
+        ("put_off", None, UNTIL), ("put_off", UNTIL, "2026-12-20"), ("brought_back", "2026-12-20", UNTIL),
+        ("put_off", UNTIL, "2026-12-20"), ("brought_back", "2026-12-20", None),
+    ]  # fmt: skip
+
+
 def test_the_client_does_not_see_how_the_firm_puts_it_off(world: World, visit: Visit) -> None:
     """When the firm looks at it again is its own matter; the client reads that it is in review."""
     staff, owner, receipt = visit(world.staff), visit(world.ours.owner), world.ours.receipts["open"]

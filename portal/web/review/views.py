@@ -242,12 +242,16 @@ def put_off(receipt_id: str) -> ResponseReturnValue:
 @blueprint.post("/receipts/<id:receipt_id>/return")
 @staff
 def bring_back(receipt_id: str) -> ResponseReturnValue:
-    """Into the queue now."""
-    seen = seen_version()
+    """Into the queue now; as an undo it is put off again until the day before that one, if there was any."""
+    seen, give_back = seen_version(), putting_off.undo if "undo" in request.form else putting_off.bring_back
     with ports().database.write() as session:
         receipt = finding.receipt(session, actor(), receipt_id)
-        putting_off.bring_back(session, receipt=receipt, seen_version=seen, now=ports().clock.now())
-        notice(_("%(receipt)s is in the queue again.", receipt=receipt.label))
+        give_back(session, receipt=receipt, seen_version=seen, now=ports().clock.now())
+        until = receipt.put_off_until
+        if until and until > ports().clock.today():
+            notice(_("%(receipt)s comes back on %(day)s.", receipt=receipt.label, day=day(until)))
+        else:
+            notice(_("%(receipt)s is in the queue again.", receipt=receipt.label))
     return go_on(receipt_id)
 
 
