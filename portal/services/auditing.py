@@ -76,6 +76,8 @@ class Tag(Enum):
     RECEIPT_UNASKED = ("receipt.unasked", {"colleague"})
     NOTE_WRITTEN = ("note.written", {"receipt"})
     NOTE_WITHDRAWN = ("note.withdrawn", {"receipt"})
+    VIEW_SAVED = ("view.saved", set[str]())
+    VIEW_DELETED = ("view.deleted", set[str]())
     RECEIPT_REOPENED = ("receipt.reopened", {"reason"})
     DOCUMENT_STORED = ("document.stored", {"receipt", "version", "sha256", "size"})
     DOCUMENT_VIEWED = ("document.viewed", {"receipt"})
