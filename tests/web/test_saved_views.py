@@ -32,11 +32,11 @@ def test_it_is_saved_opened_and_deleted(world: World, visit: Visit, ports: Ports
     assert f"item={item}" in answer.location  # one stays where one was
     page = mara.follow(answer)
     assert "The view “Holz zuerst” is saved." in page.words
-    assert "You are looking at this view: Holz zuerst" in page.words
+    assert "Saved views: Holz zuerst" in page.words
     assert SAVE not in [form.action.partition("?")[0] for form in page.forms]  # it has a name already
     (link,) = [link for link in mara.page("/review").links if "find=holz" in link and "item=" not in link]
     opened = mara.page(link)
-    assert "You are looking at this view: Holz zuerst" in opened.words
+    assert "Saved views: Holz zuerst" in opened.words
     with ports.database.read() as session:
         view = session.scalars(select(SavedView).where(SavedView.name == "Holz zuerst")).one()
     gone = mara.follow(mara.post(opened.form(deleting(view)).action))
@@ -53,6 +53,7 @@ def test_a_used_name_loses_nothing(world: World, visit: Visit, ports: Ports) -> 
     assert answer.status_code == 422
     page = Page(answer.text)
     assert "You already have a view of this name." in page.words
+    assert 'aria-current="page">Review' in answer.text
     assert page.form(SAVE).fields["name"] == "älteste zuerst"
     assert page.form(SAVE).action == action
     assert fingerprint(ports.database) == before
