@@ -37,6 +37,7 @@ from portal.models import (
     Receipt,
     Role,
     Run,
+    SavedView,
     ScaSession,
     SkippedInvoice,
     Statement,
@@ -75,6 +76,7 @@ class Books:
     explanation: Explanation = field(init=False)
     staff: User = field(init=False)  #: who of the firm looks after it
     note: Note = field(init=False)  #: his, about the receipt "set_aside"
+    view: SavedView = field(init=False)  #: his: the oldest first
     runs: dict[str, Run] = field(default_factory=dict)
     batches: dict[str, PaymentBatch] = field(default_factory=dict)  #: by their state, or what they are there for
     qonto_account: str = "account-1"  #: the bank's id of the account that pays; `payable` knows a true one
@@ -285,6 +287,14 @@ def note(session: Session, of: Receipt, by: User, *, now: datetime, text: str = 
     return made
 
 
+def saved_view(session: Session, of: User, name: str = "Älteste zuerst", *, now: datetime, **query: str) -> SavedView:
+    """Somebody's name for a queue of the desk."""
+    made = SavedView(id=new_id(), user_id=of.id, name=name, query=query or {"sort": "oldest"}, created_at=now)
+    session.add(made)
+    session.flush()
+    return made
+
+
 def candidate(session: Session, of: Receipt, *parts: tuple[Transaction, int], rank: int = 1, score: float = 0.9) -> Candidate:
     """A proposal for a receipt in review."""
     found, cents = parts[0]
@@ -362,6 +372,7 @@ def _books(session: Session, storage: Storage, number: str, name: str, email: st
     books.explanation = explanation(session, books.transactions[3], owner, now=now)
     _receipts(session, storage, books, now)
     books.staff, books.note = staff, note(session, books.receipts["set_aside"], staff, now=now)
+    books.view = saved_view(session, staff, now=now)
     books.runs = {
         "documents": run(session, made, "documents", now=now, over=documents, skipped={"not_paid": 1}),
         "bank": run(session, made, "bank", now=now, over=bank, new=4, total=4, seen=4),

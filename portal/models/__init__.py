@@ -13,6 +13,7 @@ from portal.models.note import Note, Presence
 from portal.models.payment import Approval, Payment, PaymentBatch, PaymentRules
 from portal.models.receipt import Document, Preview, Receipt, SkippedInvoice
 from portal.models.run import Heartbeat, RequestBudget, Run
+from portal.models.saved_view import SavedView
 from portal.models.statement import Statement
 from portal.models.transaction import Transaction, TransactionKey
 from portal.models.user import Attempt, OneTimeCode, Role, User, UserSession
@@ -52,6 +53,7 @@ __all__ = [
     "RequestBudget",
     "Role",
     "Run",
+    "SavedView",
     "ScaSession",
     "SkippedInvoice",
     "Statement",

@@ -77,6 +77,8 @@ class Tag(Enum):
     NOTE_WRITTEN = ("note.written", {"receipt"})
     NOTE_WITHDRAWN = ("note.withdrawn", {"receipt"})
     RECEIPT_REOPENED = ("receipt.reopened", {"reason", "considered"})
+    VIEW_SAVED = ("view.saved", set[str]())
+    VIEW_DELETED = ("view.deleted", set[str]())
     DOCUMENT_STORED = ("document.stored", {"receipt", "version", "sha256", "size"})
     DOCUMENT_DAMAGED = ("document.damaged", {"receipt", "sha256"})
     DOCUMENT_VIEWED = ("document.viewed", {"receipt"})

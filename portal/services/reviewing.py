@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal.clock import berlin_day
 from portal.errors import NotFound
-from portal.models import Receipt, Role
+from portal.models import Receipt
 from portal.services import (
     documenting,
     finding,
@@ -20,6 +20,7 @@ from portal.services import (
     noting,
     proposing,
     queueing,
+    saving,
     searching,
     staffing,
 )
@@ -30,6 +31,7 @@ from portal.services.looking_back import Done
 from portal.services.noting import Notes
 from portal.services.proposing import CandidateCard
 from portal.services.queueing import Counts, Filters, Queue, QueueRow
+from portal.services.saving import View
 from portal.services.staffing import Colleague
 
 
@@ -58,6 +60,12 @@ class Desk:
     notes: Notes  #: of the receipt
     others: Sequence[Colleague]  #: who else looks at it right now
     is_look_due: bool  #: that the actor looks at it is to be noted
+    views: Sequence[View]  #: the actor's saved ones
+
+    @property
+    def view(self) -> View | None:
+        """The saved view that the filters are."""
+        return next((one for one in self.views if one.asked == self.filters.asked), None)
 
     @property
     def is_put_off(self) -> bool:
@@ -106,8 +114,7 @@ def desk(session: Session, actor: Actor, filters: Filters, *, now: datetime) -> 
     queue = queueing.queue_of(session, actor, shown, filters, receipt.id if receipt else "", extra, today)
     if receipt is None and queue.rows:
         receipt = session.get_one(Receipt, queue.rows[0].id)
-    seen = staffing.ALL if clients and actor.role is Role.ADMIN else list(clients)
-    people = staffing.colleagues(session, seen, receipt_id=receipt.id if receipt else None)
+    people = staffing.around(session, actor, clients, receipt_id=receipt.id if receipt else None)
     if finding.is_id(filters.who) and filters.who not in {one.id for one in people}:
         raise NotFound
     is_open = receipt is not None and receipt.state == "in_review"
@@ -130,4 +137,5 @@ def desk(session: Session, actor: Actor, filters: Filters, *, now: datetime) -> 
         people=people, notes=noting.notes(session, receipt.id) if receipt else Notes(),
         others=looking_on.others(people, actor, now=now) if is_open else (),
         is_look_due=is_open and looking_on.is_due(people, actor, now=now),
+        views=saving.views(session, actor, clients, people),
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from portal.errors import NotFound
 from portal.models import Membership, Presence, Receipt, Role, User
 from portal.models.user import initials_of
+from portal.services.finding import Actor
 
 
 def _is_here(client: ColumnElement[bool]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
@@ -79,6 +80,12 @@ def colleagues(session: Session, client_ids: Sequence[str] | None, *, receipt_id
         Colleague(user_id, name, None if role == Role.ADMIN else frozenset(clients[user_id]), seen_at)
         for user_id, (name, role, seen_at) in people.items()
     ]
+
+
+def around(session: Session, actor: Actor, clients: Collection[str], *, receipt_id: str | None = None) -> list[Colleague]:
+    """Who looks after the clients that the actor sees (their ids), by name; an admin asks for all without naming them."""
+    seen = ALL if clients and actor.role is Role.ADMIN else list(clients)
+    return colleagues(session, seen, receipt_id=receipt_id)
 
 
 def colleague(session: Session, client_id: str, user_id: str) -> Colleague:

@@ -66,7 +66,7 @@
 
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
-    const fold = document.activeElement?.closest("#keys[open], #ask[open], #put-off[open], #set-aside[open]");
+    const fold = document.activeElement?.closest("#keys[open], #views[open], #ask[open], #put-off[open], #set-aside[open]");
     if (!fold) return;
     fold.open = false;
     fold.querySelector("summary").focus();

@@ -71,6 +71,7 @@ def people(site: Site, *, now: datetime) -> People:
         _payments(site, session, now)
         newcomer = factories.user(session, "nele@kanzlei.example", "Nele Neu", Role.STAFF, now=now)
         enrolling = factories.user(session, "nils@kanzlei.example", "Nils Neu", Role.STAFF, now=now)
+        factories.saved_view(session, world.staff, "Nicht mehr meine", now=now, client=world.theirs.client.id)
         lonely = factories.user(session, "karla@lindner.example", "Karla Lindner", Role.CLIENT, now=now)
         _, unconnected = _company(session, "10051", now)
         company, troubled = _company(session, "10052", now)
@@ -290,6 +291,9 @@ def _desk(ours: Books) -> Iterator[State]:
     yield State("staff", "/review?pane=candidates", does=unfold("#put-off"))
     yield State("staff", "/review?pane=candidates", does=unfold("#ask"))
     yield State("staff", "/review?who=nobody")
+    yield State("staff", "/review", does=unfold("#views"))
+    yield State("staff", "/review?sort=oldest", does=unfold("#views"))
+    yield State("staff", "/review?sort=amount", does=save_a_used_name)
     yield State("staff", "/review?reason=duplicate_suspected")
     looked_for, (line, other, *_) = f"/review?item={ours.receipts['no_transaction'].id}&q=", ours.transactions
     yield State("staff", f"{looked_for}Holz")
@@ -378,6 +382,13 @@ def choose_too_early(page: Page) -> None:
     """A start that the bank does not reach."""
     page.locator("input[type=date]").first.fill("2020-01-01")
     sent("main form[action$='/accounts']", 422)(page)
+
+
+def save_a_used_name(page: Page) -> None:
+    """A name that a view of his has."""
+    page.locator("#views > summary").click()
+    page.fill("#view-name", "Älteste zuerst")
+    sent("#views form[action*='/review/views?']", 422)(page)
 
 
 def decide_too_late(page: Page) -> None:

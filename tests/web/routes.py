@@ -138,6 +138,8 @@ PERMISSIONS = {
     ("colleagues.take_back", "POST"): STAFF,
     ("colleagues.write", "POST"): STAFF,
     ("colleagues.take_note_back", "POST"): STAFF,
+    ("saved_views.save", "POST"): STAFF,
+    ("saved_views.delete", "POST"): STAFF,
     ("copies.show", "GET"): STAFF,
     ("copies.keep_both", "POST"): STAFF,
     ("copies.set_aside", "POST"): STAFF,
@@ -301,6 +303,7 @@ def form_of(endpoint: str, books: Books) -> dict[str, str]:
         "colleagues.ask": {"colleague": books.staff.id, "note": "bitte", "seen_version": str(int(version) + 2)},
         "colleagues.take_back": {"seen_version": str(int(version) + 3)},
         "colleagues.write": {"text": "Rückruf am Montag"},
+        "saved_views.save": {"name": "Nur Angeforderte", "sort": "amount"},
         "copies.keep_both": {"seen_version": version},
         "copies.set_aside": {"seen_version": version},
     }.get(endpoint, {})
@@ -340,7 +343,7 @@ def _batch(endpoint: str, books: Books) -> PaymentBatch:
 def _arguments(books: Books) -> dict[str, str]:
     return {
         "client_id": books.client.id, "other_id": books.receipts["income"].id, "connection_id": books.documents.id, "document_id": books.document.id,
-        "account_id": books.account.id, "bank_id": books.bank.id, "user_id": books.owner.id, "statement_id": books.statement.id, "subscription_id": books.client.id, "explanation_id": books.explanation.id, "note_id": books.note.id, "kind": "documents", "number": "1", "digest": "unknown", "filename": "css/app.css",
+        "account_id": books.account.id, "bank_id": books.bank.id, "user_id": books.owner.id, "statement_id": books.statement.id, "subscription_id": books.client.id, "explanation_id": books.explanation.id, "note_id": books.note.id, "view_id": books.view.id, "kind": "documents", "number": "1", "digest": "unknown", "filename": "css/app.css",
         "tax_year": str(books.client.created_at.year), "tax_return": "income",
     }  # fmt: skip
 

@@ -87,6 +87,8 @@ EVENTS = {
     "colleagues.take_back": "receipt.unasked",
     "colleagues.write": "note.written",
     "colleagues.take_note_back": "note.withdrawn",
+    "saved_views.save": "view.saved",
+    "saved_views.delete": "view.deleted",
     "copies.keep_both": "receipt.distinct",
     "copies.set_aside": "receipt.set_aside",
     "receipts.resync": "resync.asked",

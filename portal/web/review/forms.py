@@ -68,6 +68,12 @@ class NoteForm(FlaskForm):
     text = StringField()
 
 
+class ViewForm(FlaskForm):
+    """A name for the queue that is shown; the service says what is wrong with it."""
+
+    name = StringField()
+
+
 class WithdrawForm(FlaskForm):
     """Undo."""
 

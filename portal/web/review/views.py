@@ -55,7 +55,7 @@ def beaten(conflict: Conflict) -> ResponseReturnValue:
 def desk() -> ResponseReturnValue:
     """The whole desk, or only its inside for an htmx navigation."""
     filters = filters_of(request.args)
-    return _desk(replace(filters, search=request.args.get("q"), lines=tuple(request.args.getlist("line"))))
+    return show_desk(replace(filters, search=request.args.get("q"), lines=tuple(request.args.getlist("line"))))
 
 
 @blueprint.get("/review/done")
@@ -283,7 +283,7 @@ def go_on(receipt_id: str = "") -> ResponseReturnValue:
     """After a decision: the named receipt, else the one the form says to go on with; as a fragment or by redirect."""
     filters = filters_of(request.form, reason="queue_reason")  # `reason` is why a receipt is set aside
     filters = replace(filters, receipt_id=receipt_id or filters.receipt_id)
-    return _desk(filters) if is_fragment_request() else to_desk(filters)
+    return show_desk(filters) if is_fragment_request() else to_desk(filters)
 
 
 def to_desk(filters: Filters) -> ResponseReturnValue:
@@ -291,7 +291,8 @@ def to_desk(filters: Filters) -> ResponseReturnValue:
     return redirect(url_for("review.desk", **filters.asked, item=filters.receipt_id or None), 303)  # type: ignore[arg-type]
 
 
-def _desk(filters: Filters) -> ResponseReturnValue:
+def show_desk(filters: Filters, *, view_name: str = "", view_problem: str = "") -> str:
+    """The desk. `view_problem`: why this queue was not saved under `view_name`."""
     with ports().database.read() as session:
         page = reviewing.desk(session, actor(), filters, now=ports().clock.now())
         copy = comparing.suspected(session, page.receipt) if page.receipt else None
@@ -305,6 +306,8 @@ def _desk(filters: Filters) -> ResponseReturnValue:
         ages=queueing.AGES,
         most_counted=queueing.MOST_COUNTED,
         correction=correction,
+        view_name=view_name,
+        view_problem=view_problem,
         put_off_days=(page.today + timedelta(days=1), page.today + putting_off.USUAL, page.today + putting_off.LONGEST),
     )
     if page.receipt and page.is_look_due:
