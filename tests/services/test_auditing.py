@@ -27,8 +27,8 @@ def _write(database: Database, count: int = 3) -> str:
         for number in range(count):
             record(
                 session,
-                Tag.RECEIPT_REOPENED,
-                subject=f"receipt:{number}",
+                Tag.APPROVAL_VOIDED,
+                subject=f"payment_batch:{number}",
                 at=NOW,
                 client_id=client.id,
                 reason=f"größer {number}",
@@ -75,8 +75,8 @@ def test_another_key_finds_every_link_broken(database: Database) -> None:
         ({"details": {"reason": "another"}}, 2),
         ({"at": NOW + timedelta(microseconds=1)}, 2),
         ({"actor": "somebody"}, 1),
-        ({"subject": "receipt:77"}, 3),
-        ({"tag": "receipt.set_aside"}, 2),
+        ({"subject": "payment_batch:77"}, 3),
+        ({"tag": "payment_batch.sent"}, 2),
         ({"address": "10.0.0.1"}, 2),
         ({"request_id": "other"}, 2),
         ({"previous_hash": "0" * 64}, 2),
@@ -155,7 +155,7 @@ def test_postgresql_refuses_truncate(database: Database) -> None:
 @pytest.mark.parametrize("details", [{}, {"reason": "x", "more": 1}, {"reasons": "x"}])
 def test_a_tag_takes_exactly_its_keys(database: Database, details: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="takes exactly"), database.write() as session:
-        record(session, Tag.RECEIPT_REOPENED, subject="receipt:1", at=NOW, **details)
+        record(session, Tag.APPROVAL_VOIDED, subject="payment_batch:1", at=NOW, **details)
     with database.read() as session:
         assert session.scalar(select(func.count()).select_from(AuditEvent)) == 0
 
@@ -192,7 +192,9 @@ def test_parallel_writers_do_not_fork_the_chain(database: Database, settings: Se
     def write(number: int) -> None:
         for step in range(10):
             with database.write() as session:
-                record(session, Tag.RECEIPT_REOPENED, subject=f"receipt:{number}", at=NOW, client_id=client_id, reason=str(step))
+                record(
+                    session, Tag.APPROVAL_VOIDED, subject=f"payment_batch:{number}", at=NOW, client_id=client_id, reason=str(step)
+                )
 
     with ThreadPoolExecutor(8) as pool:
         for future in [pool.submit(copy_context().run, write, number) for number in range(8)]:
@@ -205,7 +207,7 @@ def test_parallel_writers_do_not_fork_the_chain(database: Database, settings: Se
 def test_a_rolled_back_change_leaves_no_event(database: Database, settings: Settings) -> None:
     client_id = _write(database)
     with pytest.raises(RuntimeError), database.write() as session:
-        record(session, Tag.RECEIPT_REOPENED, subject="receipt:1", at=NOW, client_id=client_id, reason="x")
+        record(session, Tag.APPROVAL_VOIDED, subject="payment_batch:1", at=NOW, client_id=client_id, reason="x")
         raise RuntimeError
     assert _faults(database, settings) == []
 
