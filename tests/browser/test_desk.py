@@ -155,6 +155,8 @@ def test_the_help_lists_exactly_the_keys_that_work(site: Site, page: Page) -> No
     assert [key.strip() for key in help_sheet.locator("kbd").all_inner_texts()] == [
         "J",
         "K",
+        "↓",
+        "↑",
         "↵",
         "1",
         "2",
@@ -163,6 +165,7 @@ def test_the_help_lists_exactly_the_keys_that_work(site: Site, page: Page) -> No
         "A",
         "/",
         "P",
+        "Esc",
         "?",
     ]
     page.keyboard.press("Escape")
@@ -170,7 +173,41 @@ def test_the_help_lists_exactly_the_keys_that_work(site: Site, page: Page) -> No
     expect(page.locator("#keys summary")).to_be_focused()
     page.goto(f"/review?item={site.world.ours.receipts['no_transaction'].id}")
     page.keyboard.press("?")
-    assert [key.strip() for key in help_sheet.locator("kbd").all_inner_texts()] == ["J", "K", "N", "S", "A", "/", "?"]
+    keys = help_sheet.locator("kbd")
+    assert [key.strip() for key in keys.all_inner_texts()] == ["J", "K", "↓", "↑", "N", "S", "A", "/", "Esc", "?"]
+    page.goto(f"/review?item={site.world.ours.receipts['open'].id}&q=Holz")  # the candidates are not there to be assigned
+    page.keyboard.press("?")
+    assert [key.strip() for key in keys.all_inner_texts()] == ["J", "K", "↓", "↑", "/", "P", "Esc", "?"]
+
+
+def test_s_looks_again_later_and_escape_folds_it(page: Page) -> None:
+    page.keyboard.press("s")
+    expect(page.locator("#put-off")).to_have_attribute("open", "")
+    page.keyboard.press("Escape")
+    expect(page.locator("#put-off summary")).to_be_focused()
+    expect(page.locator("#put-off")).not_to_have_attribute("open", re.compile(""))
+
+
+def test_slash_searches_while_somebody_types(page: Page) -> None:
+    """The field keeps the focus and what was typed; how many were found is told."""
+    page.keyboard.press("/")
+    field, told = page.locator("#search-query"), page.locator("#found-count[role=status]")
+    expect(field).to_be_focused()
+    field.evaluate("field => { field.dataset.isTheSame = true }")
+    field.press_sequentially("nothing-has-this-name")
+    expect(told).to_have_text("Nothing found")
+    expect(field).to_be_focused()
+    expect(field).to_have_value("nothing-has-this-name")
+    expect(field).to_have_attribute("data-is-the-same", "true")
+    expect(page).to_have_url(re.compile("q=nothing-has-this-name"))
+    field.fill("Holz")
+    expect(told).to_contain_text(re.compile(r"\d+ transactions? found"))
+    expect(field).to_be_focused()
+    box = page.locator(".bf-found .form-check-input").first
+    box.focus()
+    page.keyboard.press("Space")
+    expect(page.locator("#search-sum")).to_contain_text("1 transaction chosen")
+    expect(box).to_be_focused()
 
 
 def test_no_key_works_while_somebody_types_or_holds_a_modifier(site: Site, page: Page) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Page, Request, Response, expect
 from sqlalchemy import select, update
 
 from portal.models import Assignment, BankAccount, Connection, Receipt
@@ -117,22 +117,62 @@ def test_on_a_phone(site: Site, windows: Windows, receipts: list[Receipt]) -> No
 
 
 def test_two_people_race(site: Site, windows: Windows, receipts: list[Receipt]) -> None:
-    """On the same receipts, in turn one a step ahead of the other: each is decided once, and who was slower is told by whom."""
-    names = {site.world.staff.name, site.world.admin.name}
+    """For the same receipts at the same moment: each is decided once, and who was slower is told by whom."""
     with (
         windows.at(site, site.world.staff, may_say="409") as one,
         windows.at(site, site.world.admin, may_say="409") as other,
     ):
+        people = {one: site.world.staff, other: site.world.admin}
         for number, receipt in enumerate(receipts):
-            first, second = (one, other) if number % 2 else (other, one)
-            for page in (first, second):
+            for page in people:
                 page.goto(f"{DESK}&item={receipt.id}")
                 expect(page.locator("#receipt-title")).to_contain_text(receipt.label)
-            by_keys(first)
-            expect(first.locator(".bf-undo-last")).to_contain_text(receipt.label)
-            by_keys(second)
-            told = second.locator("#notices [role=alert]")
+            ahead, behind = (one, other) if number % 2 else (other, one)
+            with ahead.expect_response(is_decision) as first, behind.expect_response(is_decision) as second:
+                by_keys(ahead)
+                by_keys(behind)
+            assert sorted((first.value.status, second.value.status)) == [200, 409]
+            winner, slower = (ahead, behind) if first.value.status == 200 else (behind, ahead)
+            expect(winner.locator(".bf-undo-last")).to_contain_text(receipt.label)
+            told = slower.locator("#notices [role=alert]")
             expect(told).to_contain_text("This receipt is already assigned or set aside.")
-            (winner,) = names - {site.world.staff.name if second is one else site.world.admin.name}
-            expect(told).to_contain_text(f"Assigned · {winner} · ")
+            expect(told).to_contain_text(f"Assigned · {people[winner].name} · ")
     is_all_assigned(site, receipts)
+
+
+def is_decision(response: Response) -> bool:
+    return response.request.method == "POST"
+
+
+def test_back_and_once_more(site: Site, windows: Windows, receipts: list[Receipt]) -> None:
+    """Who goes back in the browser's history to a decided receipt sees that it is decided, or is told."""
+    receipt = receipts[0]
+    with windows.at(site, site.world.staff, may_say="409") as page:
+        page.goto(f"{DESK}&item={receipt.id}")
+        with page.expect_response(is_decision):
+            by_mouse(page)
+        expect(page.locator(".bf-undo-last")).to_contain_text(receipt.label)
+        page.goto(f"{DESK}&item={receipts[1].id}")
+        page.go_back()
+        page.goto(f"{DESK}&item={receipt.id}")
+        expect(page.locator("#pane-candidates")).to_contain_text("This receipt is assigned.")
+        expect(page.locator("#assign-1")).to_have_count(0)
+        by_keys(page)
+    is_all_assigned(site, [receipt])
+
+
+def test_two_tabs_of_one_person(site: Site, windows: Windows, receipts: list[Receipt]) -> None:
+    """Decided in one, decided: the other says so."""
+    receipt = receipts[0]
+    with windows.at(site, site.world.staff, may_say="409") as page:
+        tab = page.context.new_page()
+        for one in (page, tab):
+            one.goto(f"{DESK}&item={receipt.id}")
+            expect(one.locator("#receipt-title")).to_contain_text(receipt.label)
+        by_mouse(page)
+        expect(page.locator(".bf-undo-last")).to_contain_text(receipt.label)
+        by_mouse(tab)
+        told = tab.locator("#notices [role=alert]")
+        expect(told).to_contain_text("This receipt is already assigned or set aside.")
+        expect(told).to_contain_text(f"Assigned · {site.world.staff.name} · ")
+    is_all_assigned(site, [receipt])
