@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from typing import Any
 
 from sqlalchemy import Select, and_, bindparam, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from portal.clock import BERLIN
 from portal.models import Assignment, AuditEvent, Client, Receipt, Role, Transaction
-from portal.services import finding, naming
+from portal.services import finding, naming, saving
 from portal.services.auditing import Tag
 from portal.services.finding import Actor
 from portal.services.queueing import OF_CLIENTS
@@ -148,23 +149,27 @@ def _receipt_of(event: AuditEvent) -> str:
     return str(event.details.get("receipt") or event.subject.removeprefix("receipt:"))
 
 
-def counts(session: Session, actor: Actor, client_ids: Sequence[str] | None, *, now: datetime) -> tuple[int, int]:
-    """How much was done today, and how much is to check.
+def counts(
+    session: Session, actor: Actor, client_ids: Sequence[str] | None, *, now: datetime
+) -> tuple[int, int, list[saving.Row]]:
+    """How much was done today, how much is to check; and the actor's saved views.
 
     Receipts of these clients (None: of all that there are) that people assigned or set aside since midnight in Berlin, and that
     still are; decisions of all clients that nobody of the firm has looked at yet.
     """
     midnight = now.astimezone(BERLIN).replace(hour=0, minute=0, second=0, microsecond=0)
     asked = {"clients": list(client_ids or ()), "since": midnight, "actor": actor.user_id}
-    done_today, unchecked = session.execute(_counts(actor.role, are_all=client_ids is None), asked).one()
-    return done_today, unchecked
+    rows = session.execute(_counts(actor.role, are_all=client_ids is None), asked).all()
+    done_today, unchecked, *_ = rows[0]
+    return done_today, unchecked, [(known, name, query) for _, _, known, name, query in rows if known]
 
 
 @cache
-def _counts(role: Role, *, are_all: bool) -> Select[int, int]:
+def _counts(role: Role, *, are_all: bool) -> Select[*tuple[Any, ...]]:
     unchecked = _to_check(role).with_only_columns(func.count(func.distinct(Assignment.decision_id)))
     assigned, set_aside = ASSIGNED_SINCE, SET_ASIDE_SINCE
     if not are_all:
         assigned = assigned.where(Assignment.client_id.in_(bindparam("clients", expanding=True)))
         set_aside = set_aside.where(OF_CLIENTS)
-    return select(assigned.scalar_subquery() + set_aside.scalar_subquery(), unchecked.scalar_subquery())
+    done = assigned.scalar_subquery() + set_aside.scalar_subquery()
+    return saving.beside(select(done.label("done"), unchecked.scalar_subquery().label("to_check")))

@@ -119,7 +119,7 @@ def desk(session: Session, actor: Actor, filters: Filters, *, now: datetime) -> 
         raise NotFound
     is_open = receipt is not None and receipt.state == "in_review"
     are_all = queueing.is_everyones(actor, filters)
-    done_today, to_check = looking_back.counts(session, actor, None if are_all else list(shown), now=now)
+    done_today, to_check, own_views = looking_back.counts(session, actor, None if are_all else list(shown), now=now)
     files = documenting.files_of(session, *(one.id for one in (receipt, queue.following) if one))
     papers = documenting.papers_from(receipt, files[receipt.id]) if receipt else documenting.NO_PAPERS
     return Desk(
@@ -137,5 +137,5 @@ def desk(session: Session, actor: Actor, filters: Filters, *, now: datetime) -> 
         people=people, notes=noting.notes(session, receipt.id) if receipt else Notes(),
         others=looking_on.others(people, actor, now=now) if is_open else (),
         is_look_due=is_open and looking_on.is_due(people, actor, now=now),
-        views=saving.views(session, actor, clients, people),
+        views=saving.views(own_views, clients, people),
     )  # fmt: skip
