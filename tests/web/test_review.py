@@ -557,7 +557,7 @@ def test_the_queue_goes_on_beyond_what_is_shown_at_once(world: World, visit: Vis
         first = (place - 1) // QUEUE_SIZE * QUEUE_SIZE + 1
         assert f"{first}–{min(first + QUEUE_SIZE - 1, 68)} of 68" in Page(html).words
         assert f"{place} / 68" in Page(html).words
-        assert html.count('aria-current="true"') == 2  # the row, and the language
+        assert html.count('aria-current="true"') == 3  # the row, the language, and the view that was saved of this queue
         onward = html.split("Next receipt")
         address = unescape(onward[0].rsplit('href="', 1)[1].split('"')[0]) if len(onward) > 1 else ""
     assert len(seen) == len(set(seen)) == 68
