@@ -16,6 +16,7 @@ from portal.domain.matching import Decision
 from portal.domain.matching.assigning import Judge
 from portal.domain.matching.blocking import Index
 from portal.domain.matching.features import Amount, Comparison, Number
+from portal.domain.matching.kinship import acquaint
 from portal.domain.matching.scoring import Scores
 
 Row = Mapping[str, object]
@@ -48,7 +49,9 @@ def gates_of(client: ClientSet, decisions: Iterable[Decision]) -> dict[str, str]
             used[part.transaction] += part.amount_cents
     lines = [replace(line, open_cents=line.amount_cents - used[line.id]) for line in client.transactions]
     receipts = [receipt for receipt in client.receipts if decided[receipt.id].status == "review"]
-    comparison = Comparison(Index(receipts, lines), ())
+    index = Index(receipts, lines)
+    acquaint(index, ())
+    comparison = Comparison(index, ())
     covered = max((line.booked_on for line in lines), default=None)
     asked = _Asked(client, Judge(comparison, Scores(comparison), covered))
     found = {receipt.facts.id: asked.gate(receipt.place) for receipt in comparison.index.receipts}

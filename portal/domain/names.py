@@ -29,6 +29,8 @@ _NO_WORD = re.compile(r"[\W_]+")
 # "Müller" is spelled Mueller, Muller or MULLER: for comparing, the second letter of a spelled umlaut goes on both sides.
 _SPELLED_UMLAUT = re.compile(r"(?<=[aou])e|(?<=s)s")
 _DOTTED_FORMS = re.compile(r"\b(?:g m b h|m b h|e k|e kfm|e v|e g|s a r l|s a s|s r l|s p a|b v|n v|sp z o o|d o o|s a)\b")
+_OWNED_BY = re.compile(r"(?<=\w{3}) inh(?:aber(?:in)?)? .+")
+"""Whose firm it is, after the firm's own name."""
 _LEGAL_FORMS = frozenset(
     [
         "gmbh",
@@ -189,7 +191,7 @@ def parse_name(written: str | None) -> Name:
     A name that consists of nothing else ("Co KG", "4711") keeps its words; None and "" give an empty `Name`.
     """
     folded = fold(_without_processor(written or ""))
-    words = _DOTTED_FORMS.sub(" ", folded).split()
+    words = _DOTTED_FORMS.sub(" ", _OWNED_BY.sub("", folded)).split()
     telling = [_LONG_FORMS.get(word, word) for word in words if _is_telling(word)] or folded.split()
     loose = [loosen(word) for word in telling]
     return Name(tuple(loose), "".join(loose), " ".join(sorted(loose)))

@@ -17,6 +17,7 @@ from portal.domain.matching.explaining import Explainer
 from portal.domain.matching.facts import ReceiptFacts, TransactionFacts
 from portal.domain.matching.features import YES, Amount, Column, Comparison, Number
 from portal.domain.matching.gates import Gates
+from portal.domain.matching.kinship import acquaint
 from portal.domain.matching.optimum import optimum
 from portal.domain.matching.reasons import Allocation, Candidate, Decision, Reason, ReasonCode, ReviewReason
 from portal.domain.matching.rhythm import MONTH_APART, Months
@@ -56,7 +57,8 @@ def match(
     """
     with _collector_resting():
         index = Index(receipts, transactions, party_counts)
-        return _decisions(index, receipts, declined, covered_until, aliases, CLEAR_MARGIN + max(0.0, caution))
+        acquaint(index, aliases)
+        return _decisions(index, receipts, declined, covered_until, CLEAR_MARGIN + max(0.0, caution))
 
 
 @contextmanager
@@ -73,12 +75,12 @@ def _collector_resting() -> Iterator[None]:
 
 def _decisions(
     index: Index, receipts: Sequence[ReceiptFacts], declined: Collection[tuple[str, str]], covered_until: date | None,
-    aliases: Collection[tuple[str, str]], margin: float,
+    margin: float,
 ) -> list[Decision]:  # fmt: skip
     decisions = dict[str, Decision]()
     comparison: Comparison | None = None
     while True:
-        comparison = Comparison(index, declined, aliases, comparison)
+        comparison = Comparison(index, declined, comparison)
         judge = Judge(comparison, Scores(comparison), covered_until, margin)
         found = judge.decide()
         decisions |= {decision.receipt: decision for decision in found}
@@ -213,9 +215,10 @@ class Judge:
     def _is_another_month(self, own: Column, others: Column) -> Column:
         """Tell whether the other pair says the same of the same party, only of a day much further from what was expected."""
         pairs = self.pairs
+        is_unsaid = pairs.number >= Number.ABSENT
         found: Column = (
             (pairs.amount[others] == pairs.amount[own])
-            & (pairs.number[others] == pairs.number[own])
+            & ((pairs.number[others] == pairs.number[own]) | (is_unsaid[others] & is_unsaid[own]))
             & (pairs.is_named(CLEARLY_SAME)[others] | (pairs.is_shop[own] & pairs.is_named(SIMILAR)[others]))
             & ~pairs.is_linked[others]
             & self.certainty.is_prompt[own]

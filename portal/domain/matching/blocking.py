@@ -11,6 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Hashable, Iterable, Mapping, Sequence
 from copy import copy
+from datetime import date, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from portal.domain.matching.facts import ReceiptFacts, Side, TransactionFacts
-from portal.domain.names import Name, fold, loosen, parse_name, parse_shop, similarity
+from portal.domain.names import CLEARLY_SAME, Name, fold, loosen, parse_name, parse_shop, similarity
 from portal.domain.periods import Month, months
 from portal.domain.references import INVOICE_WORDS, Found, RemittanceText, parse_reference
 
@@ -46,6 +47,9 @@ PartyKey = tuple[str, str]
 """("iban" or "word", what it is)."""
 Places = npt.NDArray[np.int64]
 
+_PURCHASED = re.compile(r"\b(\d{4}-\d{2}-\d{2})T\d{2}:\d{2}")
+"""As German banks write when a card was used."""
+_LONGEST_BOOKING = timedelta(days=7)
 _CARD = re.compile(r"\b(?:karten?|kartenzahlung|girocard|debitk\w*|kreditk\w*|visa|mastercard|card)\b", re.IGNORECASE)
 
 
@@ -87,23 +91,24 @@ class BookedTransaction:
     """A transaction with everything derived once. `place`: its rank by id."""
 
     __slots__ = (
-        "_months", "_words", "currency", "day", "emitted_day", "facts", "free", "iban", "local_currency", "name", "place",
-        "spelling", "text",
+        "_months", "_words", "currency", "day", "emitted_day", "facts", "free", "iban", "is_card", "local_currency", "name",
+        "place", "spelling", "text",
     )  # fmt: skip
 
     def __init__(self, place: int, facts: TransactionFacts) -> None:
         """Derive the comparable form of `facts`."""
         self.place = place
         self.facts = facts
+        self.is_card = is_card(facts)
         self.free = min(max(0, facts.open_cents), MOST_CENTS)
         self.currency = facts.currency.strip().upper()
         self.local_currency = facts.local_currency.strip().upper() if facts.local_currency else None
-        self.name = parse_shop(facts.counterparty) if is_card(facts) else parse_name(facts.counterparty)
+        self.name = parse_shop(facts.counterparty) if self.is_card else parse_name(facts.counterparty)
         self.spelling = 0
         self.text = RemittanceText(facts.remittance)
         self.iban = compact_iban(facts.iban)
         self.day = facts.booked_on.toordinal()
-        self.emitted_day = (facts.emitted_on or facts.booked_on).toordinal()
+        self.emitted_day = (facts.emitted_on or (self.is_card and purchased_on(facts)) or facts.booked_on).toordinal()
         self._words: frozenset[str] | None = None
         self._months: frozenset[Month] | None = None
 
@@ -314,6 +319,14 @@ class Index:
             return None
         return self.likeness_of(receipt.spelling, booked.spelling)
 
+    def take_for_one(self, couples: Iterable[tuple[int, int]]) -> None:
+        """Count names (places in `spellings`, on receipts and at the bank) as clearly the same from now on."""
+        width = len(self.spellings)
+        for ours, theirs in couples:
+            if self.likeness_of(ours, theirs) < CLEARLY_SAME:
+                self._likeness[ours * width + theirs] = CLEARLY_SAME
+                self.acquainted.add((ours, theirs))
+
     def likeness_of(self, ours: int, theirs: int) -> float:
         """Compare two spellings (places in `spellings`) that are not empty."""
         key = ours * len(self.spellings) + theirs
@@ -409,6 +422,8 @@ class Index:
         self._purses: dict[tuple[Side, str], int] = {}
         self._line_sides = np.array([_SIDES[booked.facts.side] for booked in self.transactions], dtype=np.int64)
         self._likeness: dict[int, float] = {}
+        self.acquainted: set[tuple[int, int]] = set()
+        """The names that are one party's though they are not alike."""
         entries = []
         for booked in self.transactions:
             facts, day, place = booked.facts, booked.day, booked.place
@@ -557,6 +572,18 @@ def is_card(facts: TransactionFacts) -> bool:
     if facts.operation_type is not None:
         return facts.operation_type == "card"
     return bool(_CARD.search(facts.remittance))
+
+
+def purchased_on(facts: TransactionFacts) -> date | None:
+    """Return the day of a card payment that the text tells with its time, up to a week before it was booked."""
+    found = _PURCHASED.search(facts.remittance)
+    if not found:
+        return None
+    try:
+        day = date.fromisoformat(found[1])
+    except ValueError:
+        return None
+    return day if timedelta(0) <= facts.booked_on - day <= _LONGEST_BOOKING else None
 
 
 def paying_side(facts: ReceiptFacts) -> Side | None:

@@ -22,7 +22,13 @@ _SETTLING, _NEXT_MONTH = 8, 35
 WHOLE = frozenset({int(Amount.EQUAL), int(Amount.LOCAL)})
 _WHOLE_OR_DISCOUNTED = WHOLE | {int(Amount.DISCOUNT)}
 UNSAID = frozenset({int(Number.ABSENT), int(Number.UNKNOWN)})
-_REST, _FOUND, _SHORT, _HINTED = int(Amount.REST), int(Number.FOUND), int(Number.SHORT), int(Number.HINTED)
+_LOCAL, _REST, _FOUND, _SHORT, _HINTED = (
+    int(Amount.LOCAL),
+    int(Amount.REST),
+    int(Number.FOUND),
+    int(Number.SHORT),
+    int(Number.HINTED),
+)
 _SILENT = UNSAID | {_SHORT}
 """The text neither names the invoice nor something that is nearly its number."""
 _NEARLY = frozenset({_HINTED, int(Number.MISTYPED)})
@@ -108,7 +114,8 @@ class Certainty:
                 return None
             # in a series a due date may be the next month's: only a payment that follows its invoice at once tells its month
             return _SETTLING if self._is_at_once(n) or not self._has_rival(n, RECURRENCE_DAYS) else None
-        if lists["from_payment"][n] != NO_DAY:  # somebody says when it was paid, and that was another day
+        # somebody says when it was paid, and that was another day; an original amount is equal every month, and not always told
+        if lists["from_payment"][n] != NO_DAY or lists["amount"][n] == _LOCAL:
             return None
         # a customer does not pay what we have not billed yet, but for a prepayment; whoever else buys often does
         is_expense = self.sides.is_expense[lists["receipt"][n]]

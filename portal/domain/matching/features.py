@@ -13,9 +13,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from portal.domain.matching.blocking import DISCOUNTS, MOST_CENTS, VAT_RATES, BookedTransaction, Index, OpenReceipt, is_card
+from portal.domain.matching.blocking import DISCOUNTS, MOST_CENTS, VAT_RATES, BookedTransaction, Index, OpenReceipt
 from portal.domain.matching.groups import Groups, find_groups, find_twins
-from portal.domain.names import CLEARLY_SAME, SIMILAR, is_in_text, is_long, is_processor, parse_name
+from portal.domain.names import CLEARLY_SAME, SIMILAR, is_in_text, is_long, is_processor
 from portal.domain.periods import agree
 from portal.domain.references import Found, Near
 
@@ -24,7 +24,8 @@ SAME_PARTY = 0.6
 NO_DAY = 10**7
 """In place of a number of days where one of the two dates is not known."""
 UNKNOWN, NO, YES = -1, 0, 1
-_CARD_DAYS = (-1, 3)
+_CARD_DAYS, _BOOKING_DAYS = (-1, 3), 2
+"""From the receipt to the purchase; so much later it may be booked, where the bank does not tell the day of the purchase."""
 MOST_OFF_CENTS, MOST_OFF_SHARE = 1500, 10
 """What a bank keeps as its fee, what is rounded or mistyped: at most so much, and at most one part in so many."""
 CONVERTIBLE, RATES = frozenset({"USD", "CHF", "GBP"}), (0.7, 1.4)
@@ -70,7 +71,7 @@ class Pairs:
 
     `receipt`, `line`: places in the index. `amount`: Amount. `allocate`: cents of the transaction it would take; `percent`: of
     discount or VAT; `is_near`: it differs by no more than a fee. `number`: Number. `name`: similarity 0–1, NaN where a name is
-    missing; `is_alias`: people have confirmed that the two names are one party; `is_in_text`: the name stands in the remittance
+    missing; `is_alias`: the two names are one party's though they are not alike (`kinship`); `is_in_text`: the name stands in the remittance
     information. `iban`: YES, NO or UNKNOWN; `month`: whether both texts name the same month, likewise.
     `is_shop`: a card was used at a shop of this name, on the receipt's day or up to three days later.
     `from_issue`, `from_due`, `from_payment`: signed days or NO_DAY; `nearest`: distance to the day on which it was marked as
@@ -167,10 +168,7 @@ class Pairs:
 class Comparison:
     """All compared pairs of one client, with the sets and twins among them."""
 
-    def __init__(
-        self, index: Index, declined: Collection[tuple[str, str]], aliases: Collection[tuple[str, str]] = (),
-        before: Comparison | None = None,
-    ) -> None:  # fmt: skip
+    def __init__(self, index: Index, declined: Collection[tuple[str, str]], before: Comparison | None = None) -> None:
         """Compare what blocking lets through. `before`: the comparison whose index this one is the rest of."""
         self.index = index
         self.twins = find_twins(index)
@@ -184,7 +182,7 @@ class Comparison:
         self._width = max(1, len(index.transactions))
         fresh = None if before is None else self._fresh(before)
         self.pairs = Pairs(*index.pairs(_members(groups, fresh), fresh))
-        self._compare(groups, declined, aliases)
+        self._compare(groups, declined)
         if before is not None and fresh is not None:
             self.pairs = before.pairs.moved(index.kept, fresh).joined(self.pairs, self._width)
         self.set_of: dict[int, tuple[int, ...]] = {}
@@ -231,14 +229,12 @@ class Comparison:
         }
         return found | {(False, receipts[place].facts.id, lines) for place, lines in groups.bundles.items()}
 
-    def _compare(
-        self, groups: Groups, declined: Collection[tuple[str, str]], aliases: Collection[tuple[str, str]]
-    ) -> None:  # fmt: skip
+    def _compare(self, groups: Groups, declined: Collection[tuple[str, str]]) -> None:
         pairs, index = self.pairs, self.index
         self._compare_amounts()
         self._note_sets(groups.collective, groups.bundles)
         self._mark("is_linked", [(n, line) for n, lines in enumerate(index.links) for line in lines])
-        self._compare_names(aliases)
+        self._compare_names()
         self._compare_ibans()
         self._compare_months()
         self._note_numbers()
@@ -373,7 +369,7 @@ class Comparison:
                 self.set_of[n] = tuple(other for other in found if other != n)
                 self.set_size[n] = len(places)
 
-    def _compare_names(self, aliases: Collection[tuple[str, str]]) -> None:
+    def _compare_names(self) -> None:
         pairs, index = self.pairs, self.index
         spellings = index.spellings
         combined = self.sides.name[pairs.receipt] * max(1, len(spellings)) + self.sides.line_name[pairs.line]
@@ -383,11 +379,7 @@ class Comparison:
         likeness = np.array(
             [np.nan if is_blank[ours] or is_blank[theirs] else alike(ours, theirs) for ours, theirs in couples], dtype=float
         )
-        is_alias = np.zeros(len(couples), np.bool_)
-        if known := {(parse_name(one).ordered, parse_name(other).ordered) for one, other in aliases}:
-            is_alias[:] = [(spellings[ours].ordered, spellings[theirs].ordered) in known for ours, theirs in couples]
-            is_alias &= np.nan_to_num(likeness) < CLEARLY_SAME
-            likeness[is_alias] = CLEARLY_SAME
+        is_alias = _flags(couple in index.acquainted for couple in couples)
         pairs.name, pairs.is_alias = likeness[inverse], is_alias[inverse]
         pairs.is_in_text = np.zeros(len(pairs), np.bool_)
         to_look_up = np.flatnonzero(
@@ -491,7 +483,8 @@ class Comparison:
             days = np.where(abs(booked - day) < abs(emitted - day), booked - day, emitted - day)
             days = np.where(day == NO_DAY, NO_DAY, days)
             setattr(pairs, name, days)
-        day, first, last = sides.emitted[pairs.line], *_CARD_DAYS
+        day, (first, until) = sides.emitted[pairs.line], _CARD_DAYS
+        last = until + np.where(sides.is_day_known[pairs.line], 0, _BOOKING_DAYS)
         is_on_day = np.zeros(len(pairs), np.bool_)
         for known in (sides.issued[pairs.receipt], sides.paid_on[pairs.receipt]):
             is_on_day |= (known != NO_DAY) & (first <= day - known) & (day - known <= last)
@@ -582,7 +575,8 @@ class _Sides:
         )
         self.line_side = _numbers(int(b.facts.side == "credit") for b in lines)
         self.day, self.emitted = _numbers(b.day for b in lines), _numbers(b.emitted_day for b in lines)
-        self.is_card = _flags(is_card(b.facts) for b in lines)
+        self.is_card = _flags(b.is_card for b in lines)
+        self.is_day_known = _flags(b.facts.emitted_on is not None or b.emitted_day != b.day for b in lines)
         self.has_text = _flags(bool(b.text.atoms) for b in lines)
         self.has_digits = _flags(b.text.has_digits for b in lines)
         self.is_processor = _flags(is_processor(b.facts.counterparty) for b in lines)

@@ -19,6 +19,9 @@ from portal.domain.matching.features import NO_DAY, Column
 
 MONTH_APART = 14
 _FEWEST_MONTHS, _SHORT_TERM = 3, 14
+_LATEST = 20
+_PULLED = "direct_debit"
+"""Whoever takes the money himself takes it soon after his invoice."""
 _MOST_SPREAD, _SWAY = 6, 3
 """How far a party's days from invoice to payment may lie apart to be a rhythm, and what a week-end moves."""
 
@@ -48,9 +51,12 @@ class Months:
             return False
         receipts, lines = self._series(receipt, booked)
         lags = self._lags(receipts, lines)
-        if not lags or max(lags) - min(lags) > _MOST_SPREAD:
+        if lags and max(lags) - min(lags) <= _MOST_SPREAD:
+            first, last = min(lags) - _SWAY, max(lags) + _SWAY
+        elif not lags and booked.facts.operation_type == _PULLED:
+            first, last = ISSUE_DAYS[0], _LATEST
+        else:
             return False
-        first, last = min(lags) - _SWAY, max(lags) + _SWAY
         if [line for line in lines if first <= _lag(receipt, line) <= last] != [booked]:
             return False
         if [one for one in receipts if first <= _lag(one, booked) <= last] != [receipt]:
@@ -121,8 +127,7 @@ class Months:
         by_issue = sorted(receipts, key=lambda one: one.facts.issued_on or date.min)
         terms = [(one.facts.due_on - one.facts.issued_on).days for one in by_issue if one.facts.due_on and one.facts.issued_on]
         lags = [_lag(one, line) for one, line in zip(by_issue, sorted(lines, key=lambda line: line.day), strict=True)]
-        first, last = ISSUE_DAYS
-        is_at_once = first <= min(lags) and max(lags) <= last
+        is_at_once = ISSUE_DAYS[0] <= min(lags) and max(lags) <= ISSUE_DAYS[1]
         return lags if is_at_once and (not terms or min(terms) <= _SHORT_TERM) else []
 
     def _leads_strangers(self, n: int, receipts: set[int], lines: set[int]) -> bool:
