@@ -32,7 +32,7 @@ NO_PAGE = {
 REFUSED = {"auth.first_admin": 404, "connections.callback": 400}  #: what these answer when they are opened just so
 VIEWERS = {
     "auth.sign_in": "nobody", "auth.first_admin": "nobody", "auth.second_factor": "halfway", "auth.enrolment": "enrolling",
-    "review": "staff", "copies": "staff", "collective": "staff", "clients": "staff", "admin": "admin",
+    "review": "staff", "copies": "staff", "parts": "staff", "collective": "staff", "clients": "staff", "admin": "admin",
 }  # fmt: skip
 #: of an endpoint or its blueprint; everything else is the client's
 OWN_PAGES = ("/receipts", "/finances/accounts", "/profile/connections")
