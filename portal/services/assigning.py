@@ -174,8 +174,14 @@ def confirm(session: Session, *, receipt: Receipt, now: datetime) -> None:
 def set_aside(
     session: Session, *, receipt: Receipt, reason: SetAsideReason, seen_version: int, now: datetime, copy_of: str | None = None
 ) -> None:  # fmt: skip
-    """No transaction is expected: the receipt leaves the queue and stays in every list. `copy_of`: the receipt that counts."""
+    """No transaction is expected: the receipt leaves the queue and stays in every list. `copy_of`: the receipt that counts.
+
+    Errors: Stale, AlreadyAssigned; Rejected for one that others are merged into, where it would not count itself any more.
+    """
     take_open(session, receipt, seen_version)
+    parts = select(Receipt.id).where(Receipt.merged_into == receipt.id).limit(1)
+    if reason in COUNTED_ELSEWHERE and session.scalar(parts) is not None:
+        raise Rejected("Other receipts belong to this one. Please undo that first.")
     _out_of_review(receipt, "set_aside", now, is_automatic=False)
     receipt.set_aside_reason = reason.value
     receipt.merged_into = copy_of if reason is SetAsideReason.MERGED else None

@@ -178,7 +178,6 @@ def merge(
         raise Stale("Somebody changed this receipt in the meantime. Please look at it again.")
     if whole.set_aside_reason in COUNTED_ELSEWHERE:
         raise Rejected("That receipt does not count itself. Please choose the one that counts in its place.")
-    refuse_parts(session, receipt)
     assigning.set_aside(
         session, receipt=receipt, reason=SetAsideReason.MERGED, seen_version=seen_version, now=now, copy_of=whole.id
     )
@@ -188,12 +187,6 @@ def merge(
         differing=clashes(receipt, whole),
     )  # fmt: skip
     return receipt, whole, _look_again(session, receipt, now)
-
-
-def refuse_parts(session: Session, receipt: Receipt) -> None:
-    """Errors: Rejected where other receipts are merged into this one: then it cannot end itself."""
-    if session.scalar(select(Receipt.id).where(Receipt.merged_into == receipt.id).limit(1)) is not None:
-        raise Rejected("Other receipts belong to this one. Please undo that first.")
 
 
 def _look_again(session: Session, receipt: Receipt, now: datetime) -> Run:

@@ -24,8 +24,8 @@ BELONGING: CompoundSelect[Any] = (
         select(Receipt.id).where(Receipt.id.in_(ASKED)),
         select(Receipt.id).where(Receipt.merged_into.in_(ASKED)),
         select(Receipt.id).where(Receipt.split_from.in_(ASKED)),
-        select(Receipt.merged_into).where(Receipt.id.in_(ASKED), Receipt.merged_into.is_not(None)),
-        select(Receipt.split_from).where(Receipt.id.in_(ASKED), Receipt.split_from.is_not(None)),
+        select(Receipt.merged_into).where(Receipt.id.in_(ASKED)),
+        select(Receipt.split_from).where(Receipt.id.in_(ASKED)),
     )
 )
 IS_SHOWN = or_(Receipt.id.in_(ASKED), Receipt.merged_into.in_(ASKED))

@@ -124,7 +124,6 @@ def undo(session: Session, actor: Actor, receipt_id: str, *, seen_version: int, 
     session.refresh(receipt)
     if receipt.state == "assigned":
         raise Rejected("This receipt is assigned. Please undo the assignment first.")
-    comparing.refuse_parts(session, receipt)
     assigning.set_aside(
         session, receipt=receipt, reason=SetAsideReason.NOT_SPLIT, seen_version=seen_version, now=now, copy_of=receipt.split_from
     )

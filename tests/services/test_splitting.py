@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from jobs.runs import execute_run
 from portal import e_invoice
+from portal.db import new_id
 from portal.errors import AlreadyAssigned, Conflict, NotFound, Rejected, Stale
 from portal.media import Media
 from portal.models import AuditEvent, Candidate, Document, Preview, Receipt, Role, Run, Transaction
@@ -28,7 +29,9 @@ from portal.simulator import einvoices
 from portal.simulator.papers import Line, Party
 from portal.simulator.papers import Paper as Written
 from tests import factories
+from tests.bank import as_file
 from tests.factories import World, pdf
+from tests.story import Story
 
 OTHER = Found(number="RE-4712", amount_cents=4711, issued_on=date(2026, 11, 3), counterparty="Druck AG")
 E_INVOICE = einvoices.ubl(
@@ -345,6 +348,10 @@ def test_parts_have_no_parts_and_belong_to_what_counts(desk: Desk, first: str) -
     desk.merge(whole, made)
     with pytest.raises(Rejected, match="Other receipts belong to this one"):
         desk.unsplit(made)
+    with pytest.raises(Rejected, match="Other receipts belong to this one"), desk.writing() as session:
+        comparing.set_aside(
+            session, desk.actor, first, made, seen_version=desk.receipt(first).version, now=desk.ports.clock.now()
+        )
     assert desk.receipt(first).state == desk.receipt(made).state == "in_review"
 
 
@@ -402,6 +409,38 @@ def test_a_copy_that_its_first_is_merged_into_is_suspected_no_longer(desk: Desk,
 
 
 # --- both ----------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_that_a_sync_brings_undoes_either(story: Story) -> None:
+    """The bank changes both invoices, and has a new file of one."""
+    story.connect("documents")
+    assert story.work("documents") == {"documents": "done"}
+    rows = [story.bill(invoice_number=f"NEU-{number}") for number in (1, 2)]
+    story.sync("documents", hours=1)
+    first, page = (story.receipts()[row["id"]].id for row in rows)
+    actor, now = Actor(new_id(), Role.ADMIN), story.clock.now()
+    with story.ports.database.write() as session:
+        made, _ = splitting.split(session, actor, first, OTHER, seen_version=session.get_one(Receipt, first).version, now=now)
+        comparing.merge(
+            session, actor, page, first, seen_version=session.get_one(Receipt, page).version,
+            other_version=session.get_one(Receipt, first).version, now=now,
+        )  # fmt: skip
+        told = {column.key: getattr(made, column.key) for column in inspect(Receipt).column_attrs}
+    for row in rows:
+        story.bank.put_invoice(
+            file=as_file(pdf(f"neue Fassung {row['id']}")), id=row["id"], total_amount={"value": "99.99", "currency": "EUR"}
+        )
+    assert story.sync("documents", hours=1).updated == 2
+    receipts = {receipt.id: receipt for receipt in story.rows(select(Receipt))}
+    assert receipts[first].amount_cents == receipts[page].amount_cents == 9999
+    assert (receipts[page].state, receipts[page].set_aside_reason, receipts[page].merged_into) == ("set_aside", "merged", first)
+    assert {column.key: getattr(receipts[made.id], column.key) for column in inspect(Receipt).column_attrs} == told
+    assert [document.attachment_id for document in story.documents(receipts[made.id])] == [None]
+    with story.ports.database.read() as session:
+        files = documenting.papers_of(session, receipts[first]).files
+    assert ([len(files.own), len(files.further)], [one.id for one in files.same_file]) == ([2, 2], [made.id])
+    story.work("previews", "matching")
+    story.check_books()
 
 
 @pytest.mark.parametrize("seed", range(6))
