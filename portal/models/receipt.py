@@ -69,10 +69,22 @@ class Receipt(HasId, Base):
             postgresql_where=text(SET_ASIDE_ALONE),
         ),
         Index("ix_receipt_number_in_client", "client_id", "sequence", unique=True),
+        Index(
+            "ix_receipt_split_from",
+            *("split_from", "client_id"),
+            sqlite_where=text("split_from IS NOT NULL"),
+            postgresql_where=text("split_from IS NOT NULL"),
+        ),
+        Index(
+            "ix_receipt_merged_into",
+            *("merged_into", "client_id"),
+            sqlite_where=text("merged_into IS NOT NULL"),
+            postgresql_where=text("merged_into IS NOT NULL"),
+        ),
     )
 
     client_id: Mapped[str] = mapped_column(Id, ForeignKey("client.id"))
-    connection_id: Mapped[str | None] = mapped_column(Id, ForeignKey("connection.id"))  #: None: uploaded by hand
+    connection_id: Mapped[str | None] = mapped_column(Id, ForeignKey("connection.id"))  #: None: brought or split off by hand
     sequence: Mapped[int]  #: counts the client's receipts: R-1, R-2, …
     qonto_id: Mapped[str | None]
     kind: Mapped[str]  #: supplier_invoice, client_invoice, credit_note, own_receipt (written by the client)
@@ -86,7 +98,7 @@ class Receipt(HasId, Base):
     paid_on: Mapped[date | None]
     iban: Mapped[str | None]
     source_status: Mapped[str]  #: the bank's word, e.g. paid
-    eligibility: Mapped[str]  #: why it is here: paid, linked, uploaded
+    eligibility: Mapped[str]  #: why it is here: paid, linked, uploaded, split
     linked_transactions: Mapped[list[Any]] = mapped_column(default=list)  #: bank ids of transactions that the bank linked
     attachments: Mapped[list[Any]] = mapped_column(default=list)  #: bank ids of the files that belong to it now
     qonto_updated_at: Mapped[datetime | None]
@@ -113,6 +125,10 @@ class Receipt(HasId, Base):
     document_problem: Mapped[str | None]  #: why a file could not be had: gone, too_big, refused, …
     document_tries: Mapped[int] = mapped_column(default=0)  #: failed fetches of the current files
     duplicate_of: Mapped[str | None] = mapped_column(Id)  #: the first receipt with the same bytes: an upload that was here
+    split_from: Mapped[str | None] = mapped_column(Id, default=None)
+    #: the receipt whose file holds this invoice too; always the one that came with the file
+    merged_into: Mapped[str | None] = mapped_column(Id, default=None)
+    #: the receipt that it is a part of; exactly while it is set aside as `merged`
     best_score: Mapped[float | None]  #: of its best candidate while in review; None: there is no candidate
     #: differs from what was assigned; shown until a person decided
     is_changed_at_source: Mapped[bool] = mapped_column(default=False)

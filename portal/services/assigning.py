@@ -29,6 +29,12 @@ class SetAsideReason(StrEnum):
     OTHER_ACCOUNT = "other_account"
     DUPLICATE = "duplicate"
     NOT_BUSINESS = "not_business"
+    MERGED = "merged"  #: it is a part of another receipt
+    NOT_SPLIT = "not_split"  #: a file was said to hold one more invoice, and does not
+
+
+COUNTED_ELSEWHERE = (SetAsideReason.DUPLICATE, SetAsideReason.MERGED, SetAsideReason.NOT_SPLIT)
+"""What is set aside so documents nothing by itself: another receipt does."""
 
 
 class Difference(StrEnum):
@@ -168,10 +174,17 @@ def confirm(session: Session, *, receipt: Receipt, now: datetime) -> None:
 def set_aside(
     session: Session, *, receipt: Receipt, reason: SetAsideReason, seen_version: int, now: datetime, copy_of: str | None = None
 ) -> None:  # fmt: skip
-    """No transaction is expected: the receipt leaves the queue and stays in every list. `copy_of`: the receipt that counts."""
+    """No transaction is expected: the receipt leaves the queue and stays in every list. `copy_of`: the receipt that counts.
+
+    Errors: Stale, AlreadyAssigned; Rejected for one that others are merged into, where it would not count itself any more.
+    """
     take_open(session, receipt, seen_version)
+    parts = select(Receipt.id).where(Receipt.merged_into == receipt.id).limit(1)
+    if reason in COUNTED_ELSEWHERE and session.scalar(parts) is not None:
+        raise Rejected("Other receipts belong to this one. Please undo that first.")
     _out_of_review(receipt, "set_aside", now, is_automatic=False)
     receipt.set_aside_reason = reason.value
+    receipt.merged_into = copy_of if reason is SetAsideReason.MERGED else None
     record(
         session, Tag.RECEIPT_SET_ASIDE, subject=f"receipt:{receipt.id}", at=now, client_id=receipt.client_id,
         reason=reason.value, considered=considered_of(session, receipt), copy_of=copy_of,
@@ -183,12 +196,19 @@ def reopen(session: Session, *, receipt: Receipt, seen_version: int, now: dateti
     take(session, receipt, seen_version)
     if receipt.state != "set_aside":
         raise Stale("This receipt is not set aside any more.")
-    was = receipt.set_aside_reason
+    was, whole = receipt.set_aside_reason, receipt.merged_into
     _to_review(receipt, ReviewReason.MANUAL_UNLINK, now, is_undo=True)
     record(
         session, Tag.RECEIPT_REOPENED, subject=f"receipt:{receipt.id}", at=now, client_id=receipt.client_id, reason=was,
         considered=considered_of(session, receipt),
     )  # fmt: skip
+    if whole is not None:  # it belongs to the history of either
+        record(session, Tag.RECEIPT_PARTED, subject=f"receipt:{whole}", at=now, client_id=receipt.client_id, other=receipt.id)
+    elif was == SetAsideReason.NOT_SPLIT:
+        record(
+            session, Tag.RECEIPT_SPLIT, subject=f"receipt:{receipt.split_from}", at=now, client_id=receipt.client_id,
+            other=receipt.id,
+        )  # fmt: skip
 
 
 def open_cents(session: Session, transaction: Transaction) -> int:
@@ -274,7 +294,7 @@ def _out_of_review(receipt: Receipt, state: str, now: datetime, *, is_automatic:
 def _to_review(receipt: Receipt, reason: ReviewReason, now: datetime, *, is_undo: bool) -> None:
     """`is_undo`: as it stood before, if a person took it out of there."""
     before, receipt.review_before = receipt.review_before if is_undo else None, None
-    receipt.state, receipt.set_aside_reason, receipt.updated_at = "in_review", None, now
+    receipt.state, receipt.set_aside_reason, receipt.merged_into, receipt.updated_at = "in_review", None, None, now
     if before is not None:
         receipt.review_reason, receipt.in_review_since = before["reason"], datetime.fromisoformat(before["since"])
         receipt.is_changed_at_source, receipt.is_left_to_people = before["is_changed_at_source"], True

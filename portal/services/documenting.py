@@ -5,23 +5,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import BindParameter, CompoundSelect, and_, bindparam, or_, select, union
 from sqlalchemy.orm import Session
 
 from portal.models import Document, Preview, Receipt
 from portal.services import e_invoicing, finding
+from portal.services.assigning import SetAsideReason
 from portal.services.auditing import Tag, record
 from portal.services.finding import Actor
 from portal.services.highlighting import Highlight, highlights
 
 DAMAGED = "damaged"  #: a receipt's document problem: the file was here, and has to be fetched again
-DOCUMENTS = (
-    select(Document, Preview)
-    .outerjoin(Preview, and_(Preview.client_id == Document.client_id, Preview.sha256 == Document.sha256))
-    .where(Document.receipt_id.in_(bindparam("receipts", expanding=True)))
-    .order_by(Document.version.desc(), Document.is_preferred_view.desc())
+ASKED: BindParameter[Any] = bindparam("receipts", expanding=True)
+BELONGING: CompoundSelect[Any] = (
+    union(  # one question about each index: PostgreSQL answers several in one by reading all receipts
+        select(Receipt.id).where(Receipt.id.in_(ASKED)),
+        select(Receipt.id).where(Receipt.merged_into.in_(ASKED)),
+        select(Receipt.id).where(Receipt.split_from.in_(ASKED)),
+        select(Receipt.merged_into).where(Receipt.id.in_(ASKED)),
+        select(Receipt.split_from).where(Receipt.id.in_(ASKED)),
+    )
 )
+IS_SHOWN = or_(Receipt.id.in_(ASKED), Receipt.merged_into.in_(ASKED))
+DOCUMENTS = (
+    select(Receipt, Document, Preview)
+    .outerjoin(Document, and_(Document.receipt_id == Receipt.id, IS_SHOWN))
+    .outerjoin(Preview, and_(Preview.client_id == Document.client_id, Preview.sha256 == Document.sha256))
+    .where(Receipt.id.in_(BELONGING))
+    .order_by(Receipt.sequence, Document.version.desc(), Document.is_preferred_view.desc())
+)
+"""Receipts with their documents, what is merged into them with its documents, and whatever shares a file with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +50,36 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Further:
+    """A document of a receipt that was merged into another."""
+
+    receipt: Receipt
+    document: Document
+    preview: Preview | None
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """A receipt's documents, newest version first, within it the readable view first; and what belongs together with it."""
+
+    own: Sequence[tuple[Document, Preview | None]] = ()
+    further: Sequence[Further] = ()  #: of its parts, but for copies of its own
+    parts: Sequence[Receipt] = ()  #: receipts that were merged into it
+    whole: Receipt | None = None  #: the receipt that it was merged into
+    same_file: Sequence[Receipt] = ()  #: other invoices that its file holds
+
+
+@dataclass(frozen=True, slots=True)
 class Papers:
-    """A receipt's documents, newest version first, within it the readable view first; the picture of the first one."""
+    """What is shown of `files`: the own documents, and the picture of the first one."""
 
     documents: Sequence[Document]
     preview: Preview | None
     e_invoice: e_invoicing.Shown | None
+    files: Files
 
 
-NO_PAPERS = Papers((), None, None)
+NO_PAPERS = Papers((), None, None, Files())
 
 
 def for_download(session: Session, actor: Actor, document_id: str, *, now: datetime) -> Document:
@@ -94,20 +130,39 @@ def papers_of(session: Session, receipt: Receipt) -> Papers:
     return papers_from(receipt, files_of(session, receipt.id)[receipt.id])
 
 
-def files_of(session: Session, *receipt_ids: str) -> dict[str, list[tuple[Document, Preview]]]:
-    """Each receipt's documents in the order of `Papers`, each with its preview."""
-    found: dict[str, list[tuple[Document, Preview]]] = {receipt_id: [] for receipt_id in receipt_ids}
-    for document, preview in session.execute(DOCUMENTS, {"receipts": receipt_ids}):
-        found[document.receipt_id].append((document, preview))
-    return found
+def files_of(session: Session, *receipt_ids: str) -> dict[str, Files]:
+    """The files of each receipt, in one statement."""
+    rows = [(row[0], row[1], row[2]) for row in session.execute(DOCUMENTS, {"receipts": receipt_ids})]
+    return {receipt_id: _files(receipt_id, rows) for receipt_id in receipt_ids}
 
 
-def first_seen(files: list[tuple[Document, Preview]]) -> str | None:
+def _files(receipt_id: str, rows: Sequence[tuple[Receipt, Document | None, Preview | None]]) -> Files:
+    around = {receipt.id: receipt for receipt, _, _ in rows}
+    asked = around.pop(receipt_id)
+    own = [(document, preview) for receipt, document, preview in rows if receipt is asked and document is not None]
+    held = {document.sha256 for document, _ in own}
+    return Files(
+        own=own,
+        further=[
+            Further(receipt, document, preview) for receipt, document, preview in rows
+            if receipt.merged_into == asked.id and document is not None and document.sha256 not in held
+        ],
+        parts=[one for one in around.values() if one.merged_into == asked.id],
+        whole=around.get(asked.merged_into or ""),
+        same_file=[
+            one for one in around.values()
+            if asked.id == one.split_from or one.id == asked.split_from if one.set_aside_reason != SetAsideReason.NOT_SPLIT
+        ],
+    )  # fmt: skip
+
+
+def first_seen(files: Files) -> str | None:
     """The document whose first page is shown first; None if there is no picture."""
-    return next((document.id for document, preview in files[:1] if preview and preview.page_keys), None)
+    return next((document.id for document, preview in files.own[:1] if preview and preview.page_keys), None)
 
 
-def papers_from(receipt: Receipt, files: list[tuple[Document, Preview]]) -> Papers:
-    """What its rows of `files_of` show."""
-    preview = files[0][1] if files else None
-    return Papers([document for document, _ in files], preview, e_invoicing.shown(receipt, files))
+def papers_from(receipt: Receipt, files: Files) -> Papers:
+    """What is shown of them."""
+    preview = files.own[0][1] if files.own else None
+    readable = [*files.own, *((one.document, one.preview) for one in files.further)]
+    return Papers([document for document, _ in files.own], preview, e_invoicing.shown(receipt, readable), files)

@@ -43,10 +43,15 @@ class Shown:
 
 
 def shown(receipt: Receipt, files: Sequence[tuple[Document, Preview | None]]) -> Shown | None:
-    """The newest e-invoice among a receipt's files; `files` in the order in which they are shown."""
+    """The newest e-invoice among a receipt's files; `files` in the order in which they are shown.
+
+    In the file of a receipt that was split off it may be another's: then nothing contradicts.
+    """
     for document, preview in files:
         if preview is not None and preview.e_invoice:
             facts = EInvoice.of(preview.e_invoice)
+            if receipt.split_from is not None:
+                return Shown(facts, document, (), ())
             return Shown(facts, document, _differing(receipt, facts), _not_on_paper(receipt, facts, files[0][1]))
     return None
 
@@ -55,14 +60,14 @@ def fill_gaps(session: Session, client_id: str, *, now: datetime) -> int:
     """Fill what nobody tells of receipts in review from their newest e-invoice, or from the words of an upload.
 
     Returns how many changed; asking again changes none. What is assigned was decided without these facts: there they are only
-    shown.
+    shown. Of a receipt that was split off a person has read everything: what its file says is about the first invoice in it.
     """
     queue_up(session, client_id)  # a person may be deciding about one of them
     documents = (
         select(Receipt, Preview)
         .join(Document, Document.receipt_id == Receipt.id)
         .join(Preview, (Preview.client_id == Document.client_id) & (Preview.sha256 == Document.sha256))
-        .where(Receipt.client_id == client_id, Receipt.state == "in_review")
+        .where(Receipt.client_id == client_id, Receipt.state == "in_review", Receipt.split_from.is_(None))
         .order_by(Document.version)
     )
     is_upload = Receipt.connection_id.is_(None) & or_(*(getattr(Receipt, name).is_(None) for name in READ))

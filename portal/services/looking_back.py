@@ -21,6 +21,7 @@ from portal.services.queueing import OF_CLIENTS
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 UNDO_LIFE = timedelta(days=14)  #: how far back "recently done" reaches
 
+DECISIONS = tuple(tag.text for tag in (Tag.ASSIGNMENT_MADE, Tag.RECEIPT_SET_ASIDE, Tag.RECEIPT_PUT_OFF, Tag.RECEIPT_SPLIT_OFF))
 DECIDED = (
     select(Receipt, Client, Assignment.decision_id, Transaction)
     .join(Client, Client.id == Receipt.client_id)
@@ -60,8 +61,13 @@ class Done:
 
     @property
     def is_put_off(self) -> bool:
-        """Whether that was it; else it was assigned."""
+        """Whether that was it."""
         return self.event.tag == Tag.RECEIPT_PUT_OFF.text
+
+    @property
+    def is_split_off(self) -> bool:
+        """Whether that was it: it was made from the file of another; else it was assigned."""
+        return self.event.tag == Tag.RECEIPT_SPLIT_OFF.text
 
 
 def to_check(session: Session, actor: Actor) -> list[str]:
@@ -114,6 +120,7 @@ def done(
         is_kept = receipt_id not in settled and (
             (event.tag == Tag.RECEIPT_SET_ASIDE.text and receipt.state == "set_aside")
             or (event.tag == Tag.RECEIPT_PUT_OFF.text and event.details["until"] == _day(receipt.put_off_until))
+            or (event.tag == Tag.RECEIPT_SPLIT_OFF.text and receipt.state == "in_review")
         )
         if is_kept:
             settled.add(receipt_id)  # of several that would fit only the newest stands
@@ -128,7 +135,7 @@ def _decisions(role: Role, *, is_own: bool) -> Select[AuditEvent]:
         select(AuditEvent)
         .where(
             AuditEvent.client_id.in_(finding.seen_ids(role)),
-            AuditEvent.tag.in_((Tag.ASSIGNMENT_MADE.text, Tag.RECEIPT_SET_ASIDE.text, Tag.RECEIPT_PUT_OFF.text)),
+            AuditEvent.tag.in_(DECISIONS),
             AuditEvent.actor == bindparam("person") if is_own else AuditEvent.actor.not_like("system:%"),
             AuditEvent.at >= bindparam("since"),
         )

@@ -135,7 +135,9 @@ def _is_held(session: Session, receipt: Receipt) -> bool:
 def _is_same_file(session: Session, receipt: Receipt) -> bool:
     """Whether another receipt has the same bytes and counts, or may count."""
     first = session.get(Receipt, receipt.duplicate_of) if receipt.duplicate_of else None
-    return first is not None and first.set_aside_reason != assigning.SetAsideReason.DUPLICATE
+    if first is not None and first.merged_into is not None:  # the one that it is a part of counts
+        first = session.get(Receipt, first.merged_into)
+    return first is not None and first is not receipt and first.set_aside_reason not in assigning.COUNTED_ELSEWHERE
 
 
 def _apply(session: Session, decision: Decision, receipt: Receipt | None, held: list[Candidate], now: datetime) -> str:
@@ -232,9 +234,16 @@ def receipt_facts(session: Session, client_id: str, receipts: Iterable[Receipt])
 
 
 def _distinct(session: Session, client_id: str) -> dict[str, set[str]]:
-    """What people have told apart, by either receipt."""
+    """What people have told apart, by either receipt: by comparing two, or by saying that one file holds several invoices."""
     query = select(Distinction.receipt_id, Distinction.other_id).where(Distinction.client_id == client_id)
+    split = select(Receipt.split_from, Receipt.id).where(Receipt.client_id == client_id, Receipt.split_from.is_not(None))
     distinct: dict[str, set[str]] = defaultdict(set)
+    in_file: dict[str, set[str]] = defaultdict(set)
+    for first, further in session.execute(split):
+        in_file[str(first)] |= {str(first), further}
+    for invoices in in_file.values():
+        for one in invoices:
+            distinct[one] |= invoices - {one}
     for one, other in session.execute(query):
         distinct[one].add(other)
         distinct[other].add(one)

@@ -83,17 +83,10 @@ def keep(
         queue_up(session, client.id)  # receipts are numbered per client
         if is_own:
             _require_room(session, finding.transaction(session, actor, transaction_id), facts)
-        receipt = Receipt(
-            id=new_id(), client_id=client.id, connection_id=None, qonto_id=None,
-            sequence=1 + (session.scalar(select(func.max(Receipt.sequence)).where(Receipt.client_id == client.id)) or 0),
-            kind="own_receipt" if is_own else INVOICES[facts.direction], direction=facts.direction,
-            number=facts.number, counterparty=facts.counterparty, amount_cents=facts.amount_cents,
-            currency=facts.currency if facts.amount_cents is not None else None, issued_on=facts.issued_on,
-            source_status="uploaded", eligibility="uploaded", linked_transactions=[], attachments=[], state="in_review",
-            review_reason="amount_missing" if facts.amount_cents is None else "no_transaction_yet", in_review_since=now,
-            duplicate_of=_same_content(session, client.id, sha256), document_state="complete", document_tries=0, version=1,
-            is_changed_at_source=False, created_at=now, updated_at=now,
-        )  # fmt: skip
+        receipt = by_hand(
+            session, client.id, facts, kind="own_receipt" if is_own else INVOICES[facts.direction], source="uploaded", now=now
+        )
+        receipt.duplicate_of = _same_content(session, client.id, sha256)
         if receipt.duplicate_of:
             receipt.review_reason = "duplicate_suspected"
         session.add(receipt)
@@ -120,6 +113,20 @@ def keep(
     for run in runs:
         ports.queue.push(running.ticket(run, now=now))
     return receipt.id
+
+
+def by_hand(session: Session, client_id: str, facts: Facts, *, kind: str, source: str, now: datetime) -> Receipt:
+    """A receipt in review that no bank knows, with the client's next number; not added to the session yet."""
+    return Receipt(
+        id=new_id(), client_id=client_id, connection_id=None, qonto_id=None,
+        sequence=1 + (session.scalar(select(func.max(Receipt.sequence)).where(Receipt.client_id == client_id)) or 0),
+        kind=kind, direction=facts.direction, number=facts.number, counterparty=facts.counterparty,
+        amount_cents=facts.amount_cents, currency=facts.currency if facts.amount_cents is not None else None,
+        issued_on=facts.issued_on, source_status=source, eligibility=source, linked_transactions=[], attachments=[],
+        state="in_review", review_reason="amount_missing" if facts.amount_cents is None else "no_transaction_yet",
+        in_review_since=now, document_state="complete", document_tries=0, version=1, is_changed_at_source=False,
+        created_at=now, updated_at=now,
+    )  # fmt: skip
 
 
 def _completed(session: Session, transaction: Transaction, client: Client, facts: Facts) -> Facts:
@@ -151,8 +158,12 @@ def _assign(session: Session, actor: Actor, receipt: Receipt, transaction: Trans
 
 
 def _same_content(session: Session, client_id: str, sha256: str) -> str | None:
-    """The first receipt of the client with these bytes."""
-    query = select(Document.receipt_id).where(Document.client_id == client_id, Document.sha256 == sha256)
+    """The first receipt of the client with these bytes; where that is a part of another one, that."""
+    query = (
+        select(func.coalesce(Receipt.merged_into, Receipt.id))
+        .join(Document, Document.receipt_id == Receipt.id)
+        .where(Document.client_id == client_id, Document.sha256 == sha256)
+    )
     return session.scalar(query.order_by(Document.fetched_at, Document.id).limit(1))
 
 

@@ -32,13 +32,14 @@ from portal.web.receipts.views import blueprint as receipts
 from portal.web.review.colleagues import blueprint as colleagues
 from portal.web.review.collective import blueprint as collective
 from portal.web.review.copies import blueprint as copies
+from portal.web.review.parts import blueprint as parts
 from portal.web.review.saved import blueprint as saved_views
 from portal.web.review.views import blueprint as review
 from portal.web.webhooks import views as webhooks
 
 BLUEPRINTS = (
     auth, profile, receipts, missing, connections, accounts, finances, payments, review, copies, colleagues, collective,
-    saved_views, documents, clients, messages, admin, help_pages, firm.blueprint, health, webhooks.blueprint,
+    saved_views, parts, documents, clients, messages, admin, help_pages, firm.blueprint, health, webhooks.blueprint,
 )  # fmt: skip
 LARGEST_UPLOAD = 25 * 1024 * 1024
 COARSE_LIMIT = "600 per minute"  #: of changes and of strangers' requests, per address and web process

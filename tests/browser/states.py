@@ -15,9 +15,11 @@ from sqlalchemy.orm import Session
 
 from portal import e_invoice
 from portal.crypto import digest
-from portal.models import Client, Connection, PaymentBatch, Preview, Role, User
+from portal.models import Client, Connection, PaymentBatch, Preview, Receipt, Role, User
 from portal.qonto.oauth import SCOPES, TokenSet
-from portal.services import connecting, syncing, token_keeping
+from portal.services import comparing, connecting, splitting, syncing, token_keeping
+from portal.services.finding import Actor
+from portal.services.splitting import Found
 from portal.simulator import einvoices
 from portal.simulator.papers import Line, Paper, Party
 from tests import factories
@@ -32,7 +34,7 @@ NO_PAGE = {
 REFUSED = {"auth.first_admin": 404, "connections.callback": 400}  #: what these answer when they are opened just so
 VIEWERS = {
     "auth.sign_in": "nobody", "auth.first_admin": "nobody", "auth.second_factor": "halfway", "auth.enrolment": "enrolling",
-    "review": "staff", "copies": "staff", "collective": "staff", "clients": "staff", "admin": "admin",
+    "review": "staff", "copies": "staff", "parts": "staff", "collective": "staff", "clients": "staff", "admin": "admin",
 }  # fmt: skip
 #: of an endpoint or its blueprint; everything else is the client's
 OWN_PAGES = ("/receipts", "/finances/accounts", "/profile/connections")
@@ -69,6 +71,7 @@ def people(site: Site, *, now: datetime) -> People:
     with site.writing() as session:
         _e_invoices(site, session, now)
         _payments(site, session, now)
+        _together(site, session, now)
         newcomer = factories.user(session, "nele@kanzlei.example", "Nele Neu", Role.STAFF, now=now)
         enrolling = factories.user(session, "nils@kanzlei.example", "Nils Neu", Role.STAFF, now=now)
         factories.saved_view(session, world.staff, "Nicht mehr meine", now=now, client=world.theirs.client.id)
@@ -129,6 +132,20 @@ def _payments(site: Site, session: Session, now: datetime) -> None:
     token_keeping.store(session, session.get_one(Connection, ours.payments.id), tokens, keyring=site.ports.keyring, now=now)
     results = session.get_one(PaymentBatch, ours.batches["to_change"].id).payments[0]
     results.payee_result, results.payee_name = "close_match", "Holzhandel Beispiel GmbH & Co. KG"
+
+
+def _together(site: Site, session: Session, now: datetime) -> None:
+    """The file of an assigned receipt holds another invoice, and its second page came by itself."""
+    ours, staff = site.world.ours, Actor(site.world.staff.id, Role.STAFF)
+    whole = session.get_one(Receipt, ours.receipts["assigned"].id)
+    found = Found("RE-2026-1005", 4711, now.date(), "Holzhandel Weber GmbH")
+    made, _ = splitting.split(session, staff, whole.id, found, seen_version=whole.version, now=now)
+    page = factories.receipt(session, session.get_one(Connection, ours.documents.id), 12, now=now, number=None)
+    document = factories.document(session, site.ports.storage, page, factories.pdf("Seite 2"), now=now, file_name="Seite 2.pdf")
+    factories.preview(session, site.ports.storage, document, now=now)
+    versions = {"seen_version": page.version, "other_version": whole.version}
+    comparing.merge(session, staff, page.id, whole.id, **versions, now=now)
+    ours.receipts |= {"split_off": made, "merged": page}
 
 
 def _company(session: Session, number: str, now: datetime, *, has_years: bool = True) -> tuple[Client, User]:
@@ -229,6 +246,7 @@ def faces(site: Site, known: People) -> Iterator[State]:
     yield from _desk(ours)
     for other in ("assigned", "set_aside", "income"):
         yield State("staff", f"/receipts/{ours.receipts['open'].id}/copies/{ours.receipts[other].id}")
+    yield from _apart(ours)
     yield State("staff", f"/receipts/{ours.receipts['set_aside'].id}")
     yield State("staff", "/review/together", does=unfold("main details"))
     yield from _paying(ours)
@@ -271,6 +289,19 @@ def faces(site: Site, known: People) -> Iterator[State]:
     yield from _opened(site)
     yield from _refused(site)
     yield from _endings(site, known)
+
+
+def _apart(ours: Books) -> Iterator[State]:
+    """Splitting a file, merging receipts, and what both leave."""
+    first, other = ours.receipts["open"], ours.receipts["income"]
+    yield State("staff", f"/receipts/{first.id}/parts?q=weber")
+    yield State("staff", f"/receipts/{first.id}/parts?q=nothing-has-this-name")
+    yield State("staff", f"/receipts/{first.id}/parts", does=sent("#split", 422))
+    yield State("staff", f"/receipts/{ours.receipts['merged'].id}/parts")
+    yield State("staff", f"/receipts/{first.id}/copies/{other.id}?pane=merge", does=unfold("#merge-2"))
+    yield State("staff", f"/receipts/{ours.receipts['split_off'].id}/copies/{ours.receipts['assigned'].id}")
+    yield State("staff", f"/receipts/{ours.receipts['split_off'].id}")
+    yield State("staff", f"/receipts/{ours.receipts['assigned'].id}", does=unfold(".bf-paper-column details"))
 
 
 def _paying(ours: Books) -> Iterator[State]:

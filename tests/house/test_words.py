@@ -42,6 +42,7 @@ CODES = [
     *(("kind", kind) for kind in ("supplier_invoice", "client_invoice", "credit_note", "own_receipt")),
     *(("direction", code) for code in ("expense", "income")),
     *(("eligibility", code.value) for code in Eligibility),
+    *(("eligibility", code) for code in ("uploaded", "split")),
     *(("document_problem", code) for code in ("encrypted", "broken", "too_big", "timeout", "crashed", "type")),
     *(("problem", code.value) for code in Code),
     *(("connection_reason", code) for code in ("", "other_organization", *(code.value for code in ENDS_A_CONSENT))),

@@ -143,6 +143,10 @@ PERMISSIONS = {
     ("copies.show", "GET"): STAFF,
     ("copies.keep_both", "POST"): STAFF,
     ("copies.set_aside", "POST"): STAFF,
+    ("copies.merge", "POST"): STAFF,
+    ("parts.show", "GET"): STAFF,
+    ("parts.split", "POST"): STAFF,
+    ("parts.undo", "POST"): STAFF,
     ("clients.change_plan", "POST"): ADMIN,
     ("clients.change_permission", "POST"): ADMIN,
     ("admin.cockpit", "GET"): ADMIN,
@@ -158,6 +162,7 @@ LAST = {
     "review.assign_lines": 1,  # what the withdrawal sets free
     "clients.reopen": 1,
     "review.bring_back": 1,
+    "parts.split": 2,  # the same receipt once more
     "colleagues.ask": 2,
     "colleagues.take_back": 3,
     "finances.take_in": 1,
@@ -306,6 +311,9 @@ def form_of(endpoint: str, books: Books) -> dict[str, str]:
         "saved_views.save": {"name": "Nur Angeforderte", "sort": "amount"},
         "copies.keep_both": {"seen_version": version},
         "copies.set_aside": {"seen_version": version},
+        "copies.merge": {"seen_version": str(int(version) + 1), "other_version": str(books.receipts["income"].version)},
+        "parts.split": {"number": "RE-12", "amount_cents": "12,00", "seen_version": str(int(version) + 2)},
+        "parts.undo": {"seen_version": version},
     }.get(endpoint, {})
 
 
@@ -325,8 +333,11 @@ def _receipt(endpoint: str, books: Books) -> object:
         "review.set_aside": "no_transaction",
         "copies.keep_both": "fetching",
         "copies.set_aside": "failed",
+        "copies.merge": "fetching",  # after it was kept
+        "parts.split": "assigned",
+        "parts.undo": "split_off",
     }
-    return books.receipts[name.get(endpoint, "open")]
+    return books.receipts.get(name.get(endpoint, "open"), books.receipts["open"])
 
 
 def _batch(endpoint: str, books: Books) -> PaymentBatch:

@@ -12,9 +12,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
-from portal.models import AuditEvent, Run
+from portal.models import AuditEvent, Connection, Run
 from portal.ports import Ports
 from portal.services import auditing
+from tests import factories
 from tests.factories import World, pdf
 from tests.web.routes import PERMISSIONS, SIGNED, allowed, browsers, calls
 from tests.web.visitor import Visit, Visitor, fresh_code
@@ -91,6 +92,9 @@ EVENTS = {
     "saved_views.delete": "view.deleted",
     "copies.keep_both": "receipt.distinct",
     "copies.set_aside": "receipt.set_aside",
+    "copies.merge": "receipt.joined",
+    "parts.split": "receipt.split_off",
+    "parts.undo": "receipt.split_undone",
     "receipts.resync": "resync.asked",
     "admin.resync": "resync.asked",
     "admin.resync_all": "resync.asked",
@@ -114,6 +118,11 @@ def test_every_route_that_changes_something_is_known_here() -> None:
 @pytest.mark.usefixtures("payable")
 def test_each_change_leaves_its_event(site: Flask, world: World, visit: Visit, ports: Ports) -> None:
     people = browsers(world, visit)
+    with ports.database.write() as session:
+        documents = session.get_one(Connection, world.ours.documents.id)
+        made = factories.receipt(session, documents, 90, now=ports.clock.now(), split_from=world.ours.receipts["open"].id)
+        made.connection_id = made.qonto_id = None
+        world.ours.receipts["split_off"] = made
     seen = newest(ports)[-1].id
     for call in calls(site, world.ours, "POST"):
         if call.endpoint in DOORS | SIGNED | AT_THE_BANK:

@@ -52,7 +52,7 @@ PLAIN = {
     "label", "holder", "use", "ledger_number", "start_on", "is_chosen", "iban", "title", "plan", "keeps_books", "since",
     "execute_on", "form_key", "seen", "is_on", "limit", "day_limit", "four_eyes_above", "may_pay",
     "text", "topic", "entry", "is_helpful", "file", "amount", "issued_on", "number", "counterparty", "difference", "find", "age", "amount_cents",
-    "ticked", "month", "note", "payee", "paid_on", "purpose", "why_none",
+    "other_version", "ticked", "month", "note", "payee", "paid_on", "purpose", "why_none",
 }  # fmt: skip
 READ = re.compile(r"(?:(?:args|form|values|given)\.|(?<![\w.]))get(?:list)?\(\s*\"(\w+)\"")
 
@@ -118,6 +118,7 @@ def test_every_name_that_a_view_reads_is_known_here(site: Flask) -> None:
         *(ROOT / "portal" / "web").rglob("views.py"),
         ROOT / "portal/web/missing/place.py",
         ROOT / "portal/web/review/collective.py",
+        ROOT / "portal/web/review/parts.py",
         *(ROOT / "templates").rglob("*.html"),
     ]
     read = {name for path in sources for name in READ.findall(path.read_text())}

@@ -9,11 +9,11 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from portal.errors import Conflict
+from portal.errors import Conflict, Rejected
 from portal.services import comparing, deciding
 from portal.web.access import actor, ports, staff
 from portal.web.htmx import notice
-from portal.web.review.forms import seen_version
+from portal.web.review.forms import MergeForm, seen_version
 from portal.web.review.views import beaten, filters_of, to_desk
 
 blueprint = Blueprint("copies", __name__)
@@ -49,6 +49,23 @@ def set_aside(receipt_id: str, other_id: str) -> ResponseReturnValue:
     with ports().database.write() as session:
         receipt, other, run = comparing.set_aside(session, actor(), receipt_id, other_id, seen_version=seen, now=now)
         notice(_("%(receipt)s set aside as a duplicate of %(other)s.", receipt=receipt.label, other=other.label))
+    deciding.start(ports(), run)
+    return _to_desk("" if current_user.goes_on else receipt_id)
+
+
+@blueprint.post("/receipts/<id:receipt_id>/copies/<id:other_id>/merger")
+@staff
+def merge(receipt_id: str, other_id: str) -> ResponseReturnValue:
+    """The first is a part of the other one."""
+    form, now = MergeForm(), ports().clock.now()
+    if not form.validate_on_submit():
+        raise Rejected("This page is out of date. Please open the receipt again.")
+    with ports().database.write() as session:
+        receipt, other, run = comparing.merge(
+            session, actor(), receipt_id, other_id, seen_version=form.seen_version.data, other_version=form.other_version.data,
+            now=now,
+        )  # fmt: skip
+        notice(_("%(receipt)s belongs to %(other)s now.", receipt=receipt.label, other=other.label))
     deciding.start(ports(), run)
     return _to_desk("" if current_user.goes_on else receipt_id)
 

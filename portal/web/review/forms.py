@@ -88,6 +88,13 @@ def seen_version() -> int:
     return int(form.seen_version.data)
 
 
+class MergeForm(FlaskForm):
+    """Of which versions of both receipts the page spoke."""
+
+    seen_version = IntegerField(validators=[InputRequired()])
+    other_version = IntegerField(validators=[InputRequired()])
+
+
 class SetAsideForm(FlaskForm):
     """No transaction is expected, and why."""
 
