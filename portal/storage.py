@@ -118,7 +118,9 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, NotFoundError) as error:
-        raise DocumentMissing("This document is missing in our storage.") from error
+        raise DocumentMissing(
+            "This document is missing in our storage. What came from Qonto is fetched again, anything else please upload again."
+        ) from error
     except (OSError, BaseError) as error:
         log.error("storage_failed", error=type(error).__name__)  # noqa: TRY400 -- the caller logs the trace of what it raises
         raise StorageError("Our document storage cannot be reached at the moment.") from error

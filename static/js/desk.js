@@ -64,6 +64,11 @@
     press();
   });
 
+  // The second half of a double click meant the first: by then another receipt may lie under it, which nobody has seen.
+  document.addEventListener("click", (event) => {
+    if (event.detail > 1 && event.target.closest("#desk form[method=post] button")) event.preventDefault();
+  });
+
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     const fold = document.activeElement?.closest("#keys[open], #views[open], #ask[open], #put-off[open], #set-aside[open]");

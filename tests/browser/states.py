@@ -63,6 +63,7 @@ class People:
     awaited: tuple[Client, Connection]
     choosing: tuple[Client, Connection]
     guessing: Client
+    unseen: dict[str, Receipt]
 
 
 def people(site: Site, *, now: datetime) -> People:
@@ -87,6 +88,10 @@ def people(site: Site, *, now: datetime) -> People:
         to_choose = company, _choosing(session, company, now)
         guessed, guessing = _company(session, "10056", now)
         _guessing(session, guessed, now)
+        company, opaque = _company(session, "10057", now)
+        unseen = _unseen(site, session, company, now)
+        idle = factories.user(session, "ida@kanzlei.example", "Ida Ohnearbeit", Role.STAFF, now=now)
+        factories.member(session, idle, company, "staff")
         for _ in range(syncing.PRESSES):
             factories.run(
                 session, world.ours.client, "bank", now=now, over=world.ours.bank, trigger="client", created_at=now, new=0
@@ -95,11 +100,12 @@ def people(site: Site, *, now: datetime) -> People:
         "client": world.ours.owner, "leaving": world.ours.owner, "staff": world.staff, "admin": world.admin, "newcomer": newcomer,
         "lonely": lonely, "unconnected": unconnected, "troubled": troubled, "busy": busy,
         "awaited": awaited, "choosing": choosing, "guessing": guessing,
+        "opaque": opaque, "idle": idle,
     }  # fmt: skip
     cookies = {name: site.cookies(person) for name, person in signed_in.items()}
     halfway = {"halfway": world.staff, "enrolling": enrolling}
     cookies |= {name: site.cookies(person, is_half=True) for name, person in halfway.items()}
-    return People({"nobody": [], **cookies}, in_trouble, at_work, to_confirm, to_choose, guessed)
+    return People({"nobody": [], **cookies}, in_trouble, at_work, to_confirm, to_choose, guessed, unseen)
 
 
 def _e_invoices(site: Site, session: Session, now: datetime) -> None:
@@ -186,6 +192,27 @@ def _guessing(session: Session, company: Client, now: datetime) -> None:
         ({"operation_type": "qonto_fee"}, {"counterparty": "Finanzamt Hamburg-Nord"}, {"remittance": "Gehalt 10/2026"}, {})
     ):
         factories.transaction(session, account, f"guess-{number}", 1000 + number, now=now, **values)
+
+
+def _unseen(site: Site, session: Session, company: Client, now: datetime) -> dict[str, Receipt]:
+    """Receipts without a picture, of which none waits for review; a file that got lost; and rows that nobody foresaw."""
+    over, made = factories.connection(session, company, "documents", now=now), {}
+    for number, name in enumerate(("broken", "encrypted", "lost", "unforeseen"), start=1):
+        made[name] = receipt = factories.receipt(
+            session, over, number, now=now, state="set_aside", set_aside_reason="paid_in_cash", review_reason=None,
+            in_review_since=None,
+        )  # fmt: skip
+        document = factories.document(session, site.ports.storage, receipt, factories.pdf(receipt.label), now=now)
+        preview = Preview(
+            client_id=company.id, sha256=document.sha256, media_type=document.media_type, state="impossible",
+            reason="encrypted" if name == "encrypted" else "broken", page_keys=[], words=[], made_at=now,
+        )  # fmt: skip
+        session.add(preview)
+        if name == "lost":
+            document.sha256 = preview.sha256 = digest(receipt.id)
+        if name == "unforeseen":
+            preview.e_invoice = {"nobody": "foresaw this"}
+    return made
 
 
 def _awaited(session: Session, company: Client, now: datetime) -> Connection:
@@ -286,6 +313,7 @@ def faces(site: Site, known: People) -> Iterator[State]:
         yield State(who, f"/connections/{bank.id}")
     for path in ("/review", "/review/done", "/review/done?pane=to-check", "/receipts/missing", "/clients", *OWN_PAGES):
         yield State("newcomer", path)
+    yield from _unshown(known.unseen)
     yield from _opened(site)
     yield from _refused(site)
     yield from _endings(site, known)
@@ -302,6 +330,17 @@ def _apart(ours: Books) -> Iterator[State]:
     yield State("staff", f"/receipts/{ours.receipts['split_off'].id}/copies/{ours.receipts['assigned'].id}")
     yield State("staff", f"/receipts/{ours.receipts['split_off'].id}")
     yield State("staff", f"/receipts/{ours.receipts['assigned'].id}", does=unfold(".bf-paper-column details"))
+
+
+def _unshown(receipts: dict[str, Receipt]) -> Iterator[State]:
+    """Nothing to review, nothing to see, nothing to have; and nothing that anybody foresaw."""
+    yield State("idle", "/review")
+    for name in ("broken", "encrypted"):
+        yield State("opaque", f"/receipts/{receipts[name].id}", does=download)
+        yield State("idle", f"/review?pane=receipt&item={receipts[name].id}", does=download)
+    yield State("idle", f"/review?pane=receipt&item={receipts['lost'].id}", does=ask_for_what_is_lost)
+    yield State("opaque", f"/receipts/{receipts['lost'].id}")
+    yield State("opaque", f"/receipts/{receipts['unforeseen'].id}", 500)
 
 
 def _paying(ours: Books) -> Iterator[State]:
@@ -407,6 +446,20 @@ def sent(form: str, status: int) -> Callable[[Page], None]:
         assert seen.value.status == status, seen.value.status
 
     return does
+
+
+def download(page: Page) -> None:
+    """What cannot be shown can be had."""
+    with page.expect_download() as brought:
+        page.locator(".bf-preview-none .btn").click()
+    assert brought.value.failure() is None
+
+
+def ask_for_what_is_lost(page: Page) -> None:
+    """The next sync fetches it again."""
+    with page.expect_navigation() as seen:
+        page.locator(".bf-files a").click()
+    assert seen.value.status == 500, seen.value.status
 
 
 def choose_too_early(page: Page) -> None:

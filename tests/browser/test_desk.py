@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from sqlalchemy import select
 
-from portal.models import Assignment, Candidate, Receipt
+from portal.models import Assignment, Candidate, Document, Receipt
 from tests import factories
 from tests.browser.sites import Site
 from tests.browser.windows import Windows
@@ -305,6 +306,111 @@ def test_a_card_that_is_swapped_keeps_the_focus(site: Site, windows: Windows) ->
         history.evaluate("link => { link.dataset.isOld = true }")
         expect(card.locator("[data-is-old]")).to_have_count(0)
         expect(history).to_be_focused()
+
+
+def test_focus_follows_the_eye(site: Site, windows: Windows) -> None:
+    """From the skip link to the line of undo, through everything that can be used, and nothing hides what has the focus."""
+    at, head, foot = f"/review?item={site.world.ours.receipts['open'].id}", "bf-review-head", "bf-undo"
+    with windows.at(site, site.world.staff, reduced_motion="reduce") as page:
+        page.goto(at)
+        goes_through(page, "bf-skip", "bf-bar", head, "pane-queue", "pane-receipt", "pane-candidates", foot)
+    with windows.at(site, site.world.staff, reduced_motion="reduce", **PHONE) as page:
+        for pane, parts in (
+            ("queue", (head, "bf-tabs", "pane-queue")),
+            ("receipt", ("bf-tabs", "pane-receipt", foot)),
+            ("candidates", ("bf-tabs", "pane-candidates", foot)),
+        ):
+            page.goto(f"{at}&pane={pane}")
+            goes_through(page, "bf-skip", "bf-bar", *parts)
+
+
+USABLE = """[...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']")]
+    .filter(one => one.checkVisibility() && !one.disabled).length"""
+FOCUSED = """() => {
+    const one = document.activeElement;
+    const part = one.closest(".bf-skip, .bf-bar, .bf-review-head, .bf-tabs, [id^=pane-], .bf-undo");
+    if (!part) return null;
+    const box = one.getBoundingClientRect();
+    const top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+    return [part.id || part.className.split(" ")[0], one.contains(top) || top?.contains(one) ? "" : one.outerHTML.slice(0, 120)];
+}"""
+
+
+def goes_through(page: Page, *parts: str) -> None:
+    """Tab leads through these parts of the page in this order."""
+    steps: list[tuple[str, str]] = []
+    for _ in range(page.evaluate(USABLE)):
+        page.keyboard.press("Tab")
+        steps.append(page.evaluate(FOCUSED))
+    assert [part for part, _ in itertools.groupby(part for part, _ in steps)] == list(parts)
+    assert [hidden for _, hidden in steps if hidden] == []
+
+
+def test_putting_off_goes_on_and_undo_comes_back(site: Site, page: Page) -> None:
+    receipts = site.world.ours.receipts
+    page.keyboard.press("s")
+    page.locator("#put-off-note").press("Enter")
+    is_at(page, receipts["changed"])
+    expect(page.locator(f"#queue-{receipts['open'].id}")).to_have_count(0)
+    page.keyboard.press("u")
+    is_at(page, receipts["open"])
+
+
+def test_what_was_found_is_assigned_by_keyboard(site: Site, page: Page) -> None:
+    """There and back, then on to the next receipt."""
+    receipts = site.world.ours.receipts
+    page.keyboard.press("/")
+    expect(page.locator("#search-query")).to_be_focused()
+    page.get_by_role("link", name="Back to the candidates").press("Enter")
+    is_at(page, receipts["open"])
+    page.keyboard.press("/")
+    page.locator("#search-query").fill("Holz")
+    box = page.locator(".bf-found .form-check-input").first
+    box.press("Space")
+    page.locator("#assign-lines button").press("Enter")
+    is_at(page, receipts["changed"])
+    assert state_of(site, receipts["open"]) == "assigned"
+
+
+def test_a_correction_stays_at_its_receipt(site: Site, page: Page) -> None:
+    receipt = site.world.ours.receipts["open"]
+    page.locator(".bf-correction > summary").press("Enter")
+    page.locator(".bf-correction [name=number]").fill("RE-7")
+    page.locator(".bf-correction [name=number]").press("Enter")
+    expect(page.locator("#pane-receipt")).to_contain_text("RE-7")
+    is_at(page, receipt)
+
+
+def test_after_the_last_one_the_focus_is_at_the_empty_queue(site: Site, page: Page) -> None:
+    receipt = site.world.ours.receipts["changed"]
+    page.goto("/review?reason=source_changed")
+    expect(title(page)).to_contain_text(receipt.label)
+    page.locator("#set-aside summary").press("Enter")
+    page.locator("#set-aside-reason").select_option("paid_in_cash")
+    page.locator("#set-aside button").press("Enter")
+    expect(page.locator("#pane-queue")).to_contain_text("No receipt fits this filter")
+    expect(page.locator("#queue-title")).to_be_focused()
+    page.keyboard.press("u")
+    is_at(page, receipt)
+
+
+# --- files ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_got_lost_is_told_and_fetched_again(site: Site, windows: Windows) -> None:
+    ours = site.world.ours
+    with site.writing() as session:
+        session.get_one(Document, ours.document.id).sha256 = "0" * 64
+    with windows.at(site, site.world.staff, may_say="500") as page:
+        page.goto(f"/review?item={ours.receipts['open'].id}")
+        expect(page.locator(".bf-preview-none")).to_contain_text("There is no picture of it.")
+        page.locator(".bf-files a").click()
+        expect(page.locator("main")).to_contain_text("This document is missing in our storage.")
+        page.go_back()
+        expect(page.locator("#pane-receipt")).to_contain_text("We fetch it again with the next sync.")
+        page.locator("#assign-1 button").click()  # it can be decided all the same
+        is_at(page, ours.receipts["changed"])
+    assert state_of(site, ours.receipts["open"]) == "assigned"
 
 
 # --- two at once ---------------------------------------------------------------------------------------------------

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Request, Response, expect
 from sqlalchemy import select, update
 
+from portal.clock import BERLIN
 from portal.models import Assignment, BankAccount, Connection, Receipt
 from tests import factories
 from tests.browser.sites import Site
-from tests.browser.windows import Windows
+from tests.browser.windows import PATIENCE, Windows
 
 pytestmark = pytest.mark.browser
 
@@ -117,10 +121,11 @@ def test_on_a_phone(site: Site, windows: Windows, receipts: list[Receipt]) -> No
 
 
 def test_two_people_race(site: Site, windows: Windows, receipts: list[Receipt]) -> None:
-    """For the same receipts at the same moment: each is decided once, and who was slower is told by whom."""
+    """For the same receipts at the same moment: each is decided once, and who was slower is told by whom and when."""
     with (
         windows.at(site, site.world.staff, may_say="409") as one,
         windows.at(site, site.world.admin, may_say="409") as other,
+        meeting_at_the_door(site) as met,
     ):
         people = {one: site.world.staff, other: site.world.admin}
         for number, receipt in enumerate(receipts):
@@ -134,10 +139,43 @@ def test_two_people_race(site: Site, windows: Windows, receipts: list[Receipt]) 
             assert sorted((first.value.status, second.value.status)) == [200, 409]
             winner, slower = (ahead, behind) if first.value.status == 200 else (behind, ahead)
             expect(winner.locator(".bf-undo-last")).to_contain_text(receipt.label)
+            with site.ports.database.read() as session:
+                decided = session.scalars(select(Assignment).where(Assignment.receipt_id == receipt.id)).one()
+            assert decided.actor == people[winner].id
             told = slower.locator("#notices [role=alert]")
             expect(told).to_contain_text("This receipt is already assigned or set aside.")
-            expect(told).to_contain_text(f"Assigned · {people[winner].name} · ")
+            moment = decided.created_at.astimezone(BERLIN)
+            expect(told).to_have_text(
+                re.compile(rf"Assigned · {people[winner].name} · {moment.day} \w+ {moment.year}, {moment:%H:%M}\s*$")
+            )
+    assert met == [receipt.id for receipt in receipts]
     is_all_assigned(site, receipts)
+
+
+@contextmanager
+def meeting_at_the_door(site: Site) -> Iterator[list[str]]:
+    """Whoever decides waits at the portal's door until a second one has come; then both go in. Yields whose receipts they met for."""
+    met: list[str] = []
+    asked: list[str] = []
+
+    def look() -> None:
+        assert asked[0] == asked[1], asked
+        met.append(asked[0].split("/")[2])
+        asked.clear()
+
+    barrier, inside = threading.Barrier(2, action=look, timeout=PATIENCE / 1000), site.app.wsgi_app
+
+    def door(environ: dict[str, Any], start: Any) -> Any:
+        if environ["REQUEST_METHOD"] == "POST":
+            asked.append(environ["PATH_INFO"])
+            barrier.wait()
+        return inside(environ, start)
+
+    site.app.wsgi_app = door
+    try:
+        yield met
+    finally:
+        site.app.wsgi_app = inside
 
 
 def is_decision(response: Response) -> bool:
@@ -155,10 +193,80 @@ def test_back_and_once_more(site: Site, windows: Windows, receipts: list[Receipt
         page.goto(f"{DESK}&item={receipts[1].id}")
         page.go_back()
         page.goto(f"{DESK}&item={receipt.id}")
-        expect(page.locator("#pane-candidates")).to_contain_text("This receipt is assigned.")
-        expect(page.locator("#assign-1")).to_have_count(0)
+        is_decided(page, receipt)
         by_keys(page)
     is_all_assigned(site, [receipt])
+
+
+def test_back_and_forward_after_many_swaps(site: Site, windows: Windows, receipts: list[Receipt]) -> None:
+    """The desk is whole wherever the history leads, keys work there, and what was decided is not decided again."""
+    with windows.at(site, site.world.staff) as page:
+        page.goto(DESK)
+        for receipt in receipts[1:4]:
+            page.keyboard.press("j")
+            is_at(page, receipt)
+        for receipt in receipts[4:7]:
+            by_keys(page)
+            is_at(page, receipt)
+        page.keyboard.press("j")
+        is_at(page, receipts[7])
+        page.locator("#pane-queue").get_by_role("link").first.click()
+        is_at(page, receipts[0])
+
+        page.go_back()
+        is_whole(page, receipts[7])
+        page.go_back()
+        is_whole(page, receipts[6])  # the decisions before it left no addresses of their own
+        page.go_back()
+        is_whole(page, receipts[2])
+        page.go_forward()
+        is_whole(page, receipts[6])
+        by_keys(page)
+        is_at(page, receipts[7])
+        page.keyboard.press("u")
+        is_at(page, receipts[6])
+
+        page.get_by_role("link", name="Recently done").click()
+        expect(page.locator("h1")).to_have_text("Recently done")
+        page.go_back()
+        is_whole(page, receipts[6])
+
+        for receipt in (receipts[8], receipts[9], receipts[8]):
+            page.locator(f"#queue-{receipt.id}").click()
+            is_at(page, receipt)
+        by_keys(page)
+        is_at(page, receipts[9])
+        page.go_back()
+        is_whole(page, receipts[9])
+        page.go_back()
+        is_decided(page, receipts[8])
+        posts: list[Request] = []
+        page.on("request", lambda request: posts.append(request) if request.method == "POST" else None)
+        by_keys(page)
+        page.keyboard.press("1")
+        page.keyboard.press("j")  # the queue begins anew
+        is_whole(page, receipts[0])
+        assert posts == []
+    is_all_assigned(site, [*receipts[3:6], receipts[8]])
+
+
+def is_whole(page: Page, receipt: Receipt) -> None:
+    """Not the desk's inside alone, and not one desk in the other."""
+    expect(page.locator("#receipt-title")).to_contain_text(receipt.label)
+    for part in (".bf-bar", "h1", "#desk", "#pane-queue", "#pane-receipt", "#pane-candidates", ".bf-undo"):
+        expect(page.locator(part)).to_have_count(1)
+    expect(page.locator(f"#queue-{receipt.id}")).to_have_attribute("aria-current", "true")
+
+
+def is_decided(page: Page, receipt: Receipt) -> None:
+    expect(page.locator("#receipt-title")).to_contain_text(receipt.label)
+    expect(page.locator("#pane-candidates")).to_contain_text("This receipt is assigned.")
+    expect(page.locator("#assign-1")).to_have_count(0)
+
+
+def is_at(page: Page, receipt: Receipt) -> None:
+    expect(page.locator("#receipt-title")).to_contain_text(receipt.label)
+    expect(page.locator("#desk")).not_to_have_class(re.compile("htmx-added"))  # a key before that is not taken
 
 
 def test_two_tabs_of_one_person(site: Site, windows: Windows, receipts: list[Receipt]) -> None:
@@ -176,3 +284,42 @@ def test_two_tabs_of_one_person(site: Site, windows: Windows, receipts: list[Rec
         expect(told).to_contain_text("This receipt is already assigned or set aside.")
         expect(told).to_contain_text(f"Assigned · {site.world.staff.name} · ")
     is_all_assigned(site, [receipt])
+
+
+def test_a_double_click_decides_once(site: Site, windows: Windows, receipts: list[Receipt]) -> None:
+    """However late its second half comes: under it lies the next receipt by then, which nobody has looked at."""
+    with windows.at(site, site.world.staff) as page:
+        page.goto(DESK)
+        page.locator("#assign-1 button").dblclick()
+        is_at(page, receipts[1])
+        place = page.locator("#assign-1 button").bounding_box()
+        page.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+        page.mouse.down()
+        page.mouse.up()
+        is_at(page, receipts[2])
+        posts: list[Request] = []
+        page.on("request", lambda request: posts.append(request) if request.method == "POST" else None)
+        page.mouse.down(click_count=2)
+        page.mouse.up(click_count=2)
+        page.keyboard.press("j")
+        is_at(page, receipts[3])
+        assert posts == []
+        by_mouse(page)
+        is_at(page, receipts[4])
+        assert len(posts) == 1
+    is_all_assigned(site, [*receipts[:2], receipts[3]])
+
+
+def test_a_double_click_without_javascript_is_told(site: Site, windows: Windows, receipts: list[Receipt]) -> None:
+    """The browser may send either half or both: one decides, and it goes on, or is told that it was decided already."""
+    with windows.at(site, site.world.staff, may_say="409", java_script_enabled=False) as page:
+        page.goto(DESK)
+        page.locator("#assign-1 button").dblclick()
+        expect(page.locator("main")).to_contain_text(
+            re.compile(f"already assigned.*{site.world.staff.name}|{receipts[1].label}", re.DOTALL)
+        )
+        page.goto(f"{DESK}&item={receipts[0].id}")
+        is_decided(page, receipts[0])
+    is_all_assigned(site, receipts[:1])
+    with site.ports.database.read() as session:
+        assert session.get_one(Receipt, receipts[1].id).state == "in_review"
