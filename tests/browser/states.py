@@ -231,6 +231,7 @@ def faces(site: Site, known: People) -> Iterator[State]:
         yield State("staff", f"/receipts/{ours.receipts['open'].id}/copies/{ours.receipts[other].id}")
     yield State("staff", f"/receipts/{ours.receipts['set_aside'].id}")
     yield State("staff", "/review/together", does=unfold("main details"))
+    yield State("staff", "/review/together", does=sent("main form", 200, button="[formaction]"))
     yield from _paying(ours)
     yield State("admin", f"/clients/{ours.client.id}", does=unfold("#payment-rules"))
     yield State("staff", f"/profile/connections?client={ours.client.id}")
@@ -367,12 +368,12 @@ def unfold(selector: str) -> Callable[[Page], None]:
     return does
 
 
-def sent(form: str, status: int) -> Callable[[Page], None]:
-    """Send a form as it is; what comes instead of the page has this status."""
+def sent(form: str, status: int, *, button: str = "") -> Callable[[Page], None]:
+    """Send a form as it is, by its only button or the one named; what comes instead of the page has this status."""
 
     def does(page: Page) -> None:
         with page.expect_navigation() as seen:
-            page.locator(f"{form} button[type=submit]").click()
+            page.locator(f"{form} button[type=submit]{button}").click()
         assert seen.value.status == status, seen.value.status
 
     return does

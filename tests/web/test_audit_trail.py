@@ -75,6 +75,8 @@ EVENTS = {
     "review.assign": "assignment.made",
     "review.assign_lines": "assignment.made",
     "review.assign_together": "assignment.made",
+    "review.decline_together": "pair.declined",
+    "review.restore": "pair.restored",
     "review.confirm": "assignment.checked",
     "review.correct": "receipt.corrected",
     "review.withdraw": "assignment.withdrawn",
