@@ -242,6 +242,7 @@ def faces(site: Site, known: People) -> Iterator[State]:
     yield State("client", "/receipts/missing?state=lost")
     yield State("guessing", f"/clients/{known.guessing.id}/missing/guesses")
     yield State("guessing", "/receipts/missing")
+    yield State("admin", f"/review?client={known.guessing.id}")
     yield State("client", f"/transactions/{ours.transactions[3].id}/explanation")
     yield State("client", f"/transactions/{ours.transactions[2].id}/explanation")
     yield State("client", f"/transactions/{ours.transactions[2].id}/own-receipt")
@@ -265,6 +266,7 @@ def faces(site: Site, known: People) -> Iterator[State]:
     for who, (company, documents, bank) in (("troubled", known.troubled), ("busy", known.busy)):
         yield State("admin", f"/clients/{company.id}")
         yield State("admin", f"/profile/connections?client={company.id}")
+        yield State("admin", f"/review?client={company.id}")
         yield State(who, f"/connections/{documents.id}")
         yield State(who, f"/connections/{bank.id}")
     for path in ("/review", "/review/done", "/review/done?pane=to-check", "/receipts/missing", "/clients", *OWN_PAGES):

@@ -12,10 +12,12 @@ from sqlalchemy import select, update
 from portal.clock import FixedClock
 from portal.models import Assignment, BankAccount, Candidate, Connection, Receipt, Refusal, Run, User
 from portal.ports import Ports
+from portal.services import keeping
 from portal.services.queueing import QUEUE_SIZE
 from tests import factories
 from tests.factories import World
 from tests.pages import Page
+from tests.web.test_statements import MOST, Counting
 from tests.web.visitor import HTMX, Visit, comparable, fingerprint
 
 DESK = "/review"
@@ -86,7 +88,47 @@ def test_htmx_gets_the_desk_alone_and_everybody_else_the_page_with_the_same_desk
 def test_an_empty_desk_says_what_comes_next(world: World, visit: Visit, ports: Ports) -> None:
     with ports.database.write() as session:
         session.execute(update(Receipt).values(state="set_aside", review_reason=None, set_aside_reason="duplicate"))
-    assert "Nothing is waiting for review" in visit(world.staff).page(DESK).words
+        keeping.beat(session, "ticker", now=ports.clock.now())
+    assert "Nothing is waiting for review New receipts arrive with the next daily sync" in visit(world.staff).page(DESK).words
+    only = visit(world.staff).page(f"{DESK}?client={world.ours.client.id}").words
+    assert "Nothing of this client is waiting for review" in only
+    assert "No receipt fits this filter" in visit(world.staff).page(f"{DESK}?client={world.ours.client.id}&find=x").words
+
+
+def test_an_empty_desk_knows_why(world: World, visit: Visit, ports: Ports, statements: Counting) -> None:
+    """And asks the database no more than a full one does."""
+    staff, admin, ours = visit(world.staff), visit(world.admin), world.ours
+
+    def changed(**values: object) -> str:
+        with ports.database.write() as session:
+            session.execute(update(Connection).where(Connection.id == ours.documents.id).values(**values))
+            session.execute(update(Connection).where(Connection.id == world.theirs.documents.id).values(state="disconnected"))
+        return staff.page(DESK).words
+
+    with ports.database.write() as session:
+        session.execute(update(Receipt).values(state="set_aside", review_reason=None, set_aside_reason="duplicate"))
+    assert "no sync begins either Syncs are delayed" in staff.page(DESK).words
+    assert "The timetable (ticker) or the workers do not run." in admin.page(DESK).words
+    with ports.database.write() as session:
+        keeping.beat(session, "ticker", now=ports.clock.now())
+    assert "Connected, but nothing has come in yet" in changed(last_success_at=None)
+    with ports.database.write() as session:
+        factories.run(session, ours.client, "documents", now=ports.clock.now(), over=ours.documents, state="leased")
+    assert "The first import is running" in staff.page(DESK).words
+    ended = changed(state="action_needed")
+    assert "No receipts come in any more" in ended
+    page = staff.page(DESK)
+    assert f"/profile/connections?client={ours.client.id}" in page.links
+    assert f"/clients/{ours.client.id}/messages" in page.links
+    assert "The documents of this client are not connected yet" in changed(state="disconnected")
+    assert "No client has connected its documents yet" in admin.page(DESK).words
+    assert "/clients" in admin.page(DESK).links
+    changed(state="active", last_success_at=ports.clock.now())
+    assert "1 client has not connected its documents." in admin.page(DESK).words
+    for visitor in (staff, admin):
+        with statements(ports.database) as seen:
+            visitor.page(DESK)
+        assert len(seen) <= MOST, seen
 
 
 # --- assigning
