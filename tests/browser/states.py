@@ -25,7 +25,7 @@ from tests.browser.sites import Cookies, Site
 from tests.factories import Books
 
 NO_PAGE = {
-    "static", "auth.home", "documents.download", "documents.page", "documents.preview", "connections.progress", "health.healthz",
+    "static", "auth.home", "auth.look", "documents.download", "documents.page", "documents.preview", "connections.progress", "health.healthz",
     "health.readyz", "firm.show_logo", "payments.progress", "payments.check_iban",
 }  # fmt: skip
 #: bytes, redirects, fragments, machine answers
@@ -314,6 +314,8 @@ def _opened(site: Site) -> Iterator[State]:
     ours = site.world.ours
     yield State("client", "/profile", does=lambda page: page.click(".bf-menu summary"))
     yield State("staff", "/clients", does=lambda page: page.click(".bf-menu summary"))
+    for why in ("idle", "whole", "ended"):
+        yield State("client", "/help", does=warn(why))
     yield State("staff", f"/review?item={ours.receipts['open'].id}", does=unfold("#pane-candidates details"))
     yield State("staff", f"/review?item={ours.receipts['income'].id}", does=unfold("#keys"))
     yield State("client", f"/receipts/{ours.receipts['assigned'].id}", does=unfold("main details"))
@@ -366,6 +368,22 @@ def unfold(selector: str) -> Callable[[Page], None]:
         folded = page.locator(selector)
         assert folded.count(), selector
         folded.evaluate_all("all => all.forEach(one => { one.open = true })")
+
+    return does
+
+
+def warn(why: str) -> Callable[[Page], None]:
+    """The dialog about the end of the session as `session.js` shows it."""
+
+    def does(page: Page) -> None:
+        page.locator("#session-end").evaluate(
+            """(one, why) => {
+                for (const part of one.querySelectorAll("[data-when]")) part.hidden = !part.dataset.when.split(" ").includes(why);
+                for (const time of one.querySelectorAll("time")) time.textContent = "14:35";
+                one.showModal();
+            }""",
+            why,
+        )
 
     return does
 

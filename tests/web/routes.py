@@ -35,6 +35,8 @@ PERMISSIONS = {
     ("auth.enrolment", "GET"): HALF,
     ("auth.enrol", "POST"): HALF,
     ("auth.sign_out", "POST"): HALF,
+    ("auth.look", "GET"): HALF,
+    ("auth.stay", "POST"): HALF,
     ("auth.home", "GET"): ALL,
     ("help.index", "GET"): ALL,
     ("help.vote", "POST"): ALL,

@@ -25,6 +25,7 @@ EVENTS = {
     "auth.show_second_factor": "user.signed_in",
     "auth.enrol": "user.second_factor_enrolled",
     "auth.sign_out": "user.signed_out",
+    "auth.stay": None,  # like opening any page
     "auth.sign_up_first_admin": "user.created",
     "profile.language": "user.changed",
     "profile.change": "user.changed",
