@@ -72,6 +72,7 @@ class Books:
     statement: Statement = field(init=False)
     preview: Preview = field(init=False)
     candidate: Candidate = field(init=False)
+    second: Candidate = field(init=False)  #: of the same receipt
     sure: Candidate = field(init=False)  #: of the receipt "income"
     explanation: Explanation = field(init=False)
     staff: User = field(init=False)  #: who of the firm looks after it
@@ -416,7 +417,7 @@ def _receipts(session: Session, storage: Storage, books: Books, now: datetime) -
         books.receipts[name] = receipt(session, books.documents, sequence, now=now, **values)
     one, other, third, fourth = books.transactions
     books.candidate = candidate(session, books.receipts["open"], (one, 11900))
-    candidate(session, books.receipts["open"], (other, 11900), rank=2, score=0.4)
+    books.second = candidate(session, books.receipts["open"], (other, 11900), rank=2, score=0.4)
     books.sure = candidate(session, books.receipts["income"], (fourth, 238000), score=0.97)
     books.statement = statement(session, storage, books.account, books.owner, now=now)
     books.document = document(session, storage, books.receipts["open"], pdf("Rechnung RE-2026-1001"), now=now)

@@ -12,6 +12,7 @@ from portal.models.message import HelpVote, Message
 from portal.models.note import Note, Presence
 from portal.models.payment import Approval, Payment, PaymentBatch, PaymentRules
 from portal.models.receipt import Document, Preview, Receipt, SkippedInvoice
+from portal.models.refusal import Refusal
 from portal.models.run import Heartbeat, RequestBudget, Run
 from portal.models.saved_view import SavedView
 from portal.models.statement import Statement
@@ -50,6 +51,7 @@ __all__ = [
     "Presence",
     "Preview",
     "Receipt",
+    "Refusal",
     "RequestBudget",
     "Role",
     "Run",

@@ -114,6 +114,8 @@ class Tag(Enum):
         "assignment.made",
         {"receipt", "transactions", "is_automatic", "score", "matcher", "reasons", "difference", "considered", "together"},
     )
+    PAIR_DECLINED = ("pair.declined", {"decision", "transactions", "score", "matcher", "considered"})
+    PAIR_RESTORED = ("pair.restored", {"decision", "transactions"})
     ASSIGNMENT_CHECKED = ("assignment.checked", {"receipt"})
     ASSIGNMENT_WITHDRAWN = (
         "assignment.withdrawn",

@@ -356,6 +356,12 @@ def is_alive(row: UserSession, user: User | None, *, now: datetime) -> bool:
     return now - row.seen_at <= idle and now - row.created_at <= ABSOLUTE
 
 
+def ends(role: Role, *, seen_at: datetime, created_at: datetime) -> tuple[datetime, datetime]:
+    """When a session ends if nothing more comes of it, and when it ends in any case."""
+    last = created_at + ABSOLUTE
+    return min(seen_at + IDLE[role], last), last
+
+
 def end_sessions(session: Session, user_id: str, *, except_hash: str = "") -> int:
     """End a user's sessions at once; how many there were."""
     ended = session.execute(delete(UserSession).where(UserSession.user_id == user_id, UserSession.id_hash != except_hash))

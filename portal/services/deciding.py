@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sqlalchemy import select, update
@@ -12,7 +12,7 @@ from portal.domain.matching import Allocation
 from portal.errors import AlreadyAssigned, Conflict, Rejected, Stale
 from portal.models import Candidate, Receipt, Run, Transaction, User
 from portal.ports import Ports
-from portal.services import assigning, collecting, finding, running, searching
+from portal.services import assigning, collecting, declining, finding, running, searching
 from portal.services.assigning import Difference
 from portal.services.auditing import queue_up
 from portal.services.finding import Actor
@@ -42,16 +42,42 @@ def assign_several(
 
     Errors: NotFound when one of the receipts is not the actor's to see; then none is assigned.
     """
+
+    def one(receipt: Receipt, candidate_id: str, seen_version: int) -> None:
+        assign_candidate(session, receipt, candidate_id=candidate_id, seen_version=seen_version, now=now)
+
+    done, changed = _several(session, actor, pairs, one)
+    return len(done), changed
+
+
+def decline_several(
+    session: Session, actor: Actor, pairs: Sequence[tuple[str, str, int]], *, now: datetime
+) -> tuple[int, list[Receipt], list[Run]]:
+    """The same for declining them; with a run for each client that looks for candidates again. Errors: NotFound as above."""
+
+    def one(receipt: Receipt, candidate_id: str, seen_version: int) -> None:
+        declining.decline(session, receipt, candidate_id=candidate_id, seen_version=seen_version, now=now)
+
+    done, changed = _several(session, actor, pairs, one)
+    return len(done), changed, [_match_again(session, client_id, now) for client_id in sorted({one.client_id for one in done})]
+
+
+def _several(
+    session: Session, actor: Actor, pairs: Sequence[tuple[str, str, int]], decide: Callable[[Receipt, str, int], None]
+) -> tuple[list[Receipt], list[Receipt]]:
+    """Each in a savepoint of its own: the receipts that were decided, and those that had changed."""
     receipts = [(finding.receipt(session, actor, receipt_id), candidate_id, seen) for receipt_id, candidate_id, seen in pairs]
-    changed = []
+    done, changed = [], []
     for receipt, candidate_id, seen_version in sorted(receipts, key=lambda one: (one[0].client_id, one[0].id)):  # as all lock
         try:
             with session.begin_nested():
-                assign_candidate(session, receipt, candidate_id=candidate_id, seen_version=seen_version, now=now)
+                decide(receipt, candidate_id, seen_version)
         except Conflict:
             session.refresh(receipt)
             changed.append(receipt)
-    return len(receipts) - len(changed), changed
+        else:
+            done.append(receipt)
+    return done, changed
 
 
 def assign_lines(
@@ -127,13 +153,23 @@ def learns_now(session: Session, actor: Actor) -> bool:
 def withdraw(session: Session, receipt: Receipt, *, seen_version: int, now: datetime) -> Run:
     """Undo an assignment and look for candidates again."""
     assigning.withdraw(session, receipt=receipt, seen_version=seen_version, now=now)
-    return running.request(session, client_id=receipt.client_id, kind="matching", trigger="change", now=now)
+    return _match_again(session, receipt.client_id, now)
 
 
 def reopen(session: Session, receipt: Receipt, *, seen_version: int, now: datetime) -> Run:
     """Undo a set-aside and look for candidates again."""
     assigning.reopen(session, receipt=receipt, seen_version=seen_version, now=now)
-    return running.request(session, client_id=receipt.client_id, kind="matching", trigger="change", now=now)
+    return _match_again(session, receipt.client_id, now)
+
+
+def restore(session: Session, receipt: Receipt, *, seen_version: int, now: datetime) -> Run:
+    """Take back that a pair was declined, and look for candidates again."""
+    declining.take_back(session, receipt, seen_version=seen_version, now=now)
+    return _match_again(session, receipt.client_id, now)
+
+
+def _match_again(session: Session, client_id: str, now: datetime) -> Run:
+    return running.request(session, client_id=client_id, kind="matching", trigger="change", now=now)
 
 
 def start(ports: Ports, run: Run) -> None:

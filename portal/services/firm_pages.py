@@ -30,8 +30,12 @@ class Cockpit:
 def cockpit(session: Session, actor: Actor, *, now: datetime, sort: str = "urgent") -> Cockpit:
     """All clients, in an order of `listing.ORDERS`."""
     beat = keeping.last_beat(session, "ticker")
-    silent = beat is None or (now - beat).total_seconds() > keeping.SILENT_AFTER
-    return Cockpit(listing.overview(session, actor, now=now, sort=sort), listing.counts(session, actor), beat, silent)
+    return Cockpit(
+        listing.overview(session, actor, now=now, sort=sort),
+        listing.counts(session, actor),
+        beat,
+        keeping.is_silent(beat, now=now),
+    )
 
 
 def connections_of(session: Session, actor: Actor, client_id: str) -> list[Connection]:

@@ -25,3 +25,8 @@ def last_beat(session: Session, name: str) -> datetime | None:
 
 
 SILENT_AFTER = 60  #: seconds without a sign of life until the firm is told
+
+
+def is_silent(beat: datetime | None, *, now: datetime) -> bool:
+    """Whether a process that last showed life then is down; None: it never did."""
+    return beat is None or (now - beat).total_seconds() > SILENT_AFTER

@@ -12,7 +12,7 @@ from sqlalchemy import Select, and_, bindparam, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from portal.clock import BERLIN
-from portal.models import Assignment, AuditEvent, Client, Receipt, Role, Transaction
+from portal.models import Assignment, AuditEvent, Client, Receipt, Refusal, Role, Transaction
 from portal.services import finding, naming, saving
 from portal.services.auditing import Tag
 from portal.services.finding import Actor
@@ -21,12 +21,16 @@ from portal.services.queueing import OF_CLIENTS
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 UNDO_LIFE = timedelta(days=14)  #: how far back "recently done" reaches
 
-DECISIONS = tuple(tag.text for tag in (Tag.ASSIGNMENT_MADE, Tag.RECEIPT_SET_ASIDE, Tag.RECEIPT_PUT_OFF, Tag.RECEIPT_SPLIT_OFF))
+DECISIONS = tuple(
+    tag.text
+    for tag in (Tag.ASSIGNMENT_MADE, Tag.RECEIPT_SET_ASIDE, Tag.RECEIPT_PUT_OFF, Tag.RECEIPT_SPLIT_OFF, Tag.PAIR_DECLINED)
+)
 DECIDED = (
-    select(Receipt, Client, Assignment.decision_id, Transaction)
+    select(Receipt, Client, Assignment.decision_id, Transaction, Refusal.decision_id)
     .join(Client, Client.id == Receipt.client_id)
     .outerjoin(Assignment, and_(Assignment.receipt_id == Receipt.id, Assignment.withdrawn_at.is_(None)))
     .outerjoin(Transaction, Transaction.id == Assignment.transaction_id)
+    .outerjoin(Refusal, and_(Refusal.receipt_id == Receipt.id, Refusal.withdrawn_at.is_(None)))
     .where(Receipt.id.in_(bindparam("receipts", expanding=True)))
     .order_by(Transaction.booked_on)
 )
@@ -58,6 +62,11 @@ class Done:
     def together(self) -> Sequence[str]:
         """Labels of the other receipts that were assigned in the same step."""
         return [label for label in self.event.details.get("together", ()) if label != self.receipt.label]
+
+    @property
+    def is_declined(self) -> bool:
+        """Whether a proposal was declined."""
+        return self.event.tag == Tag.PAIR_DECLINED.text
 
     @property
     def is_put_off(self) -> bool:
@@ -108,23 +117,29 @@ def done(
     if not events:
         return []
     receipts: dict[str, tuple[Receipt, Client]] = {}
-    assigned: dict[str, list[Transaction]] = {}
-    for receipt, client, decision_id, transaction in session.execute(DECIDED, {"receipts": list(set(events.values()))}):
+    assigned: dict[str, dict[str, Transaction]] = {}
+    refused = set[str | None]()
+    for receipt, client, decision_id, transaction, refusal_id in session.execute(
+        DECIDED, {"receipts": list(set(events.values()))}
+    ):
         receipts[receipt.id] = (receipt, client)
+        refused.add(refusal_id)
         if transaction is not None:
-            assigned.setdefault(f"assignment:{decision_id}", []).append(transaction)
+            assigned.setdefault(f"assignment:{decision_id}", {})[transaction.id] = transaction
     people = {actor.user_id: ""} if is_own else naming.names(session, (event.actor for event in events))
-    rows, settled = [], set[str]()
+    rows, settled = [], set[tuple[str, bool]]()
     for event, receipt_id in events.items():
         receipt, client = receipts[receipt_id]
-        is_kept = receipt_id not in settled and (
+        about = receipt_id, event.tag == Tag.PAIR_DECLINED.text
+        is_kept = about not in settled and (
             (event.tag == Tag.RECEIPT_SET_ASIDE.text and receipt.state == "set_aside")
+            or (event.tag == Tag.PAIR_DECLINED.text and event.details["decision"] in refused)
             or (event.tag == Tag.RECEIPT_PUT_OFF.text and event.details["until"] == _day(receipt.put_off_until))
             or (event.tag == Tag.RECEIPT_SPLIT_OFF.text and receipt.state == "in_review")
         )
         if is_kept:
-            settled.add(receipt_id)  # of several that would fit only the newest stands
-        transactions = assigned.get(event.subject, [])
+            settled.add(about)  # of several that would fit only the newest stands
+        transactions = list(assigned.get(event.subject, {}).values())
         rows.append(Done(event, receipt, client, transactions, is_kept or bool(transactions), people[event.actor]))
     return rows
 

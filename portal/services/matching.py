@@ -26,7 +26,7 @@ from portal.domain.matching import (
     Candidate as CandidateFacts,
 )
 from portal.errors import AlreadyAssigned, Stale
-from portal.models import Assignment, BankAccount, Candidate, Distinction, Receipt, Transaction
+from portal.models import Assignment, BankAccount, Candidate, Distinction, Receipt, Refusal, Transaction
 from portal.ports import Ports
 from portal.services import assigning, measuring, paying, reaching, running
 from portal.services.auditing import queue_up
@@ -257,11 +257,14 @@ def _open_receipts(session: Session, client_id: str) -> list[Receipt]:
 
 
 def _declined(session: Session, client_id: str) -> set[tuple[str, str]]:
-    """Pairs whose assignment was withdrawn: not to be made by the machine again, and shown last."""
-    query = select(Assignment.receipt_id, Assignment.transaction_id).where(
+    """Pairs that somebody declined or whose assignment was withdrawn: never made by the machine, and shown last."""
+    withdrawn = select(Assignment.receipt_id, Assignment.transaction_id).where(
         Assignment.client_id == client_id, Assignment.withdrawn_at.is_not(None), ~UNDONE
     )
-    return {(receipt_id, transaction_id) for receipt_id, transaction_id in session.execute(query)}
+    refused = select(Refusal.receipt_id, Refusal.transaction_id).where(
+        Refusal.client_id == client_id, Refusal.withdrawn_at.is_(None)
+    )
+    return {(receipt_id, transaction_id) for receipt_id, transaction_id in session.execute(withdrawn.union_all(refused))}
 
 
 def _aliases(session: Session, client_id: str) -> set[tuple[str, str]]:

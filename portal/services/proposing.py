@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import and_, bindparam, not_, or_, select
 from sqlalchemy.orm import Session
 
+from portal.domain.matching import ReasonCode
 from portal.domain.references import RemittanceText, parse_reference
 from portal.models import Assignment, BankAccount, Candidate, Client, Receipt, Transaction
 from portal.services import finding
@@ -79,6 +80,11 @@ class CandidateCard:
         """What the transactions are worth together."""
         return sum(line.seen_cents for line in self.lines)
 
+    @property
+    def is_declined(self) -> bool:
+        """Whether somebody has said before that it is wrong."""
+        return any(reason["code"] == ReasonCode.DECLINED for reason in self.candidate.reasons)
+
     def is_worth(self, receipt: Receipt) -> bool:
         """Whether the amounts are equal to the cent."""
         is_same_currency = {line.transaction.currency for line in self.lines} == {receipt.currency}
@@ -109,6 +115,11 @@ class Pair:
     def is_ticked(self) -> bool:
         """Whether it is sure enough to be ticked before a person looked."""
         return self.card.candidate.score >= TICKED_FROM
+
+    @property
+    def points(self) -> int:
+        """Whole percentage points from the score, as it is shown, to the one from which pairs are ticked; negative below it."""
+        return int(self.card.candidate.score * 100) - round(TICKED_FROM * 100)  # as `percent` of the web rounds
 
     @property
     def value(self) -> str:
@@ -165,7 +176,7 @@ def surest(session: Session, actor: Actor, client_id: str = "", *, today: date) 
     for card in shown:
         lines = {line.transaction.id for line in card.lines}
         receipt = receipts[card.candidate.receipt_id]
-        if card.is_open and card.is_worth(receipt) and not lines & taken:
+        if card.is_open and not card.is_declined and card.is_worth(receipt) and not lines & taken:
             taken |= lines
             pairs.append(Pair(receipt, clients[receipt.client_id], card))
     return sorted(pairs, key=lambda pair: (pair.client.name, pair.client.id))

@@ -72,6 +72,11 @@ class Filters:
         return any(name != "sort" for name in self.asked)
 
     @property
+    def is_only_client(self) -> bool:
+        """Whether they name a client and nothing else that leaves receipts out."""
+        return set(self.asked) - {"sort"} == {"client"}
+
+    @property
     def asked(self) -> dict[str, str]:
         """The queue as its address says it: parameters and values, without those that say nothing."""
         given = {

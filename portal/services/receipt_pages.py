@@ -22,7 +22,13 @@ from portal.services.listing import ConnectionCard, Filters, Page, ReceiptRow
 from portal.services.noting import Notes
 
 #: how the firm shares out its work among itself: no business of the client
-AMONG_STAFF = tuple(tag.text for tag in (Tag.RECEIPT_ASKED, Tag.RECEIPT_UNASKED, Tag.RECEIPT_PUT_OFF, Tag.RECEIPT_BROUGHT_BACK))
+AMONG_STAFF = tuple(
+    tag.text
+    for tag in (
+        Tag.RECEIPT_ASKED, Tag.RECEIPT_UNASKED, Tag.RECEIPT_PUT_OFF, Tag.RECEIPT_BROUGHT_BACK,
+        Tag.PAIR_DECLINED, Tag.PAIR_RESTORED,
+    )
+)  # fmt: skip
 FEW = 5  #: decisions; fewer say nothing about what is usual
 
 

@@ -20,6 +20,7 @@ from portal.services import (
     noting,
     proposing,
     queueing,
+    resting,
     saving,
     searching,
     staffing,
@@ -31,6 +32,7 @@ from portal.services.looking_back import Done
 from portal.services.noting import Notes
 from portal.services.proposing import CandidateCard
 from portal.services.queueing import Counts, Filters, Queue, QueueRow
+from portal.services.resting import Rest
 from portal.services.saving import View
 from portal.services.staffing import Colleague
 
@@ -61,6 +63,7 @@ class Desk:
     others: Sequence[Colleague]  #: who else looks at it right now
     is_look_due: bool  #: that the actor looks at it is to be noted
     views: Sequence[View]  #: the actor's saved ones
+    rest: Rest | None  #: why nothing is to review, where the filters leave nothing out but other clients
 
     @property
     def view(self) -> View | None:
@@ -138,4 +141,6 @@ def desk(session: Session, actor: Actor, filters: Filters, *, now: datetime) -> 
         others=looking_on.others(people, actor, now=now) if is_open else (),
         is_look_due=is_open and looking_on.is_due(people, actor, now=now),
         views=saving.views(own_views, clients, people),
+        rest=resting.rest(session, list(shown), are_all=are_all, now=now)
+        if shown and receipt is None and (filters.is_only_client or not filters.is_narrow) else None,
     )  # fmt: skip

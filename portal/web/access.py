@@ -176,6 +176,15 @@ def _wanted() -> str:
     return ""
 
 
+def came_from() -> str:
+    """The page that a change was sent from, if it is one of ours: where to go on after signing in again."""
+    try:
+        page = urlsplit(request.headers.get("Referer", ""))
+    except ValueError:  # as above
+        return ""
+    return safe_next(page.path + (f"?{page.query}" if page.query else "")) if page.netloc == request.host else ""
+
+
 def _elsewhere(address: str) -> ResponseReturnValue:
     """A page is redirected; a fragment tells htmx to leave the page; a change is refused, so that nobody thinks it was made."""
     if is_htmx():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import structlog
-from flask import Flask, Response, g, make_response, render_template
+from flask import Flask, Response, g, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from portal.errors import PortalError
 from portal.models import AuditEvent
+from portal.web.access import came_from
 from portal.web.htmx import is_fragment_request, notice
 
 log = structlog.get_logger()
@@ -33,6 +34,8 @@ WORDS = {
     503: (_("Briefly unavailable"), _("The portal cannot be reached at the moment. Please try again in a minute.")),
 }
 RETRY_AFTER = 60  #: seconds, where an error does not say
+WRITTEN = ("text", "note", "purpose", "why_none")  #: fields of forms that hold somebody's own sentences
+LATE = {400, 401}  #: statuses of a change whose session, or the page that it came from, is over
 SHOWN_IN_PLACE = {409, 422}  #: statuses whose answers htmx puts into the page (`htmx-config` in base.html)
 
 
@@ -63,6 +66,14 @@ def _http(error: HTTPException) -> ResponseReturnValue:
     return answer
 
 
+def _written() -> list[str]:
+    """What somebody has written and sent too late: shown to him once more, so that it need not be written again."""
+    try:
+        return [text for name in WRITTEN for text in request.form.getlist(name) if text.strip()]
+    except HTTPException:  # larger than we read
+        return []
+
+
 def _answer(
     status: int, message: str | None = None, retry_after: float | None = None, change: tuple[AuditEvent, str] | None = None
 ) -> Response:
@@ -74,6 +85,8 @@ def _answer(
         "message": message or usual,
         "request_id": g.get("request_id", ""),
         "change": change,
+        "written": _written() if status in LATE else [],
+        "came_from": came_from() if status in LATE else "",
     }
     template = "errors/_error.html" if is_fragment_request() else "errors/error.html"
     try:

@@ -161,6 +161,7 @@ class ServerSessions(SessionInterface):
 def register(app: Flask, ports: Ports) -> None:
     """Let Flask and Flask-Login use our sessions."""
     app.session_interface = ServerSessions(ports)
+    app.jinja_env.globals["session_left"] = lambda: time_left(ports)
     manager = LoginManager(app)
     manager.session_protection = None  # it watches the address, which changes on every train ride
     manager.user_loader(_loaded)
@@ -208,6 +209,26 @@ def end() -> None:
     opened.created_at, opened.second_factor_at = None, None
     g.pop("_login_user", None)
     _renew(opened)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLeft:
+    """Whole seconds of the signed-in session, as this answer leaves it."""
+
+    idle: int  #: until it ends if nothing more comes
+    whole: int  #: until it ends in any case
+    again: int  #: what a sign of life would give it at least, were it not for `whole`
+
+
+def time_left(ports: Ports) -> TimeLeft:
+    """How long the signed-in session goes on."""
+    opened, now = current(), ports.clock.now()
+    person = cast("Person", opened.person)
+    is_noted = opened.is_kept and (opened.modified or opened.seen_at is None or now - opened.seen_at >= SEEN_EVERY)
+    seen_at = now if is_noted or opened.seen_at is None else opened.seen_at
+    idle, whole = authenticating.ends(person.role, seen_at=seen_at, created_at=opened.created_at or now)
+    again = authenticating.IDLE[person.role] - SEEN_EVERY
+    return TimeLeft(int((idle - now).total_seconds()), int((whole - now).total_seconds()), int(again.total_seconds()))
 
 
 def own_hash() -> str:

@@ -51,7 +51,7 @@
   };
 
   document.addEventListener("keydown", (event) => {
-    if (!desk() || !("shortcuts" in desk().dataset)) return;
+    if (!desk() || !("shortcuts" in desk().dataset) || document.querySelector("dialog[open]")) return;
     if (event.altKey || event.ctrlKey || event.metaKey || event.isComposing || event.repeat || isTyping(event.target)) return;
     // a desk that has just come is not ready yet, and nobody has seen it: a second press meant the one before
     if (desk().classList.contains("htmx-added")) return event.preventDefault();

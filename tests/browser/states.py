@@ -27,7 +27,7 @@ from tests.browser.sites import Cookies, Site
 from tests.factories import Books
 
 NO_PAGE = {
-    "static", "auth.home", "documents.download", "documents.page", "documents.preview", "connections.progress", "health.healthz",
+    "static", "auth.home", "auth.look", "documents.download", "documents.page", "documents.preview", "connections.progress", "health.healthz",
     "health.readyz", "firm.show_logo", "payments.progress", "payments.check_iban",
 }  # fmt: skip
 #: bytes, redirects, fragments, machine answers
@@ -276,6 +276,7 @@ def faces(site: Site, known: People) -> Iterator[State]:
     yield from _apart(ours)
     yield State("staff", f"/receipts/{ours.receipts['set_aside'].id}")
     yield State("staff", "/review/together", does=unfold("main details"))
+    yield State("staff", "/review/together", does=sent("main form", 200, button="[formaction]"))
     yield from _paying(ours)
     yield State("admin", f"/clients/{ours.client.id}", does=unfold("#payment-rules"))
     yield State("staff", f"/profile/connections?client={ours.client.id}")
@@ -286,6 +287,7 @@ def faces(site: Site, known: People) -> Iterator[State]:
     yield State("client", "/receipts/missing?state=lost")
     yield State("guessing", f"/clients/{known.guessing.id}/missing/guesses")
     yield State("guessing", "/receipts/missing")
+    yield State("admin", f"/review?client={known.guessing.id}")
     yield State("client", f"/transactions/{ours.transactions[3].id}/explanation")
     yield State("client", f"/transactions/{ours.transactions[2].id}/explanation")
     yield State("client", f"/transactions/{ours.transactions[2].id}/own-receipt")
@@ -309,6 +311,7 @@ def faces(site: Site, known: People) -> Iterator[State]:
     for who, (company, documents, bank) in (("troubled", known.troubled), ("busy", known.busy)):
         yield State("admin", f"/clients/{company.id}")
         yield State("admin", f"/profile/connections?client={company.id}")
+        yield State("admin", f"/review?client={company.id}")
         yield State(who, f"/connections/{documents.id}")
         yield State(who, f"/connections/{bank.id}")
     for path in ("/review", "/review/done", "/review/done?pane=to-check", "/receipts/missing", "/clients", *OWN_PAGES):
@@ -381,6 +384,8 @@ def _opened(site: Site) -> Iterator[State]:
     ours = site.world.ours
     yield State("client", "/profile", does=lambda page: page.click(".bf-menu summary"))
     yield State("staff", "/clients", does=lambda page: page.click(".bf-menu summary"))
+    for why in ("idle", "whole", "ended"):
+        yield State("client", "/help", does=warn(why))
     yield State("staff", f"/review?item={ours.receipts['open'].id}", does=unfold("#pane-candidates details"))
     yield State("staff", f"/review?item={ours.receipts['income'].id}", does=unfold("#keys"))
     yield State("client", f"/receipts/{ours.receipts['assigned'].id}", does=unfold("main details"))
@@ -437,12 +442,28 @@ def unfold(selector: str) -> Callable[[Page], None]:
     return does
 
 
-def sent(form: str, status: int) -> Callable[[Page], None]:
-    """Send a form as it is; what comes instead of the page has this status."""
+def warn(why: str) -> Callable[[Page], None]:
+    """The dialog about the end of the session as `session.js` shows it."""
+
+    def does(page: Page) -> None:
+        page.locator("#session-end").evaluate(
+            """(one, why) => {
+                for (const part of one.querySelectorAll("[data-when]")) part.hidden = !part.dataset.when.split(" ").includes(why);
+                for (const time of one.querySelectorAll("time")) time.textContent = "14:35";
+                one.showModal();
+            }""",
+            why,
+        )
+
+    return does
+
+
+def sent(form: str, status: int, *, button: str = "") -> Callable[[Page], None]:
+    """Send a form as it is, by its only button or the one named; what comes instead of the page has this status."""
 
     def does(page: Page) -> None:
         with page.expect_navigation() as seen:
-            page.locator(f"{form} button[type=submit]").click()
+            page.locator(f"{form} button[type=submit]{button}").click()
         assert seen.value.status == status, seen.value.status
 
     return does

@@ -19,7 +19,7 @@ from portal.domain.matching import Allocation
 from portal.errors import Conflict, Fenced, Unavailable
 from portal.models import Assignment, BankAccount, Candidate, Receipt, Run, Transaction
 from portal.ports import Ports
-from portal.services import assigning, connecting, deciding, matching, running
+from portal.services import assigning, connecting, deciding, declining, matching, running
 from portal.services.assigning import SetAsideReason
 from portal.services.running import Lease
 from tests import factories
@@ -251,6 +251,18 @@ class Desk:
             own = session.get_one(Receipt, self.receipts[number].id)
             deciding.withdraw(session, own, seen_version=own.version, now=self.clock.now())
 
+    def decline(self, number: int, line: int) -> None:
+        """A person declines the proposal of one transaction."""
+        with self.ports.database.write() as session:
+            own, wanted = session.get_one(Receipt, self.receipts[number].id), self.transactions[line].id
+            candidate = next(one for one in _candidates(session, own) if one.allocations[0]["transaction"] == wanted)
+            declining.decline(session, own, candidate_id=candidate.id, seen_version=own.version, now=self.clock.now())
+
+    def restore(self, number: int) -> None:
+        with self.ports.database.write() as session:
+            own = session.get_one(Receipt, self.receipts[number].id)
+            deciding.restore(session, own, seen_version=own.version, now=self.clock.now())
+
     def reopen(self, number: int) -> None:
         with self.ports.database.write() as session:
             own = session.get_one(Receipt, self.receipts[number].id)
@@ -312,6 +324,23 @@ def test_an_undone_pair_is_not_assigned_by_the_machine_again(desk: Desk) -> None
         proposed = {part["transaction"] for candidate in _candidates(session, desk.receipts[0]) for part in candidate.allocations}
     assert desk.transactions[0].id in proposed  # a person may take it again
     desk.assign(0, to=0)
+    assert desk.lines_of(0) == [desk.transactions[0].id]
+
+
+def test_a_declined_pair_is_not_assigned_by_the_machine_until_that_is_taken_back(desk: Desk) -> None:
+    with desk.ports.database.write() as session:
+        factories.candidate(session, session.get_one(Receipt, desk.receipts[0].id), (desk.transactions[0], 10007))
+    desk.decline(0, line=0)
+    for _ in range(2):
+        desk.clock.move(days=1)
+        desk.match()
+    assert (desk.now(0).state, desk.lines_of(0)) == ("in_review", [])
+    assert desk.lines_of(1) == [desk.transactions[1].id]
+    with desk.ports.database.read() as session:
+        shown = [[reason["code"] for reason in one.reasons] for one in _candidates(session, desk.receipts[0])]
+    assert ["declined" in codes for codes in shown] == [True]
+    desk.restore(0)
+    desk.match()
     assert desk.lines_of(0) == [desk.transactions[0].id]
 
 

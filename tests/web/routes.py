@@ -35,6 +35,8 @@ PERMISSIONS = {
     ("auth.enrolment", "GET"): HALF,
     ("auth.enrol", "POST"): HALF,
     ("auth.sign_out", "POST"): HALF,
+    ("auth.look", "GET"): HALF,
+    ("auth.stay", "POST"): HALF,
     ("auth.home", "GET"): ALL,
     ("help.index", "GET"): ALL,
     ("help.vote", "POST"): ALL,
@@ -123,6 +125,8 @@ PERMISSIONS = {
     ("review.quality", "GET"): STAFF,
     ("review.before_assigning_together", "GET"): STAFF,
     ("review.assign_together", "POST"): STAFF,
+    ("review.decline_together", "POST"): STAFF,
+    ("review.restore", "POST"): STAFF,
     ("review.assign", "POST"): STAFF,
     ("review.assign_lines", "POST"): STAFF,
     ("review.confirm", "POST"): STAFF,
@@ -158,6 +162,8 @@ PERMISSIONS = {
 }
 SIGNED = {"webhooks.hear"}  #: no browser calls it: the bank's signature is the proof (`flows/test_webhooks.py`)
 LAST = {
+    "review.decline_together": -2,  # the second proposal of a receipt whose first is assigned afterwards
+    "review.restore": -1,
     "collective.assign": 2,
     "review.assign_lines": 1,  # what the withdrawal sets free
     "clients.reopen": 1,
@@ -179,7 +185,7 @@ LAST = {
     "payments.change_payer": 4,
     "profile.change_password": 4,
     "auth.sign_out": 5,
-}  #: what ends something comes last
+}  #: what ends something comes last, what the rest builds on first
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +298,9 @@ def form_of(endpoint: str, books: Books) -> dict[str, str]:
         "payments.change_payer": {"may_pay": "0"},
         "clients.change_permission": {"keeps_books": "0"},
         "finances.assign_columns": {"booked": "0", "amount": "1", "counterparty": "2"},
-        "review.assign": {"candidate": books.candidate.id, "seen_version": version},
+        "review.decline_together": {"pair": f"{books.receipts['open'].id} {books.second.id} {version}", "confirmed": "1"},
+        "review.restore": {"seen_version": str(int(version) + 1)},
+        "review.assign": {"candidate": books.candidate.id, "seen_version": str(int(version) + 2)},
         "review.assign_together": {"pair": f"{books.receipts['income'].id} {books.sure.id} {books.receipts['income'].version}"},
         "review.correct": {"number": "RE-7", "seen_version": version},
         "review.assign_lines": {"line": books.transactions[2].id, "seen_version": version},

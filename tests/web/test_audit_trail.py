@@ -26,6 +26,7 @@ EVENTS = {
     "auth.show_second_factor": "user.signed_in",
     "auth.enrol": "user.second_factor_enrolled",
     "auth.sign_out": "user.signed_out",
+    "auth.stay": None,  # like opening any page
     "auth.sign_up_first_admin": "user.created",
     "profile.language": "user.changed",
     "profile.change": "user.changed",
@@ -76,6 +77,8 @@ EVENTS = {
     "review.assign": "assignment.made",
     "review.assign_lines": "assignment.made",
     "review.assign_together": "assignment.made",
+    "review.decline_together": "pair.declined",
+    "review.restore": "pair.restored",
     "review.confirm": "assignment.checked",
     "review.correct": "receipt.corrected",
     "review.withdraw": "assignment.withdrawn",

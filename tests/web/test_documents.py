@@ -91,13 +91,32 @@ def test_the_preview_polls_until_it_is_made(world: World, visit: Visit, ports: P
             session.execute(update(Preview).where(Preview.id == world.ours.preview.id).values(state=value, reason=reason))
         return Page(visitor.get(address, headers=HTMX).text)
 
-    assert state("due").polls == [address]
-    assert visitor.page(f"/receipts/{world.ours.receipts['open'].id}").polls == [address]
+    assert state("due").polls == [f"{address}?looks=1"]
+    assert visitor.page(f"/receipts/{world.ours.receipts['open'].id}").polls == [f"{address}?looks=1"]
     assert state("ready").polls == []
     broken = state("impossible", "encrypted")
     assert broken.polls == []
     assert "The file is protected by a password." in broken.words
     assert f"/documents/{world.ours.document.id}" in broken.links
+
+
+def test_a_preview_that_takes_long_is_polled_ever_more_slowly_and_not_for_ever(
+    world: World, visit: Visit, ports: Ports
+) -> None:  # fmt: skip
+    visitor, address, waits = visit(world.ours.owner), f"/documents/{world.ours.document.id}/preview", []
+    with ports.database.write() as session:
+        session.execute(update(Preview).where(Preview.id == world.ours.preview.id).values(state="due"))
+    here = address
+    while (fragment := Page((answer := visitor.get(here, headers=HTMX)).text)).polls:
+        [here] = fragment.polls
+        waits.append(int(answer.text.partition('hx-trigger="load delay:')[2].partition("s")[0]))
+    assert waits == sorted(waits)
+    assert (waits[0], len(waits), sum(waits)) == (3, 16, 180)
+    assert "The picture of this document takes longer than usual" in fragment.words
+    assert f"/receipts/{world.ours.receipts['open'].id}" in fragment.links
+    assert f'hx-get="{address}"' in answer.text  # a person's look begins anew
+    for strange in ("x", "-1", "", "100", "²"):
+        assert Page(visitor.get(f"{address}?looks={strange}", headers=HTMX).text).polls == [f"{address}?looks=1"]
 
 
 def test_a_receipt_without_a_file_says_why(world: World, visit: Visit) -> None:

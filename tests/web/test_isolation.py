@@ -52,7 +52,7 @@ PLAIN = {
     "label", "holder", "use", "ledger_number", "start_on", "is_chosen", "iban", "title", "plan", "keeps_books", "since",
     "execute_on", "form_key", "seen", "is_on", "limit", "day_limit", "four_eyes_above", "may_pay",
     "text", "topic", "entry", "is_helpful", "file", "amount", "issued_on", "number", "counterparty", "difference", "find", "age", "amount_cents",
-    "other_version", "ticked", "month", "note", "payee", "paid_on", "purpose", "why_none",
+    "other_version", "ticked", "month", "note", "payee", "paid_on", "purpose", "why_none", "confirmed", "looks",
 }  # fmt: skip
 READ = re.compile(r"(?:(?:args|form|values|given)\.|(?<![\w.]))get(?:list)?\(\s*\"(\w+)\"")
 

@@ -10,12 +10,14 @@ import pytest
 from sqlalchemy import select, update
 
 from portal.clock import FixedClock
-from portal.models import Assignment, BankAccount, Candidate, Connection, Receipt, Run, User
+from portal.models import Assignment, BankAccount, Candidate, Connection, Receipt, Refusal, Run, User
 from portal.ports import Ports
+from portal.services import keeping
 from portal.services.queueing import QUEUE_SIZE
 from tests import factories
 from tests.factories import World
 from tests.pages import Page
+from tests.web.test_statements import MOST, Counting
 from tests.web.visitor import HTMX, Visit, comparable, fingerprint
 
 DESK = "/review"
@@ -86,7 +88,47 @@ def test_htmx_gets_the_desk_alone_and_everybody_else_the_page_with_the_same_desk
 def test_an_empty_desk_says_what_comes_next(world: World, visit: Visit, ports: Ports) -> None:
     with ports.database.write() as session:
         session.execute(update(Receipt).values(state="set_aside", review_reason=None, set_aside_reason="duplicate"))
-    assert "Nothing is waiting for review" in visit(world.staff).page(DESK).words
+        keeping.beat(session, "ticker", now=ports.clock.now())
+    assert "Nothing is waiting for review New receipts arrive with the next daily sync" in visit(world.staff).page(DESK).words
+    only = visit(world.staff).page(f"{DESK}?client={world.ours.client.id}").words
+    assert "Nothing of this client is waiting for review" in only
+    assert "No receipt fits this filter" in visit(world.staff).page(f"{DESK}?client={world.ours.client.id}&find=x").words
+
+
+def test_an_empty_desk_knows_why(world: World, visit: Visit, ports: Ports, statements: Counting) -> None:
+    """And asks the database no more than a full one does."""
+    staff, admin, ours = visit(world.staff), visit(world.admin), world.ours
+
+    def changed(**values: object) -> str:
+        with ports.database.write() as session:
+            session.execute(update(Connection).where(Connection.id == ours.documents.id).values(**values))
+            session.execute(update(Connection).where(Connection.id == world.theirs.documents.id).values(state="disconnected"))
+        return staff.page(DESK).words
+
+    with ports.database.write() as session:
+        session.execute(update(Receipt).values(state="set_aside", review_reason=None, set_aside_reason="duplicate"))
+    assert "no sync begins either Syncs are delayed" in staff.page(DESK).words
+    assert "The timetable (ticker) or the workers do not run." in admin.page(DESK).words
+    with ports.database.write() as session:
+        keeping.beat(session, "ticker", now=ports.clock.now())
+    assert "Connected, but nothing has come in yet" in changed(last_success_at=None)
+    with ports.database.write() as session:
+        factories.run(session, ours.client, "documents", now=ports.clock.now(), over=ours.documents, state="leased")
+    assert "The first import is running" in staff.page(DESK).words
+    ended = changed(state="action_needed")
+    assert "No receipts come in any more" in ended
+    page = staff.page(DESK)
+    assert f"/profile/connections?client={ours.client.id}" in page.links
+    assert f"/clients/{ours.client.id}/messages" in page.links
+    assert "The documents of this client are not connected yet" in changed(state="disconnected")
+    assert "No client has connected its documents yet" in admin.page(DESK).words
+    assert "/clients" in admin.page(DESK).links
+    changed(state="active", last_success_at=ports.clock.now())
+    assert "1 client has not connected its documents." in admin.page(DESK).words
+    for visitor in (staff, admin):
+        with statements(ports.database) as seen:
+            visitor.page(DESK)
+        assert len(seen) <= MOST, seen
 
 
 # --- assigning
@@ -312,6 +354,70 @@ def test_nobody_elses_receipts_are_assigned_together(world: World, visit: Visit,
     ):  # fmt: skip
         assert visitor.post("/review/together", {"pair": pairs}).status_code == status, pairs
     assert fingerprint(ports.database) == before
+
+
+def test_the_ticked_are_declined_after_a_counted_look(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, receipt, ours = visit(world.staff), world.ours.receipts["income"], world.ours
+    page = visitor.page("/review/together")
+    assert "7 points above the 90% from which pairs are ticked." in page.words
+    pair, before = page.form("/review/together").fields["pair"], fingerprint(ports.database)
+    for confirmed in ({}, {"confirmed": ""}, {"confirmed": "2"}):
+        asked = Page(visitor.post("/review/together/declined", {"pair": pair, **confirmed}).text)
+        assert "Decline 1 pair?" in asked.words
+        assert "Möbelhaus Ost" in asked.words
+    assert fingerprint(ports.database) == before
+    told = visitor.follow(visitor.send(asked, "/review/together/declined")).words
+    assert "1 pair declined." in told
+    assert "Nothing is sure enough to be assigned together" in told
+    with ports.database.read() as session:
+        assert session.scalars(select(Refusal.transaction_id).where(Refusal.receipt_id == receipt.id)).all() == [
+            ours.transactions[3].id
+        ]
+        assert session.scalars(select(Run.kind).where(Run.client_id == ours.client.id, Run.state == "due")).all() == ["matching"]
+    desk = visitor.page(DESK)
+    assert f"{receipt.label} Möbelhaus Ost pair declined" in desk.words
+    assert stored(ports, receipt).state == "in_review"
+    visitor.follow(visitor.send(visitor.page("/review/done"), path_of(receipt, "declined/withdrawal")))
+    with ports.database.read() as session:
+        assert session.scalars(select(Refusal.withdrawn_by).where(Refusal.receipt_id == receipt.id)).all() == [world.staff.id]
+    history = visitor.page(f"/receipts/{receipt.id}").words
+    assert "Proposed pair declined" in history
+    assert "Declined pair taken back" in history
+    assert "declined" not in visit(ours.owner).page(f"/receipts/{receipt.id}").words
+
+
+def test_declining_leaves_out_what_changed_and_tells_it(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, ours = visit(world.staff), world.ours
+    with ports.database.write() as session:
+        own = session.get_one(Receipt, ours.receipts["no_transaction"].id)
+        made = factories.candidate(session, own, (ours.transactions[1], 4200), score=0.85)
+    page = visitor.page("/review/together")
+    assert "5 points below the 90% from which pairs are ticked." in page.words
+    pairs = [page.form("/review/together").fields["pair"], f"{own.id} {made.id} {own.version}"]
+    asked = Page(visitor.post("/review/together/declined", {"pair": pairs, "client": ours.client.id}).text)
+    assert "Decline 2 pairs?" in asked.words
+    visitor.post(path_of(ours.receipts["income"], "set-aside"), {"reason": "duplicate", "seen_version": 1})
+    late = Page(visitor.post("/review/together/declined", {"pair": pairs}).text)
+    assert "1 pair that was ticked has changed in the meantime and is left out." in late.words
+    assert "Decline 1 pair?" in late.words
+    told = visitor.follow(visitor.post("/review/together/declined", {"pair": pairs, "confirmed": "2"})).words
+    assert "1 pair declined." in told
+    assert f"Changed in the meantime, please look at them one by one: {ours.receipts['income'].label}." in told
+
+
+def test_nobody_elses_pairs_are_declined_together(world: World, visit: Visit, ports: Ports) -> None:
+    visitor, ours, theirs = visit(world.staff), world.ours, world.theirs
+    mine, foreign = (f"{books.receipts['income'].id} {books.sure.id} 1" for books in (ours, theirs))
+    before = fingerprint(ports.database)
+    for form, status in (
+        ({"pair": [mine, foreign], "confirmed": "2"}, 404), ({"pair": foreign}, 409), ({"pair": mine, "client": "no-id"}, 404),
+        ({"pair": mine, "client": theirs.client.id}, 404), ({}, 422), ({"pair": "no-id", "confirmed": "1"}, 422),
+    ):  # fmt: skip
+        assert visitor.post("/review/together/declined", form).status_code == status, form
+    asked = Page(visitor.post("/review/together/declined", {"pair": [mine, foreign]}).text)
+    assert "Decline 1 pair?" in asked.words
+    assert fingerprint(ports.database) == before
+    assert visitor.post(path_of(ours.receipts["open"], "declined/withdrawal"), {"seen_version": 1}).status_code == 409
 
 
 # --- transactions found by hand

@@ -313,6 +313,66 @@ def test_no_session_lasts_longer_than_half_a_day(visit: Visit, world: World, clo
     assert visitor.get("/help").status_code == 303
 
 
+def test_looking_how_long_a_session_goes_on_does_not_prolong_it(visit: Visit, world: World, clock: FixedClock) -> None:
+    visitor = visit(world.staff)
+    visitor.get("/help")
+    clock.move(minutes=29)
+    told = visitor.get("/session").get_json()
+    assert (told["idle"], told["whole"], told["again"]) == (60, 12 * 3600 - 29 * 60, 29 * 60)
+    assert told["who"] == world.staff.id
+    clock.move(seconds=61)
+    assert visitor.get("/session").status_code == 303
+
+
+def test_staying_begins_the_idle_time_anew_until_the_twelve_hours_are_over(
+    visit: Visit, world: World, clock: FixedClock
+) -> None:  # fmt: skip
+    visitor = visit(world.ours.owner)
+    visitor.get("/help")
+    for _ in range(11):
+        clock.move(minutes=60)
+        told = visitor.post("/session").get_json()
+        visitor.token = told["token"]
+    assert (told["idle"], told["whole"]) == (3600, 3600)
+    clock.move(minutes=59, seconds=59)
+    assert visitor.post("/session").status_code == 200
+    clock.move(seconds=2)
+    assert visitor.get("/session").status_code == 303
+    assert visitor.post("/session").status_code in {400, 401}
+
+
+def test_a_page_knows_how_long_its_session_goes_on(visit: Visit, world: World, clock: FixedClock) -> None:
+    visitor = visit(world.staff)
+    visitor.get("/help")
+    for seconds, left in ((59, 1741), (1, 1800), (3600 * 11, None)):
+        clock.move(seconds=seconds)
+        page = visitor.get("/help")
+        assert (f'data-idle="{left}"' in page.text) is (left is not None)
+    assert "session-end" not in visitor.get("/sign-in").text
+
+
+def test_what_was_sent_too_late_is_shown_and_leads_back(visit: Visit, world: World, clock: FixedClock) -> None:
+    """Nothing was changed; the words are there to be copied, and after signing in the page is."""
+    visitor, path = visit(world.staff), f"/receipts/{world.ours.receipts['open'].id}"
+    visitor.get(path)
+    clock.move(minutes=31)
+    old, form = visitor.token, {"text": "Anruf am Montag\n<b>wichtig</b>", "password": "geheim"}
+    here = {"Referer": f"{visitor.ports.settings.public_url}{path}?from=desk"}
+    late = visitor.post(f"{path}/notes", form, headers=here)
+    again = visit(world.staff).post(f"{path}/notes", form, headers=here, token=old)  # signed in, from the page of before
+    assert (late.status_code, again.status_code) == (401, 400)
+    for answer in (late, again):
+        assert "Nothing was changed." in answer.text
+        assert "Anruf am Montag\n&lt;b&gt;wichtig&lt;/b&gt;</textarea>" in answer.text
+        assert "geheim" not in answer.text
+    assert f"/sign-in?next={path}?from%3Ddesk" in late.text
+    assert f'href="{path}?from=desk">Open the page again' in again.text
+    for elsewhere in ("https://elsewhere.example/x", "https://[", "", "no address"):
+        answer = visitor.post(f"{path}/notes", headers={"Referer": elsewhere})
+        assert "?next=" not in answer.text
+        assert "elsewhere" not in answer.text
+
+
 def test_being_seen_is_written_once_a_minute(visit: Visit, world: World, clock: FixedClock, ports: Ports) -> None:
     visitor = visit(world.ours.owner)
 

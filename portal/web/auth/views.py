@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, redirect, render_template, request, session, url_for
+from flask import Blueprint, jsonify, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
+from flask_wtf.csrf import generate_csrf
 
 from portal.errors import Conflict, NotFound, Rejected
 from portal.models import Role
@@ -126,6 +127,22 @@ def sign_out() -> ResponseReturnValue:
     return response
 
 
+@blueprint.get("/session")
+@half_signed_in
+def look() -> ResponseReturnValue:
+    """How long the session goes on, for a page that is about to warn (`static/js/session.js`). Looking prolongs nothing."""
+    sessions.current().is_kept = False
+    return _session()
+
+
+@blueprint.post("/session")
+@half_signed_in
+def stay() -> ResponseReturnValue:
+    """Somebody is still here: the idle time begins anew. The twelve hours from the sign-in do not."""
+    sessions.current().modified = True
+    return _session()
+
+
 @blueprint.get("/first-admin")
 @public
 def first_admin() -> ResponseReturnValue:
@@ -165,6 +182,11 @@ def _enrolment(form: CodeForm) -> str:
     return render_template(
         "auth/enrol.html", form=form, secret=grouped, uri=authenticating.totp_address(secret, current_user.email)
     )
+
+
+def _session() -> ResponseReturnValue:
+    left = sessions.time_left(ports())
+    return jsonify(idle=left.idle, whole=left.whole, again=left.again, who=current_user.id, token=generate_csrf())
 
 
 def _not_due(*, is_enrolled: bool) -> ResponseReturnValue | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, render_template
+from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from portal.errors import DocumentCorrupt, DocumentMissing, NotFound
@@ -46,10 +46,11 @@ def page(document_id: str, number: int) -> ResponseReturnValue:
 @blueprint.get("/documents/<id:document_id>/preview")
 @signed_in
 def preview(document_id: str) -> ResponseReturnValue:
-    """The preview alone, polled while it is being made."""
+    """The preview alone, polled while it is being made: ever more slowly, and not for ever."""
+    looks = request.args.get("looks", "")
     with ports().database.read() as session:
         seen = documenting.seen(session, actor(), document_id)
     return render_template(
         "documents/_preview.html", document=seen.document, preview=seen.preview, highlights=seen.highlights,
-        e_invoice=seen.e_invoice,
+        e_invoice=seen.e_invoice, looks=int(looks) if looks.isascii() and looks.isdecimal() and len(looks) < 3 else 0,  # noqa: PLR2004
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,7 +14,8 @@ from flask_babel import ngettext
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from portal.errors import Conflict, Rejected
+from portal.errors import Conflict, Rejected, Stale
+from portal.models import Receipt
 from portal.services import (
     assigning,
     comparing,
@@ -141,25 +142,71 @@ def before_assigning_together() -> ResponseReturnValue:
 @staff
 def assign_together() -> ResponseReturnValue:
     """Assign the chosen pairs, each by itself; tells how many were, and which had changed meanwhile."""
-    pairs = []
+    pairs = _chosen_pairs()
+    with ports().database.write() as session:
+        count, changed = deciding.assign_several(session, actor(), list(pairs.values()), now=ports().clock.now())
+        if count:
+            tell_once(session)
+        notice(ngettext("%(num)d receipt assigned.", "%(num)d receipts assigned.", count))
+        _tell_changed(changed)
+    client_id = request.form.get("client", "")
+    return redirect(url_for("review.before_assigning_together", client=client_id or None), 303)
+
+
+@blueprint.post("/review/together/declined")
+@staff
+def decline_together() -> ResponseReturnValue:
+    """Decline the chosen pairs, each by itself. First they are shown once more and counted: they may have come ticked."""
+    pairs, client_id = _chosen_pairs(), request.form.get("client", "")
+    if request.form.get("confirmed") != str(len(pairs)):
+        with ports().database.read() as session:
+            if client_id:
+                finding.client(session, actor(), client_id)
+            found = proposing.surest(session, actor(), client_id, today=ports().clock.today())
+        shown = [pair for pair in found if pair.value in pairs]
+        if not shown:
+            raise Stale("These pairs have changed in the meantime. Please open the page again.")
+        return render_template("review/decline.html", pairs=shown, client_id=client_id, left_out=len(pairs) - len(shown))
+    with ports().database.write() as session:
+        count, changed, runs = deciding.decline_several(session, actor(), list(pairs.values()), now=ports().clock.now())
+        notice(ngettext("%(num)d pair declined.", "%(num)d pairs declined.", count))
+        _tell_changed(changed)
+    for run in runs:
+        deciding.start(ports(), run)
+    return redirect(url_for("review.before_assigning_together", client=client_id or None), 303)
+
+
+def _chosen_pairs() -> dict[str, tuple[str, str, int]]:
+    """(receipt id, candidate id, version that was seen), each by what its checkbox sends. Errors: Rejected."""
+    pairs = {}
     for value in request.form.getlist("pair")[: proposing.BULK_SIZE]:
         match value.split(" "):
             case [receipt_id, candidate_id, version] if version.isascii() and version.isdecimal() and len(version) < 10:  # noqa: PLR2004
-                pairs.append((receipt_id, candidate_id, int(version)))
+                pairs[value] = (receipt_id, candidate_id, int(version))
             case _:
                 raise Rejected("This page is out of date. Please open it again.")
     if not pairs:
         raise Rejected("Choose at least one pair.")
+    return pairs
+
+
+def _tell_changed(changed: Sequence[Receipt]) -> None:
+    if changed:
+        labels = ", ".join(receipt.label for receipt in changed)
+        notice(_("Changed in the meantime, please look at them one by one: %(receipts)s.", receipts=labels))
+
+
+@blueprint.post("/receipts/<id:receipt_id>/declined/withdrawal")
+@staff
+def restore(receipt_id: str) -> ResponseReturnValue:
+    """Undo: the pair that was declined last may be proposed again."""
+    seen = seen_version()
     with ports().database.write() as session:
-        count, changed = deciding.assign_several(session, actor(), pairs, now=ports().clock.now())
-        if count:
-            tell_once(session)
-        notice(ngettext("%(num)d receipt assigned.", "%(num)d receipts assigned.", count))
-        if changed:
-            labels = ", ".join(receipt.label for receipt in changed)
-            notice(_("Changed in the meantime, please look at them one by one: %(receipts)s.", receipts=labels))
-    client_id = request.form.get("client", "")
-    return redirect(url_for("review.before_assigning_together", client=client_id or None), 303)
+        receipt = finding.receipt(session, actor(), receipt_id)
+        run = deciding.restore(session, receipt, seen_version=seen, now=ports().clock.now())
+        notice(_("The pair of %(receipt)s is looked at again.", receipt=receipt.label))
+    deciding.start(ports(), run)
+    return go_on(receipt_id)
 
 
 @blueprint.post("/receipts/<id:receipt_id>/assignment/withdrawal")
