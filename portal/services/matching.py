@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, func, select
+from sqlalchemy import Select, and_, bindparam, case, delete, func, select
 from sqlalchemy.orm import Session
 
 from portal.db import new_id
@@ -25,6 +25,7 @@ from portal.domain.matching import (
 from portal.domain.matching import (
     Candidate as CandidateFacts,
 )
+from portal.domain.matching.kinship import FEWEST, FEWEST_OF_ONE_AMOUNT
 from portal.errors import AlreadyAssigned, Stale
 from portal.models import Assignment, BankAccount, Candidate, Distinction, Receipt, Refusal, Transaction
 from portal.ports import Ports
@@ -58,7 +59,7 @@ def match_client(ports: Ports, lease: Lease) -> None:
         transactions, counts_of_words = reaching.in_reach(session, lease.client_id, facts)
         declined = _declined(session, lease.client_id)
         covered = _covered_until(session, lease.client_id)
-        aliases = _aliases(session, lease.client_id)
+        aliases = _aliases(session, lease.client_id, {known.counterparty for known in facts if known.counterparty})
         caution = measuring.caution(session, lease.client_id, now=ports.clock.now())
     decisions = match(
         facts, transactions, declined=declined, covered_until=covered, aliases=aliases, caution=float(caution),
@@ -267,20 +268,37 @@ def _declined(session: Session, client_id: str) -> set[tuple[str, str]]:
     return {(receipt_id, transaction_id) for receipt_id, transaction_id in session.execute(withdrawn.union_all(refused))}
 
 
-def _aliases(session: Session, client_id: str) -> set[tuple[str, str]]:
-    """Names that people have brought together at least twice: a supplier's on receipts, and the one that the bank writes."""
-    query = (
+def _aliases(session: Session, client_id: str, names: Collection[str]) -> set[tuple[str, str]]:
+    """The other names of parties: a supplier's on receipts, one of `names`, and the one that the bank writes.
+
+    Those that people have brought together, and those that the books brought together often enough (`kinship`).
+    """
+    found = set[tuple[str, str]]()
+    for part in parts(sorted(names)):
+        rows = session.execute(_ALIASES, {"client": client_id, "names": part})
+        found.update((row[0] or "", row[1] or "") for row in rows)
+    return found
+
+
+def _brought_together() -> Select[str | None, str | None]:
+    receipts = func.count(func.distinct(Assignment.receipt_id))
+    by_people = func.count(func.distinct(case((Assignment.is_automatic.is_(False), Assignment.receipt_id))))
+    amounts = func.count(func.distinct(Receipt.amount_cents))
+    is_known = (by_people >= CONFIRMED) | (receipts >= FEWEST_OF_ONE_AMOUNT) | ((receipts >= FEWEST) & (amounts > 1))
+    return (
         select(Receipt.counterparty, Transaction.counterparty)
         .join(Assignment, Assignment.receipt_id == Receipt.id)
         .join(Transaction, Transaction.id == Assignment.transaction_id)
         .where(
-            Assignment.client_id == client_id, Assignment.withdrawn_at.is_(None), Assignment.is_automatic.is_(False),
-            Receipt.counterparty.is_not(None), Transaction.counterparty.is_not(None),
+            Receipt.client_id == bindparam("client"), Receipt.counterparty.in_(bindparam("names", expanding=True)),
+            Assignment.withdrawn_at.is_(None), Transaction.counterparty != Receipt.counterparty,
         )
         .group_by(Receipt.counterparty, Transaction.counterparty)
-        .having(func.count(func.distinct(Assignment.receipt_id)) >= CONFIRMED)
+        .having(is_known)
     )  # fmt: skip
-    return {(receipt or "", bank or "") for receipt, bank in session.execute(query)}
+
+
+_ALIASES = _brought_together()
 
 
 def _covered_until(session: Session, client_id: str) -> date | None:

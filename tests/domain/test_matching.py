@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.matching import tally
-from bench.matching_set import FEEDS, make_client
+from bench.matching_set import FEEDS, ClientSet, make_client
 from portal.domain.matching import (
     Decision,
     Reason,
@@ -24,6 +24,8 @@ from portal.domain.matching import (
     match,
     paying_side,
 )
+from portal.domain.matching.blocking import Index
+from portal.domain.matching.kinship import acquaint
 
 ISSUED = date(2026, 11, 2)
 MONTH, LATE = timedelta(days=30), timedelta(days=4)
@@ -362,6 +364,42 @@ def test_months_in_order_say_how_soon_a_party_is_paid() -> None:
     assert {name: d.allocations[0].transaction for name, d in found.items()} == {f"r{n}": f"t{n}" for n in range(4)}
     more = booked("t9", remittance="Miete", iban=IBAN, booked_on=ISSUED + timedelta(days=122))
     assert decide(receipts, [*lines, more])["r0"].status == "review"
+
+
+def test_whoever_pulls_the_money_pulls_it_soon() -> None:
+    """A direct debit within twenty days of its invoice is this month's though others are missing on both sides; a transfer may not be."""
+    receipts, lines = _series(30)
+    receipts = [replace(made, due_on=made.issued_on and made.issued_on + timedelta(days=30)) for made in receipts]
+    for n, lag in enumerate((5, 12, 16, 3)):
+        lines[n] = replace(lines[n], booked_on=ISSUED + timedelta(days=30 * n + lag), operation_type="direct_debit")
+    del receipts[1], lines[2]
+    found = decide(receipts, lines)
+    assert {name: [part.transaction for part in d.allocations] for name, d in found.items()} == {
+        "r0": ["t0"], "r2": [], "r3": ["t3"],
+    }  # fmt: skip
+    found = decide(receipts, [replace(line, operation_type="transfer") for line in lines])
+    assert {decision.status for decision in found.values()} == {"review"}
+
+
+def test_a_number_on_some_of_its_invoices_does_not_confuse_a_series() -> None:
+    """The texts name none of them: one that has a number is as silent as one that has none."""
+    receipts, lines = _series(30)
+    receipts[1] = replace(receipts[1], number="RE-2026-0817")
+    found = decide(receipts, lines)
+    assert {name: d.allocations[0].transaction for name, d in found.items()} == {f"r{n}": f"t{n}" for n in range(4)}
+
+
+def test_a_banks_text_tells_when_a_card_was_used() -> None:
+    """Booked six days later; without the day in the text the shop's name alone would not do."""
+    bought = receipt(number=None, counterparty="Aral Tankstelle Dreyer", due_on=None)
+    line = booked(
+        booked_on=ISSUED + timedelta(days=6), counterparty="ARAL STATION 4711 HAMBURG", remittance="KARTENZAHLUNG VISA 3884"
+    )
+    assert one(bought, line).status == "review"
+    told = replace(line, remittance=f"{ISSUED.isoformat()}T19:11 KARTENZAHLUNG VISA 3884")
+    assert one(bought, told).status == "assigned"
+    for day in ("2026-02-30", "2025-11-02", "2026-11-09"):
+        assert one(bought, replace(line, remittance=f"{day}T19:11 KARTENZAHLUNG VISA 3884")).status == "review"
 
 
 def test_a_series_of_two_rhythms_has_none() -> None:
@@ -708,11 +746,20 @@ def test_nothing_crosses_clients() -> None:
     assert all(decision.status == "review" for decision in match(strange, []))
 
 
+def shown_by_the_books(client: ClientSet) -> set[tuple[str, str]]:
+    """The names that are one party's, as receipts and bank write them."""
+    index = Index(client.receipts, client.transactions)
+    acquaint(index, ())
+    ours = {receipt.spelling: receipt.facts.counterparty or "" for receipt in index.receipts}
+    theirs = {line.spelling: line.facts.counterparty or "" for line in index.transactions}
+    return {(ours[one], theirs[other]) for one, other in index.acquainted}
+
+
 @pytest.mark.parametrize(("feed", "prices"), [("full", None), ("full", 12), ("poor", 12), ("csv", None)])
 def test_what_is_left_is_decided_as_if_nothing_else_had_ever_been_there(feed: str, prices: int | None) -> None:
     """The rounds after the first compare only what an assignment may have changed: that must be all of it, reasons included."""
     client = make_client(200, feed=feed, stories=250, prices=prices, twins=40)
-    aliases = [("Meier Reinigung", "CLEANFIX")]
+    aliases = {("Meier Reinigung", "CLEANFIX"), *shown_by_the_books(client)}
     decisions = match(client.receipts, client.transactions, aliases=aliases)
     used: Counter[str] = Counter()
     for decision in decisions:

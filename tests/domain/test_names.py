@@ -20,6 +20,7 @@ from portal.domain.names import CLEARLY_SAME, SIMILAR, fold, is_in_text, loosen,
         ("Musterversand AG", "PAYPAL *MUSTERVERSAND"),
         ("Musterversand AG", "QX *MUSTERVERSAND 0711"),
         ("Amazon EU S.à r.l.", "AMZN Mktp DE*2K4TT1"),
+        ("Gasthaus Engelhardt Inh. Käthe Engelhardt", "SUMUP *GASTHAUS ENGELHARDT HAMBURG"),
     ],
 )
 def test_the_same_party(one: str, other: str) -> None:

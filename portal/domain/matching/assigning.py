@@ -50,10 +50,11 @@ def match(
     `transactions`: all booked ones, those used up included; or those in the receipts' `reach`, and the `party_counts` of all.
     `declined`: (receipt id, transaction id) pairs that somebody refused, never assigned again by machine. `covered_until`: the
     last day up to which transactions are known to be complete, None if unknown; without number or bank link nothing later is
-    assigned. `aliases`: (name on receipts, name at the bank) that people have confirmed to be the same party. `caution`: log-odds
+    assigned. `aliases`: (name on receipts, name at the bank) that are known to be the same party's. `caution`: log-odds
     (0 or more) by which the machine has to lead further than usual.
-    The same facts give the same decisions in whatever order they come, and with what was assigned taken out, the same again: what
-    an assignment makes clear for others is decided in the same call. Errors: ValueError when an id occurs twice.
+    The same facts give the same decisions in whatever order they come, and with what was assigned taken out (and the names that
+    it showed told as aliases) the same again: what an assignment makes clear for others is decided in the same call.
+    Errors: ValueError when an id occurs twice.
     """
     with _collector_resting():
         index = Index(receipts, transactions, party_counts)

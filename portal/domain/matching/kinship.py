@@ -13,7 +13,8 @@ from portal.domain.matching.blocking import BookedTransaction, Index, OpenReceip
 from portal.domain.names import CLEARLY_SAME, is_processor, parse_name, similarity
 
 _NEAR_DAYS, _BOOKED_LATER, _ALONE_DAYS = 3, 7, 14
-_FEWEST, _FEWEST_OF_ONE_AMOUNT = 3, 4
+FEWEST, FEWEST_OF_ONE_AMOUNT = 3, 4
+"""So often two names have to meet with several amounts, or with one: a subscription."""
 _MOST_STRANGERS = 5
 """Of five meetings of a name at the bank one may be with another supplier."""
 
@@ -22,7 +23,7 @@ Couple = tuple[int, int]
 
 
 def acquaint(index: Index, aliases: Collection[tuple[str, str]]) -> None:
-    """Have the index take two names for one party's. `aliases`: those that people have confirmed, as written."""
+    """Have the index take two names for one party's. `aliases`: those that are known already, as written on either side."""
     kin = find_kin(index)
     index.take_for_one({*_confirmed(index, aliases), *kin, *_cut_off(index, kin)})
 
@@ -51,10 +52,7 @@ def _cut_off(index: Index, kin: Collection[Couple]) -> Iterator[Couple]:
 
 
 def find_kin(index: Index) -> set[Couple]:
-    """Return the names that meet again and again: the same amount on the same days, and nothing else that could be meant.
-
-    At least three times with two amounts, or four times with one (a subscription), and hardly ever with anybody else.
-    """
+    """Return the names that meet again and again, and hardly ever anybody else: the same amount on the same days."""
     met: defaultdict[tuple[int, int | str], list[tuple[int, int]]] = defaultdict(list)
     meetings: Counter[int | str] = Counter()
     for receipt in index.receipts:
@@ -64,9 +62,9 @@ def find_kin(index: Index) -> set[Couple]:
             for form in (booked.spelling, booked.name.words[0]):
                 meetings[form] += 1
                 met[receipt.spelling, form].append((booked.spelling, receipt.cents or 0))
-    kin = set()
+    kin = set[Couple]()
     for (ours, form), found in met.items():
-        fewest = _FEWEST if len({cents for _, cents in found}) > 1 else _FEWEST_OF_ONE_AMOUNT
+        fewest = FEWEST if len({cents for _, cents in found}) > 1 else FEWEST_OF_ONE_AMOUNT
         if len(found) >= fewest and (meetings[form] - len(found)) * _MOST_STRANGERS <= meetings[form]:
             kin.update((ours, theirs) for theirs, _ in found)
     return kin

@@ -64,7 +64,7 @@ class ReasonCode(StrEnum):
     NAME_EQUAL = "name_equal"
     """name (as the bank writes it)."""
     NAME_KNOWN = "name_known"
-    """People have assigned receipts of this supplier to this name at the bank before: name (the bank's), receipt_name."""
+    """This supplier is known under this name at the bank, by people or by the books: name (the bank's), receipt_name."""
     NAME_SIMILAR = "name_similar"
     """name, percent."""
     NAME_IN_TEXT = "name_in_text"
