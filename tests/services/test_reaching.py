@@ -109,7 +109,8 @@ class Books:
                 lines, counts = reaching.in_reach(session, self.client_id, facts)
             return match(
                 facts, lines, declined=matching._declined(session, self.client_id), party_counts=counts,
-                covered_until=matching._covered_until(session, self.client_id), aliases=matching._aliases(session, self.client_id),
+                covered_until=matching._covered_until(session, self.client_id),
+                aliases=matching._aliases(session, self.client_id, {known.counterparty or "" for known in facts}),
                 caution=float(measuring.caution(session, self.client_id, now=self.clock.now())),
             )  # fmt: skip
 
