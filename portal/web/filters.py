@@ -5,6 +5,7 @@ What was formatted once is remembered: the desk shows the same queue again after
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache, lru_cache
@@ -14,6 +15,7 @@ from babel import Locale
 from babel.dates import format_date, format_time
 from babel.numbers import format_currency, format_decimal, format_percent
 from flask import Flask, current_app
+from markupsafe import Markup, escape
 from werkzeug.local import LocalProxy
 
 from portal.clock import BERLIN, aware, berlin_day
@@ -30,7 +32,9 @@ NEVER_SURE = 0.999  #: a share below one never reads "100 %"
 
 def register(app: Flask) -> None:
     """Give templates, imported macros included, the filters and what every page needs to know."""
-    for written in (money, number, percent, size, day, short_day, month, month_name, moment, recent, clock_time, ago, iban, iso):
+    for written in (
+        money, number, percent, size, day, short_day, month, month_name, moment, recent, clock_time, ago, iban, iso, options,
+    ):  # fmt: skip
         app.add_template_filter(written)
     app.jinja_env.globals.update(
         settings=LocalProxy(_settings), is_simulator=LocalProxy(lambda: _settings().is_simulator), now=_now, language=language
@@ -160,6 +164,19 @@ def _formatted(value: date | datetime | str | None, *, de: str, other: str) -> s
 @lru_cache(maxsize=4096)
 def _day(value: date, pattern: str, spoken: str) -> str:
     return format_date(value, pattern, locale=_locale(spoken))
+
+
+def options(names: Mapping[str, str], chosen: str | None) -> Markup:
+    """The options of a choice, one of them perhaps chosen. `names`: what is shown, by value; a firm may have a thousand clients."""
+    written = _options(tuple(names.items()))
+    return (
+        Markup(str(written).replace(f'value="{escape(chosen)}"', f'value="{escape(chosen)}" selected', 1)) if chosen else written
+    )
+
+
+@lru_cache(maxsize=16)
+def _options(names: tuple[tuple[str, str], ...]) -> Markup:
+    return Markup("").join([Markup('<option value="{}">{}</option>').format(*one) for one in names])
 
 
 def _in_berlin(value: datetime) -> datetime:
