@@ -15,7 +15,7 @@ from babel import Locale
 from babel.dates import format_date, format_time
 from babel.numbers import format_currency, format_decimal, format_percent
 from flask import Flask, current_app
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from werkzeug.local import LocalProxy
 
 from portal.clock import BERLIN, aware, berlin_day
@@ -167,11 +167,9 @@ def _day(value: date, pattern: str, spoken: str) -> str:
 
 
 def options(names: Mapping[str, str], chosen: str | None) -> Markup:
-    """The options of a choice, one of them perhaps chosen. `names`: what is shown, by value; a firm may have a thousand clients."""
-    written = _options(tuple(names.items()))
-    return (
-        Markup(str(written).replace(f'value="{escape(chosen)}"', f'value="{escape(chosen)}" selected', 1)) if chosen else written
-    )
+    """The options of a choice, one of them perhaps chosen. `names`: words by value; a firm may have a thousand clients."""
+    before, found, after = _options(tuple(names.items())).partition(Markup('value="{}"').format(chosen or ""))
+    return before + found + Markup(" selected") + after if found else before
 
 
 @lru_cache(maxsize=16)
