@@ -68,7 +68,7 @@ class Receipt(HasId, Base):
             sqlite_where=text(SET_ASIDE_ALONE),
             postgresql_where=text(SET_ASIDE_ALONE),
         ),
-        Index("ix_receipt_party", "client_id", "counterparty"),
+        Index("ix_receipt_party", "client_id", "counterparty", "sequence"),
         Index("ix_receipt_number_in_client", "client_id", "sequence", unique=True),
         Index(
             "ix_receipt_split_from",

@@ -39,6 +39,7 @@ UNDONE = and_(
     Assignment.is_automatic.is_(False), Assignment.withdrawn_at.is_not(None), Assignment.withdrawn_by.not_like("system:%")
 )
 """A person's own decision, taken back by a person: no word against the pair."""
+_LAST = 50  #: receipts of a party that tell its names at the bank
 CHUNK = 200  #: receipts a commit; other writers get their turn in between
 HELD_REASONS = {ReviewReason.MANUAL_UNLINK.value, ReviewReason.SOURCE_CHANGED.value}
 #: a person decided against the machine, or has to look first: such receipts get candidates, never an assignment
@@ -271,34 +272,39 @@ def _declined(session: Session, client_id: str) -> set[tuple[str, str]]:
 def _aliases(session: Session, client_id: str, names: Collection[str]) -> set[tuple[str, str]]:
     """The other names of parties: a supplier's on receipts, one of `names`, and the one that the bank writes.
 
-    Those that people have brought together, and those that the books brought together often enough (`kinship`).
+    Those that people have brought together, and those that the books brought together often enough (`kinship`), in the last
+    receipts of the name: a large supplier's day costs no more than a small one's.
     """
-    found = set[tuple[str, str]]()
-    for part in parts(sorted(names)):
-        rows = session.execute(_ALIASES, {"client": client_id, "names": part})
-        found.update((row[0] or "", row[1] or "") for row in rows)
-    return found
+    return {
+        (name, bank or "") for name in sorted(names) for bank in session.scalars(_BANK_NAMES, {"client": client_id, "name": name})
+    }
 
 
-def _brought_together() -> Select[str | None, str | None]:
+def _bank_names() -> Select[str | None]:
+    last = (
+        select(Receipt.id, Receipt.amount_cents)
+        .where(
+            Receipt.client_id == bindparam("client"), Receipt.counterparty == bindparam("name"), Receipt.state == "assigned"
+        )
+        .order_by(Receipt.sequence.desc())
+        .limit(_LAST)
+        .subquery()
+    )  # fmt: skip
     receipts = func.count(func.distinct(Assignment.receipt_id))
     by_people = func.count(func.distinct(case((Assignment.is_automatic.is_(False), Assignment.receipt_id))))
-    amounts = func.count(func.distinct(Receipt.amount_cents))
+    amounts = func.count(func.distinct(last.c.amount_cents))
     is_known = (by_people >= CONFIRMED) | (receipts >= FEWEST_OF_ONE_AMOUNT) | ((receipts >= FEWEST) & (amounts > 1))
     return (
-        select(Receipt.counterparty, Transaction.counterparty)
-        .join(Assignment, Assignment.receipt_id == Receipt.id)
-        .join(Transaction, Transaction.id == Assignment.transaction_id)
-        .where(
-            Receipt.client_id == bindparam("client"), Receipt.counterparty.in_(bindparam("names", expanding=True)),
-            Assignment.withdrawn_at.is_(None), Transaction.counterparty != Receipt.counterparty,
-        )
-        .group_by(Receipt.counterparty, Transaction.counterparty)
+        select(Transaction.counterparty)
+        .join(Assignment, Assignment.transaction_id == Transaction.id)
+        .join(last, last.c.id == Assignment.receipt_id)
+        .where(Assignment.withdrawn_at.is_(None), Transaction.counterparty != bindparam("name"))
+        .group_by(Transaction.counterparty)
         .having(is_known)
-    )  # fmt: skip
+    )
 
 
-_ALIASES = _brought_together()
+_BANK_NAMES = _bank_names()
 
 
 def _covered_until(session: Session, client_id: str) -> date | None:

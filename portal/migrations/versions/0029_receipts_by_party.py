@@ -12,7 +12,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Some seconds for a million receipts."""
-    op.create_index("ix_receipt_party", "receipt", ["client_id", "counterparty"])
+    op.create_index("ix_receipt_party", "receipt", ["client_id", "counterparty", "sequence"])
 
 
 def downgrade() -> None:
