@@ -214,7 +214,7 @@ def _candidates(session: Session, receipt_ids: Iterable[str]) -> dict[str, list[
 def receipt_facts(session: Session, client_id: str, receipts: Iterable[Receipt]) -> list[ReceiptFacts]:
     """What the domain may know of receipts; the bank's links become ids of our transactions."""
     receipts = list(receipts)
-    distinct = _distinct(session, client_id)
+    distinct = _distinct(session, client_id, receipts)
     linked = {qonto_id for receipt in receipts for qonto_id in receipt.linked_transactions}
     ours: dict[str, str] = {}
     if linked:
@@ -235,17 +235,16 @@ def receipt_facts(session: Session, client_id: str, receipts: Iterable[Receipt])
     ]  # fmt: skip
 
 
-def _distinct(session: Session, client_id: str) -> dict[str, set[str]]:
+def _distinct(session: Session, client_id: str, receipts: Iterable[Receipt]) -> dict[str, set[str]]:
     """What people have told apart, by either receipt: by comparing two, or by saying that one file holds several invoices."""
-    query = select(Distinction.receipt_id, Distinction.other_id).where(Distinction.client_id == client_id)
-    split = select(Receipt.split_from, Receipt.id).where(Receipt.client_id == client_id, Receipt.split_from.is_not(None))
     distinct: dict[str, set[str]] = defaultdict(set)
     in_file: dict[str, set[str]] = defaultdict(set)
-    for first, further in session.execute(split):
-        in_file[str(first)] |= {str(first), further}
+    for receipt in receipts:
+        in_file[receipt.split_from or receipt.id].add(receipt.id)
     for invoices in in_file.values():
         for one in invoices:
-            distinct[one] |= invoices - {one}
+            distinct[one] = invoices - {one}
+    query = select(Distinction.receipt_id, Distinction.other_id).where(Distinction.client_id == client_id)
     for one, other in session.execute(query):
         distinct[one].add(other)
         distinct[other].add(one)

@@ -66,7 +66,7 @@ def _filled(database: Database, world: World, count: int) -> None:
             )  # fmt: skip
 
 
-INDEXES = ("desk", "reason", "ready", "queue", "number_in_client")
+INDEXES = ("desk", "reason", "ready", "queue", "number_in_client", "party")
 ORDERS: dict[str, Callable[[Receipt], tuple[Any, ...]]] = {
     "ready": lambda one: (
         one.review_reason == "no_transaction_yet", one.best_score is None, -(one.best_score or 0), one.in_review_since, one.sequence,
