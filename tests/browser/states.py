@@ -364,6 +364,7 @@ def _desk(ours: Books) -> Iterator[State]:
     yield State("staff", "/review?pane=candidates", does=unfold("#put-off"))
     yield State("staff", "/review?pane=candidates", does=unfold("#ask"))
     yield State("staff", "/review?who=nobody")
+    yield State("staff", f"/review?pane=receipt&item={ours.receipts['open'].id}", does=lambda page: page.check(".bf-zoom input"))
     yield State("staff", "/review", does=unfold("#views"))
     yield State("staff", "/review?sort=oldest", does=unfold("#views"))
     yield State("staff", "/review?sort=amount", does=save_a_used_name)

@@ -149,6 +149,19 @@ def test_p_opens_the_page_large(page: Page) -> None:
     assert re.search(r"/documents/[^/]+/pages/1\.webp$", opened.value.url)
 
 
+def test_the_page_is_shown_twice_as_large_in_its_place(page: Page) -> None:
+    """Only the picture scrolls sideways."""
+    picture = page.locator("#pane-receipt .bf-paper img").first
+    size = "one => one.getBoundingClientRect().width"
+    small = picture.evaluate(size)
+    page.locator(".bf-zoom input").focus()
+    page.keyboard.press("Space")
+    assert picture.evaluate(size) == pytest.approx(2 * small, rel=0.01)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.keyboard.press("Space")
+    assert picture.evaluate(size) == pytest.approx(small, rel=0.01)
+
+
 def test_the_help_lists_exactly_the_keys_that_work(site: Site, page: Page) -> None:
     page.keyboard.press("?")
     help_sheet = page.locator(".bf-keys-sheet")
