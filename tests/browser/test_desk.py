@@ -375,6 +375,7 @@ def test_what_was_found_is_assigned_by_keyboard(site: Site, page: Page) -> None:
     page.keyboard.press("/")
     expect(page.locator("#search-query")).to_be_focused()
     page.get_by_role("link", name="Back to the candidates").press("Enter")
+    expect(page.locator("#search-query")).to_have_count(0)  # the receipt stays the same: only this tells that the page changed
     is_at(page, receipts["open"])
     page.keyboard.press("/")
     page.locator("#search-query").fill("Holz")
