@@ -73,7 +73,8 @@ class Pairs:
     discount or VAT; `is_near`: it differs by no more than a fee. `number`: Number. `name`: similarity 0–1, NaN where a name is
     missing; `is_alias`: the two names are one party's though they are not alike (`kinship`); `is_in_text`: the name stands in the
     remittance information. `iban`: YES, NO or UNKNOWN; `month`: whether both texts name the same month, likewise.
-    `is_shop`: a card was used at a shop of this name, on the receipt's day or up to three days later.
+    `is_shop`: a card was used at a shop of this name, on the receipt's day or up to three days later; five, if only
+    the day of the booking is told.
     `from_issue`, `from_due`, `from_payment`: signed days or NO_DAY; `nearest`: distance to the day on which it was marked as
     paid, else to the nearer of the other two. `other_receipt`: place of another receipt that the text names, -1 if none.
     `is_other_number`: it names an invoice we do not have. `is_slip`: what is mistyped has all signs of the number, or its
