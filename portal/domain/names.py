@@ -164,6 +164,8 @@ class Name:
     ordered: str
     brand: str = ""
     """The shop that a card payment's line names first; "" where that is a trade, a town, or not known to be a shop."""
+    behind: Name | None = None
+    """What stands behind a star, where the word before it may be a shop or only its card reader's: "VIVA *MUSTERSHOP"."""
 
     def __bool__(self) -> bool:
         return bool(self.words)
@@ -190,18 +192,29 @@ def parse_name(written: str | None) -> Name:
 
     A name that consists of nothing else ("Co KG", "4711") keeps its words; None and "" give an empty `Name`.
     """
-    folded = fold(_without_processor(written or ""))
+    name, behind = _without_processor(written or "")
+    folded = fold(name)
     words = _DOTTED_FORMS.sub(" ", _OWNED_BY.sub("", folded)).split()
     telling = [_LONG_FORMS.get(word, word) for word in words if _is_telling(word)] or folded.split()
     loose = [loosen(word) for word in telling]
-    return Name(tuple(loose), "".join(loose), " ".join(sorted(loose)))
+    return Name(tuple(loose), "".join(loose), " ".join(sorted(loose)), behind=parse_name(behind) if behind else None)
 
 
 def similarity(one: Name, other: Name) -> float:
     """Compare two names: 1 = the same, 0 = nothing in common or one is empty. Symmetric.
 
     0.96: one is the other cut off (10 letters at least). 0.9: all words of one are in the other. Else the share of equal letters.
+    Of a name with a star that part counts which is more alike.
     """
+    alike = _likeness(one, other)
+    if one.behind:
+        alike = max(alike, _likeness(one.behind, other))
+    if other.behind:
+        alike = max(alike, similarity(one, other.behind))
+    return alike
+
+
+def _likeness(one: Name, other: Name) -> float:
     if not one.words or not other.words:
         return 0.0
     if one.squashed == other.squashed or one.ordered == other.ordered:
@@ -225,9 +238,14 @@ def similarity(one: Name, other: Name) -> float:
 @lru_cache(maxsize=65_536)
 def parse_shop(written: str | None) -> Name:
     """The same for the other side of a card payment, which begins with the shop: "ARAL STATION 4711 HAMBURG DE"."""
-    name = parse_name(written)
+    return _with_brand(parse_name(written))
+
+
+def _with_brand(name: Name) -> Name:
     first = name.words[0] if name else ""
-    return replace(name, brand=first) if len(first) >= _SHORTEST_BRAND and first.isalpha() and first not in _COMMON else name
+    is_brand = len(first) >= _SHORTEST_BRAND and first.isalpha() and first not in _COMMON
+    behind = _with_brand(name.behind) if name.behind else None
+    return replace(name, brand=first if is_brand else "", behind=behind) if is_brand or behind else name
 
 
 def _is_of(brand: str, words: tuple[str, ...]) -> bool:
@@ -251,22 +269,22 @@ def is_processor(written: str | None) -> bool:
     return any(word in _PROCESSORS for word in fold(written or "").split())
 
 
-def _without_processor(written: str) -> str:
-    """For example "PAYPAL *MUSTERSHOP" and "XY *MUSTERSHOP" → MUSTERSHOP, "AMZN Mktp DE*2K4TT1" → AMZN Mktp DE."""
+def _without_processor(written: str) -> tuple[str, str]:
+    """The name, and what may be the name as well.
+
+    For example "PAYPAL *MUSTERSHOP" and "XY *MUSTERSHOP" → MUSTERSHOP, "AMZN Mktp DE*2K4TT1" → AMZN Mktp DE, but
+    "VIVA *MUSTERSHOP" → VIVA or MUSTERSHOP.
+    """
     before, star, after = written.partition("*")
     if not star:
-        return written
+        return written, ""
     first = fold(before).split()
     if not first or (first[0] in _PROCESSORS and after.strip(" *")):
-        return after
+        return after, ""
+    if len(first) > 1 or not any(part.isalpha() and len(part) > _LONGEST_CODE for part in fold(after).split()):
+        return before, ""
     # no shop is called by two or three letters: a processor that we do not know yet
-    if (
-        len(first) == 1
-        and len(first[0]) <= _LONGEST_CODE
-        and any(part.isalpha() and len(part) > _LONGEST_CODE for part in fold(after).split())
-    ):
-        return after
-    return before
+    return (after, "") if len(first[0]) <= _LONGEST_CODE else (before, after)
 
 
 def _is_telling(word: str) -> bool:

@@ -273,6 +273,17 @@ def test_two_equal_transactions_stay_in_review() -> None:
     assert len(decision.candidates) == 2
 
 
+@pytest.mark.parametrize("written", ["VIVA *HOLZHANDEL WEBER", "HOLZHANDEL WEBER HAMBURG"])
+def test_the_same_shop_behind_another_card_reader_is_a_rival(written: str) -> None:
+    purchase = receipt(number=None, counterparty="Holzhandel Weber", due_on=None)
+    lines = [
+        booked(known, counterparty=name, remittance="", operation_type="card", emitted_on=ISSUED, booked_on=ISSUED)
+        for known, name in (("t1", "HOLZHANDEL WEBER"), ("t2", written))
+    ]
+    assert one(purchase, lines[0]).status == "assigned"
+    assert one(purchase, *lines).reason is ReviewReason.SEVERAL_EQUAL
+
+
 def test_two_equal_receipts_stay_in_review() -> None:
     decisions = decide(
         [receipt("r1", number=None, iban=IBAN), receipt("r2", number=None, iban=IBAN)], [booked(remittance="", iban=IBAN)]

@@ -20,6 +20,8 @@ from portal.domain.names import CLEARLY_SAME, SIMILAR, fold, is_in_text, loosen,
         ("Musterversand AG", "PAYPAL *MUSTERVERSAND"),
         ("Musterversand AG", "QX *MUSTERVERSAND 0711"),
         ("Amazon EU S.à r.l.", "AMZN Mktp DE*2K4TT1"),
+        ("Musterversand AG", "Viva *Musterversand"),
+        ("Uber B.V.", "UBER *TRIP HELP.UBER.COM"),
         ("Gasthaus Engelhardt Inh. Käthe Engelhardt", "SUMUP *GASTHAUS ENGELHARDT HAMBURG"),
     ],
 )
@@ -36,6 +38,8 @@ def test_the_same_party(one: str, other: str) -> None:
         ("A GmbH", "B GmbH"),
         ("", "Weber"),
         ("Weber", ""),
+        ("Weber Reisen", "VIVA *MUSTERVERSAND"),
+        ("Trip GmbH", "UBER *TRIPADVISOR"),
     ],
 )
 def test_other_parties(one: str, other: str) -> None:

@@ -519,7 +519,8 @@ _SIDES: dict[Side | None, int] = {"debit": 0, "credit": 1, None: -1}
 
 def party_keys(name: Name, iban: str | None) -> list[PartyKey]:
     """By what a party is looked up: its IBAN, and each word of its name once."""
-    keys = [("word", word) for word in dict.fromkeys(name.words) if len(word) >= _SHORTEST_WORD]
+    words = (*name.words, *name.behind.words) if name.behind else name.words
+    keys = [("word", word) for word in dict.fromkeys(words) if len(word) >= _SHORTEST_WORD]
     compact = compact_iban(iban)
     return [("iban", compact), *keys] if compact else keys
 
