@@ -205,6 +205,11 @@ REVIEWED = {
         booked(side="credit", remittance="", booked_on=ISSUED - timedelta(days=9)),
         ReviewReason.COUNTERPARTY_UNCLEAR,
     ),
+    "pulled before it was billed, no number": (
+        receipt(due_on=None),
+        booked(remittance="", operation_type="direct_debit", booked_on=ISSUED - timedelta(days=12)),
+        ReviewReason.COUNTERPARTY_UNCLEAR,
+    ),
     "nearly a discount, no number": (receipt(), booked(amount_cents=11661, remittance=""), ReviewReason.AMOUNT_DIFFERS),
     "no amount": (receipt(amount_cents=None), booked(), ReviewReason.AMOUNT_MISSING),
     "no date, a short number": (
@@ -390,6 +395,8 @@ def test_whoever_pulls_the_money_pulls_it_soon() -> None:
     }  # fmt: skip
     found = decide(receipts, [replace(line, operation_type="transfer") for line in lines])
     assert {decision.status for decision in found.values()} == {"review"}
+    as_filed = [replace(line, operation_type=None, remittance="SEPA-BASISLASTSCHRIFT Miete") for line in lines]
+    assert {name for name, d in decide(receipts, as_filed).items() if d.status == "assigned"} == {"r0", "r3"}, "a bank's file"
 
 
 def test_a_number_on_some_of_its_invoices_does_not_confuse_a_series() -> None:

@@ -50,6 +50,7 @@ Places = npt.NDArray[np.int64]
 _PURCHASED = re.compile(r"\b(\d{4}-\d{2}-\d{2})T\d{2}:\d{2}")
 """As German banks write when a card was used."""
 _LONGEST_BOOKING = timedelta(days=7)
+_MANDATE = re.compile(r"lastschrift|\b(?:mandat|mref|cred|gl(?:ä|ae)ubiger)", re.IGNORECASE)
 _CARD = re.compile(r"\b(?:karten?|kartenzahlung|girocard|debitk\w*|kreditk\w*|visa|mastercard|card)\b", re.IGNORECASE)
 
 
@@ -91,8 +92,8 @@ class BookedTransaction:
     """A transaction with everything derived once. `place`: its rank by id."""
 
     __slots__ = (
-        "_months", "_words", "currency", "day", "emitted_day", "facts", "free", "iban", "is_card", "local_currency", "name",
-        "place", "spelling", "text",
+        "_months", "_words", "currency", "day", "emitted_day", "facts", "free", "iban", "is_card", "is_pulled", "local_currency",
+        "name", "place", "spelling", "text",
     )  # fmt: skip
 
     def __init__(self, place: int, facts: TransactionFacts) -> None:
@@ -100,6 +101,7 @@ class BookedTransaction:
         self.place = place
         self.facts = facts
         self.is_card = is_card(facts)
+        self.is_pulled = is_pulled(facts)
         self.free = min(max(0, facts.open_cents), MOST_CENTS)
         self.currency = facts.currency.strip().upper()
         self.local_currency = facts.local_currency.strip().upper() if facts.local_currency else None
@@ -573,6 +575,13 @@ def is_card(facts: TransactionFacts) -> bool:
     if facts.operation_type is not None:
         return facts.operation_type == "card"
     return bool(_CARD.search(facts.remittance))
+
+
+def is_pulled(facts: TransactionFacts) -> bool:
+    """Tell whether the other side took the money itself, by direct debit: known in the same ways."""
+    if facts.operation_type is not None:
+        return facts.operation_type == "direct_debit"
+    return facts.side == "debit" and bool(_MANDATE.search(facts.remittance))
 
 
 def purchased_on(facts: TransactionFacts) -> date | None:

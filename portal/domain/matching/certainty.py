@@ -117,9 +117,10 @@ class Certainty:
         # somebody says when it was paid, and that was another day; an original amount is equal every month, and not always told
         if lists["from_payment"][n] != NO_DAY or lists["amount"][n] == _LOCAL:
             return None
-        # a customer does not pay what we have not billed yet, but for a prepayment; whoever else buys often does
-        is_expense = self.sides.is_expense[lists["receipt"][n]]
-        if not is_expense and lists["iban"][n] != YES and lists["from_issue"][n] < PAYMENT_DAYS[0]:
+        # what is not billed yet is not pulled, and a customer pays it in advance at most; whoever else buys often pays before
+        is_payer_known = self.sides.is_expense[lists["receipt"][n]] or lists["iban"][n] == YES
+        is_pulled = self.index.transactions[lists["line"][n]].is_pulled
+        if lists["from_issue"][n] < PAYMENT_DAYS[0] and (is_pulled or not is_payer_known):
             return None
         days, (first, last) = lists["from_issue"][n], _LATE_DAYS
         if lists["from_due"][n] != NO_DAY:

@@ -20,8 +20,6 @@ from portal.domain.matching.features import NO_DAY, Column
 MONTH_APART = 14
 _FEWEST_MONTHS, _SHORT_TERM = 3, 14
 _LATEST = 20
-_PULLED = "direct_debit"
-"""Whoever takes the money himself takes it soon after his invoice."""
 _MOST_SPREAD, _SWAY = 6, 3
 """How far a party's days from invoice to payment may lie apart to be a rhythm, and what a week-end moves."""
 
@@ -53,7 +51,7 @@ class Months:
         lags = self._lags(receipts, lines)
         if lags and max(lags) - min(lags) <= _MOST_SPREAD:
             first, last = min(lags) - _SWAY, max(lags) + _SWAY
-        elif not lags and booked.facts.operation_type == _PULLED:
+        elif not lags and booked.is_pulled:  # whoever takes the money himself takes it soon after his invoice
             first, last = ISSUE_DAYS[0], _LATEST
         else:
             return False
