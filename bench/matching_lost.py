@@ -15,8 +15,9 @@ from bench.matching_set import ClientSet, decide
 from portal.domain.matching import Decision
 from portal.domain.matching.assigning import Judge
 from portal.domain.matching.blocking import Index
-from portal.domain.matching.features import Amount, Comparison, Number
+from portal.domain.matching.features import Comparison
 from portal.domain.matching.kinship import acquaint
+from portal.domain.matching.pairs import Amount, Number
 from portal.domain.matching.scoring import Scores
 
 Row = Mapping[str, object]

@@ -8,11 +8,12 @@ be assigned, so that nothing crosses clients. Way through: `blocking` (which pai
 from __future__ import annotations
 
 from portal.domain.matching.assigning import CLEAR_MARGIN, MOST_CANDIDATES, match
-from portal.domain.matching.blocking import Index, paying_side
+from portal.domain.matching.blocking import Index
 from portal.domain.matching.facts import Direction, ReceiptFacts, Side, TransactionFacts
 from portal.domain.matching.groups import find_twins
 from portal.domain.matching.reach import NEAREST, Asked, Span, asked_by, asked_next, counted_by, keys_of, named_counts
 from portal.domain.matching.reasons import Allocation, Candidate, Decision, Grade, Reason, ReasonCode, ReviewReason, Status, Value
+from portal.domain.matching.records import paying_side
 from portal.domain.matching.weights import MATCHER_VERSION
 from portal.domain.references import RemittanceText, parse_reference
 

@@ -11,17 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from portal.domain.matching.blocking import Index, PartyKey, spread
+from portal.domain.matching.blocking import Index, PartyKey
+from portal.domain.matching.calendar import spread
 from portal.domain.matching.certainty import UNSAID, Certainty
 from portal.domain.matching.explaining import Explainer
 from portal.domain.matching.facts import ReceiptFacts, TransactionFacts
-from portal.domain.matching.features import YES, Amount, Column, Comparison, Number
+from portal.domain.matching.features import Comparison
 from portal.domain.matching.gates import Gates
 from portal.domain.matching.kinship import acquaint
 from portal.domain.matching.optimum import optimum
+from portal.domain.matching.pairs import YES, Amount, Number
 from portal.domain.matching.reasons import Allocation, Candidate, Decision, Reason, ReasonCode, ReviewReason
 from portal.domain.matching.rhythm import MONTH_APART, Months
 from portal.domain.matching.scoring import Scores
+from portal.domain.matching.sides import Column
 from portal.domain.names import CLEARLY_SAME, SIMILAR
 
 MOST_CANDIDATES = 5

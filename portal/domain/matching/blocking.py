@@ -6,196 +6,34 @@ Everything inside works on records sorted by id: the order of the input cannot m
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Hashable, Iterable, Mapping, Sequence
 from copy import copy
-from datetime import date, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from portal.domain.matching.calendar import SPAN, Calendar, Places
 from portal.domain.matching.facts import ReceiptFacts, Side, TransactionFacts
-from portal.domain.names import CLEARLY_SAME, Name, fold, loosen, parse_name, parse_shop, similarity
-from portal.domain.periods import Month, months
-from portal.domain.references import INVOICE_WORDS, Found, RemittanceText, parse_reference
+from portal.domain.matching.records import MOST_CENTS, BookedTransaction, OpenReceipt, compact_iban
+from portal.domain.names import CLEARLY_SAME, Name, similarity
+from portal.domain.references import INVOICE_WORDS, Found
 
-DAYS_BEFORE, DAYS_AFTER = 45, 135
-"""A transaction is compared from 45 days before a receipt's first date to 135 days after its last (98.6 % of true pairs)."""
 MOST_BY_AMOUNT = MOST_BY_NUMBER = 24
 MOST_BY_NAME = 8
-MOST_CENTS = 10**14
-"""Above a trillion of any currency a figure was misread; below it, a hundred times it fits into 64 bits."""
 DISCOUNTS = (2, 3)
 """Skonto as German invoices grant it, percent."""
 VAT_RATES = (19, 7)
 _RELATED = (*(100 - discount for discount in DISCOUNTS), *(100 + rate for rate in VAT_RATES))
 _SHORTEST_WORD = 4
-_USUAL_LAG = 7
-_FOREVER = (0, 4_000_000)
-_SPAN = 1 << 22
-"""More days than the calendar has (`date.max` is day 3,652,059): key and day share one integer."""
-
 _PURSE = 1 << 47
 """More cents than are compared: a side with its currency and an amount share one integer."""
 
 AmountKey = tuple[Side, str, int]
 PartyKey = tuple[str, str]
 """("iban" or "word", what it is)."""
-Places = npt.NDArray[np.int64]
-
-_PURCHASED = re.compile(r"\b(\d{4}-\d{2}-\d{2})T\d{2}:\d{2}")
-"""As German banks write when a card was used."""
-_LONGEST_BOOKING = timedelta(days=7)
-_MANDATE = re.compile(r"lastschrift|\b(?:mandat|mref|cred|gl(?:ä|ae)ubiger)", re.IGNORECASE)
-_CARD = re.compile(r"\b(?:karten?|kartenzahlung|girocard|debitk\w*|kreditk\w*|visa|mastercard|card)\b", re.IGNORECASE)
-
-
-class OpenReceipt:
-    """A receipt with everything derived once. `place`: its rank by id; `side`: of the transaction that would pay it."""
-
-    __slots__ = (
-        "centre", "cents", "currency", "facts", "first_day", "iban", "last_day", "months", "name", "place", "reference", "side",
-        "spelling",
-    )  # fmt: skip
-
-    def __init__(self, place: int, facts: ReceiptFacts) -> None:
-        """Derive the comparable form of `facts`."""
-        self.place = place
-        self.facts = facts
-        cents = None if facts.amount_cents is None else abs(facts.amount_cents)
-        self.cents = cents if cents is None or cents <= MOST_CENTS else None
-        self.currency = facts.currency.strip().upper() if facts.currency else None
-        self.name = parse_name(facts.counterparty)
-        self.spelling = 0
-        self.reference = parse_reference(facts.number)
-        self.iban = compact_iban(facts.iban)
-        self.side = paying_side(facts)
-        self.months = months(facts.text)
-        days = [day.toordinal() for day in (facts.issued_on, facts.due_on, facts.paid_on) if day is not None]
-        self.first_day, self.last_day = (min(days) - DAYS_BEFORE, max(days) + DAYS_AFTER) if days else _FOREVER
-        if facts.paid_on is not None:
-            self.centre = facts.paid_on.toordinal()
-        else:
-            self.centre = days[0] + _USUAL_LAG if days else 0
-
-    @property
-    def has_date(self) -> bool:
-        """Tell whether any of its three dates is known."""
-        return (self.first_day, self.last_day) != _FOREVER
-
-
-class BookedTransaction:
-    """A transaction with everything derived once. `place`: its rank by id."""
-
-    __slots__ = (
-        "_months", "_words", "currency", "day", "emitted_day", "facts", "free", "iban", "is_card", "is_pulled", "local_currency",
-        "name", "place", "spelling", "text",
-    )  # fmt: skip
-
-    def __init__(self, place: int, facts: TransactionFacts) -> None:
-        """Derive the comparable form of `facts`."""
-        self.place = place
-        self.facts = facts
-        self.is_card = is_card(facts)
-        self.is_pulled = is_pulled(facts)
-        self.free = min(max(0, facts.open_cents), MOST_CENTS)
-        self.currency = facts.currency.strip().upper()
-        self.local_currency = facts.local_currency.strip().upper() if facts.local_currency else None
-        self.name = parse_shop(facts.counterparty) if self.is_card else parse_name(facts.counterparty)
-        self.spelling = 0
-        self.text = RemittanceText(facts.remittance)
-        self.iban = compact_iban(facts.iban)
-        self.day = facts.booked_on.toordinal()
-        self.emitted_day = (facts.emitted_on or (self.is_card and purchased_on(facts)) or facts.booked_on).toordinal()
-        self._words: frozenset[str] | None = None
-        self._months: frozenset[Month] | None = None
-
-    @property
-    def months(self) -> frozenset[Month]:
-        """The months that the remittance information names."""
-        if self._months is None:
-            self._months = months(self.facts.remittance)
-        return self._months
-
-    @property
-    def words(self) -> frozenset[str]:
-        """The words of the remittance information, folded and loosened like those of a name."""
-        if self._words is None:
-            self._words = frozenset(map(loosen, fold(self.facts.remittance).split()))
-        return self._words
-
-
-class Calendar:
-    """Places sorted by key and day; answers many ranges of days at once."""
-
-    def __init__(self, keys: Places, days: Places, places: Places) -> None:
-        """Sort entries of three columns, each once."""
-        at = keys * _SPAN + days
-        order = np.lexsort((places, at))
-        at, places = at[order], places[order]
-        if len(at):
-            is_first = np.concatenate(([True], (np.diff(at) != 0) | (np.diff(places) != 0)))
-            at, places = at[is_first], places[is_first]
-        self._at: Places = at
-        self._days: Places = at % _SPAN
-        self.places: Places = places
-
-    @cached_property
-    def _lists(self) -> tuple[list[int], list[int]]:
-        return self._at.tolist(), self.places.tolist()
-
-    def between(self, key: int, first_day: int, last_day: int) -> list[int]:
-        """Return the places of one key in the days, both included."""
-        at, places = self._lists
-        return places[bisect_left(at, key * _SPAN + max(0, first_day)) : bisect_right(at, key * _SPAN + max(0, last_day))]
-
-    def count(self, key: int, first_day: int, last_day: int) -> int:
-        """Count what lies in the days, both included."""
-        at, _ = self._lists
-        return bisect_right(at, key * _SPAN + max(0, last_day)) - bisect_left(at, key * _SPAN + max(0, first_day))
-
-    def nearest(self, asked: Places, windows: npt.NDArray[np.int64]) -> tuple[Places, Places]:
-        """Answer questions, three columns of (key, receipt, most): the receipts and, beside each, a place.
-
-        `windows`: for each receipt the first and last day and the centre; of more than `most`, those nearest to it are kept.
-        """
-        if not asked.size:
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        keys, receipts, most = asked
-        first, last, centre = windows[receipts].T
-        low = np.searchsorted(self._at, keys * _SPAN + first, "left")
-        high = np.searchsorted(self._at, keys * _SPAN + last, "right")
-        for limit in np.unique(most):
-            full = np.flatnonzero((high - low > limit) & (most == limit))
-            if len(full):
-                at = np.searchsorted(self._at, keys[full] * _SPAN + centre[full], "left")
-                low[full] = self._window(low[full], high[full], np.clip(at, low[full], high[full]), centre[full], int(limit))
-                high[full] = low[full] + limit
-        counts = high - low
-        return np.repeat(receipts, counts), self.places[spread(low, counts)]
-
-    def _window(self, low: Places, high: Places, at: Places, centre: Places, most: int) -> Places:
-        """Where the `most` entries begin that are nearest to the centre; of two equally near the earlier one."""
-        steps = np.arange(most)
-        left, right = at[:, None] - 1 - steps, at[:, None] + steps
-        last = len(self._days) - 1
-        far = 2 * _SPAN
-        lefts = np.where(left >= low[:, None], 2 * (centre[:, None] - self._days[np.clip(left, 0, last)]), far)
-        rights = np.where(right < high[:, None], 2 * (self._days[np.clip(right, 0, last)] - centre[:, None]) + 1, far)
-        order = np.argsort(np.concatenate((lefts, rights), axis=1), axis=1, kind="stable")[:, :most]
-        begins: Places = at - (order < most).sum(axis=1)
-        return begins
-
-
-def spread(starts: Places, counts: Places) -> Places:
-    """Return the indices start, start + 1, … of each run, one run after the other."""
-    ends = np.cumsum(counts)
-    indices: Places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - counts), counts)
-    return indices
 
 
 class Gone(NamedTuple):
@@ -345,7 +183,7 @@ class Index:
         asking = self.receipts if only is None else [self.receipts[place] for place in np.flatnonzero(only).tolist()]
         by_amount, by_party, named = self._questions(asking)
         windows = np.array([(r.first_day, r.last_day, r.centre) for r in self.receipts], dtype=np.int64).reshape(-1, 3)
-        np.clip(windows, 0, _SPAN - 1, out=windows)
+        np.clip(windows, 0, SPAN - 1, out=windows)
         found = [self.lines_by_amount.nearest(by_amount, windows)]
         if by_party:
             words, calendar = self._lines_by_party
@@ -568,42 +406,3 @@ def related_cents(cents: int) -> set[int]:
         down, rest = divmod(cents * percent, 100)
         found |= {down, down + (rest > 0)}
     return found
-
-
-def is_card(facts: TransactionFacts) -> bool:
-    """Tell whether it was paid by card: the bank says so, or, in a bank's file, the text does."""
-    if facts.operation_type is not None:
-        return facts.operation_type == "card"
-    return bool(_CARD.search(facts.remittance))
-
-
-def is_pulled(facts: TransactionFacts) -> bool:
-    """Tell whether the other side took the money itself, by direct debit: known in the same ways."""
-    if facts.operation_type is not None:
-        return facts.operation_type == "direct_debit"
-    return facts.side == "debit" and bool(_MANDATE.search(facts.remittance))
-
-
-def purchased_on(facts: TransactionFacts) -> date | None:
-    """Return the day of a card payment that the text tells with its time, up to a week before it was booked."""
-    found = _PURCHASED.search(facts.remittance)
-    if not found:
-        return None
-    try:
-        day = date.fromisoformat(found[1])
-    except ValueError:
-        return None
-    return day if timedelta(0) <= facts.booked_on - day <= _LONGEST_BOOKING else None
-
-
-def paying_side(facts: ReceiptFacts) -> Side | None:
-    """Return the side of the transaction that settles a receipt; a credit note turns it round. None: direction unknown."""
-    if facts.direction is None:
-        return None
-    is_credit_note = facts.amount_cents is not None and facts.amount_cents < 0
-    return "debit" if (facts.direction == "expense") != is_credit_note else "credit"
-
-
-def compact_iban(written: str | None) -> str:
-    """Drop spaces and case; "" when there is none."""
-    return "".join(written.split()).upper() if written else ""

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from portal.domain.matching.features import NO_DAY, YES, Amount, Column, Comparison, Number, Pairs
+from portal.domain.matching.features import Comparison
+from portal.domain.matching.pairs import YES, Amount, Number, Pairs
 from portal.domain.matching.reach import RIVAL_DAYS
+from portal.domain.matching.sides import NO_DAY, Column
 from portal.domain.names import CLEARLY_SAME, SIMILAR
 
 RECURRENCE_DAYS = RIVAL_DAYS

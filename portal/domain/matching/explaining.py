@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from portal.domain.matching.blocking import BookedTransaction, OpenReceipt
-from portal.domain.matching.features import NO_DAY, Amount, Column, Comparison, Number
+from portal.domain.matching.features import Comparison
+from portal.domain.matching.pairs import Amount, Number
 from portal.domain.matching.reasons import Reason, ReasonCode, Value
+from portal.domain.matching.records import BookedTransaction, OpenReceipt
 from portal.domain.matching.scoring import CODES, NO_CODE, Scores
+from portal.domain.matching.sides import NO_DAY, Column
 
 Values = tuple[tuple[str, Value], ...]
 Teller = Callable[[int, int, OpenReceipt, BookedTransaction], Values]

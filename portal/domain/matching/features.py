@@ -3,167 +3,31 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from datetime import date
-from enum import IntEnum, auto
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from itertools import islice
-from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from portal.domain.matching.blocking import DISCOUNTS, MOST_CENTS, VAT_RATES, BookedTransaction, Index, OpenReceipt
+from portal.domain.matching.blocking import DISCOUNTS, VAT_RATES, Index
 from portal.domain.matching.groups import Groups, find_groups, find_twins
-from portal.domain.names import CLEARLY_SAME, SIMILAR, is_in_text, is_long, is_processor
+from portal.domain.matching.pairs import NO, UNKNOWN, YES, Amount, Number, Pairs
+from portal.domain.matching.records import BookedTransaction, OpenReceipt
+from portal.domain.matching.sides import NO_DAY, Column, Sides, flags
+from portal.domain.names import CLEARLY_SAME, SIMILAR, is_in_text
 from portal.domain.periods import agree
 from portal.domain.references import Found, Near
 
 SAME_PARTY = 0.6
 """From this similarity on two names may be one party."""
-NO_DAY = 10**7
-"""In place of a number of days where one of the two dates is not known."""
-UNKNOWN, NO, YES = -1, 0, 1
 _CARD_DAYS, _BOOKING_DAYS = (-1, 3), 2
 """From the receipt to the purchase; so much later it may be booked, where the bank does not tell the day of the purchase."""
 MOST_OFF_CENTS, MOST_OFF_SHARE = 1500, 10
 """What a bank keeps as its fee, what is rounded or mistyped: at most so much, and at most one part in so many."""
-CONVERTIBLE, RATES = frozenset({"USD", "CHF", "GBP"}), (0.7, 1.4)
-"""Currencies of which one unit has for long cost between these in euros."""
-_LONG_NUMBER = 6
-
-Column = npt.NDArray[Any]
-
-
-class Amount(IntEnum):
-    """How the amounts relate; the first four are equal to the cent."""
-
-    EQUAL = auto()
-    LOCAL = auto()
-    REST = auto()
-    SUM = auto()
-    DISCOUNT = auto()
-    NET = auto()
-    DIFFERS = auto()
-    CURRENCY = auto()
-    MISSING = auto()
-
-
-class Number(IntEnum):
-    """What the remittance information says about the invoice number."""
-
-    FOUND = auto()
-    SHORT = auto()
-    """A whole token, but too short or too much like a date to name an invoice alone."""
-    HINTED = auto()
-    """Part of something longer."""
-    MISTYPED = auto()
-    ABSENT = auto()
-    UNKNOWN = auto()
 
 
 _NUMBERS = np.array([int(Number.HINTED), int(Number.SHORT), int(Number.FOUND)])
 """By `Strength`."""
-
-
-class Pairs:
-    """All compared pairs of one client in columns of one length, sorted by receipt and transaction.
-
-    `receipt`, `line`: places in the index. `amount`: Amount. `allocate`: cents of the transaction it would take; `percent`: of
-    discount or VAT; `is_near`: it differs by no more than a fee. `number`: Number. `name`: similarity 0–1, NaN where a name is
-    missing; `is_alias`: the two names are one party's though they are not alike (`kinship`); `is_in_text`: the name stands in the
-    remittance information. `iban`: YES, NO or UNKNOWN; `month`: whether both texts name the same month, likewise.
-    `is_shop`: a card was used at a shop of this name, on the receipt's day or up to three days later; five, if only
-    the day of the booking is told.
-    `from_issue`, `from_due`, `from_payment`: signed days or NO_DAY; `nearest`: distance to the day on which it was marked as
-    paid, else to the nearer of the other two. `other_receipt`: place of another receipt that the text names, -1 if none.
-    `is_other_number`: it names an invoice we do not have. `is_slip`: what is mistyped has all signs of the number, or its
-    beginning at the text's end. `is_collective`, `is_bundle`: part of a set (`Comparison.set_of`).
-    """
-
-    receipt: Column
-    line: Column
-    amount: Column
-    allocate: Column
-    percent: Column
-    is_near: Column
-    is_used: Column
-    number: Column
-    name: Column
-    is_alias: Column
-    is_in_text: Column
-    iban: Column
-    month: Column
-    is_shop: Column
-    from_issue: Column
-    from_due: Column
-    from_payment: Column
-    nearest: Column
-    is_linked: Column
-    is_declined: Column
-    other_receipt: Column
-    is_other_number: Column
-    is_slip: Column
-    is_collective: Column
-    is_bundle: Column
-
-    def __init__(self, receipt: Column, line: Column) -> None:
-        """Begin with the places alone."""
-        self.receipt, self.line = receipt, line
-
-    def __len__(self) -> int:
-        return len(self.receipt)
-
-    def moved(self, kept: Column, without: Column) -> Pairs:
-        """The pairs of receipts that are still there and not in the mask `without`, at their new places.
-
-        `kept`: by new place the old one.
-        """
-        new_place = np.full(
-            int(max(self.receipt.max(initial=-1), self.other_receipt.max(initial=-1), kept.max(initial=-1))) + 2, -1
-        )
-        new_place[kept[~without]] = np.flatnonzero(~without)
-        rest = Pairs(self.receipt, self.line)
-        for name, column in vars(self).items():
-            setattr(rest, name, column)
-        rest.receipt = new_place[self.receipt]
-        new_place[kept] = np.arange(len(kept))
-        rest.other_receipt = np.where(self.other_receipt >= 0, new_place[self.other_receipt], -1)
-        rest.keep(rest.receipt >= 0)
-        return rest
-
-    def joined(self, others: Pairs, width: int) -> Pairs:
-        """Both tables in the order of receipt and line (below `width`)."""
-        order = np.argsort(np.concatenate((self.receipt * width + self.line, others.receipt * width + others.line)))
-        both = Pairs(self.receipt, self.line)
-        for name, column in vars(self).items():
-            setattr(both, name, np.concatenate((column, getattr(others, name)))[order])
-        return both
-
-    def keep(self, mask: Column) -> None:
-        """Drop the pairs outside of `mask` from every column."""
-        for name, column in vars(self).items():
-            setattr(self, name, column[mask])
-
-    @property
-    def is_exact(self) -> Column:
-        """Whether the amounts are equal to the cent in one way or another."""
-        return self.amount <= Amount.SUM
-
-    @property
-    def is_set(self) -> Column:
-        """Whether the pair is part of a collective payment or of instalments."""
-        return self.is_collective | self.is_bundle
-
-    @property
-    def has_iban(self) -> Column:
-        """Whether both IBANs are known and equal."""
-        found: Column = self.iban == YES
-        return found
-
-    def is_named(self, likeness: float) -> Column:
-        """Whether the names are known and at least so similar."""
-        return np.nan_to_num(self.name, nan=-1.0) >= likeness
 
 
 class Comparison:
@@ -179,7 +43,7 @@ class Comparison:
         """The copies filed beside the bank's own invoice, with that invoice; without a number they may be two purchases."""
         self.groups = groups = find_groups(index)
         self._collective = groups.collective
-        self.sides = _Sides.of(index)
+        self.sides = Sides.of(index)
         self._width = max(1, len(index.transactions))
         fresh = None if before is None else self._fresh(before)
         self.pairs = Pairs(*index.pairs(_members(groups, fresh), fresh))
@@ -380,7 +244,7 @@ class Comparison:
         likeness = np.array(
             [np.nan if is_blank[ours] or is_blank[theirs] else alike(ours, theirs) for ours, theirs in couples], dtype=float
         )
-        is_alias = _flags(couple in index.acquainted for couple in couples)
+        is_alias = flags(couple in index.acquainted for couple in couples)
         pairs.name, pairs.is_alias = likeness[inverse], is_alias[inverse]
         pairs.is_in_text = np.zeros(len(pairs), np.bool_)
         to_look_up = np.flatnonzero(
@@ -461,7 +325,7 @@ class Comparison:
     def _compare_months(self) -> None:
         pairs, receipts, lines = self.pairs, self.index.receipts, self.index.transactions
         pairs.month = np.full(len(pairs), UNKNOWN)
-        has_month = _flags(bool(receipt.months) for receipt in receipts)
+        has_month = flags(bool(receipt.months) for receipt in receipts)
         asked = np.flatnonzero(has_month[pairs.receipt] & self.sides.has_text[pairs.line])
         for n, place, line in zip(asked.tolist(), pairs.receipt[asked].tolist(), pairs.line[asked].tolist(), strict=True):
             is_same = agree(receipts[place].months, lines[line].months)
@@ -512,89 +376,3 @@ def _members(groups: Groups, fresh: Column | None) -> list[tuple[int, int]]:
     found = [(place, line) for line, places in groups.collective.items() for place in places]
     found += [(place, line) for place, lines in groups.bundles.items() for line in lines]
     return found if fresh is None else [(place, line) for place, line in found if fresh[place]]
-
-
-_OF_RECEIPTS = (
-    "cents", "currency", "side", "is_expense", "is_from_bank", "has_number", "has_long_number", "has_long_name", "has_date",
-    "is_convertible", "issued", "due", "paid_on", "iban", "name",
-)  # fmt: skip
-
-
-class _Sides:
-    """What receipts and transactions say each for itself, in columns by place. Amounts -1, dates NO_DAY: not known."""
-
-    @classmethod
-    def of(cls, index: Index) -> Self:
-        """Read the columns, or take those that were read before some receipts were decided."""
-        sides: Self | None = index.memo.get("sides")
-        if sides is None:
-            index.memo["sides"] = sides = cls(index)
-        else:
-            for name in _OF_RECEIPTS:
-                setattr(sides, name, getattr(sides, name)[index.kept])
-        sides.read_what_changes(index)
-        return sides
-
-    def read_what_changes(self, index: Index) -> None:
-        """Read what decided receipts leave different for the others.
-
-        `only_named`: by transaction the only receipt that its text names.
-        """
-        self.links = _numbers(len(found) for found in index.links)
-        self.free = _numbers(b.free for b in index.transactions)
-        self.is_naming = np.zeros(len(index.transactions), np.bool_)
-        self.is_naming[list(index.named_whole)] = True
-        self.only_named = np.full(len(index.transactions), -1)
-        only = [(line, next(iter(named))) for line, named in index.named_whole.items() if len(named) == 1]
-        if only:
-            places, receipts = np.array(only).T
-            self.only_named[places] = receipts
-
-    def __init__(self, index: Index) -> None:
-        receipts, lines = index.receipts, index.transactions
-        codes: dict[str, int] = {}
-        self.cents = _numbers(-1 if r.cents is None else r.cents for r in receipts)
-        self.currency = _numbers(codes.setdefault(r.currency, len(codes)) if r.currency else -1 for r in receipts)
-        self.side = _numbers(-1 if r.side is None else int(r.side == "credit") for r in receipts)
-        self.is_expense = _flags(r.facts.direction == "expense" for r in receipts)
-        self.is_from_bank = _flags(r.facts.is_from_bank for r in receipts)
-        self.has_number = _flags(r.reference is not None for r in receipts)
-        self.has_long_number = _flags(
-            r.reference is not None and sum(map(str.isdigit, r.reference.squashed)) >= _LONG_NUMBER for r in receipts
-        )
-        self.is_convertible = _flags(r.currency in CONVERTIBLE for r in receipts)
-        self.is_euro = _flags(b.currency == "EUR" for b in lines)
-        self.has_long_name = _flags(is_long(r.name) for r in receipts)
-        self.has_date = _flags(r.has_date for r in receipts)
-        self.issued, self.due = _days(r.facts.issued_on for r in receipts), _days(r.facts.due_on for r in receipts)
-        self.paid_on = _days(r.facts.paid_on for r in receipts)
-        self.paid = _numbers(b.facts.amount_cents for b in lines)
-        self.line_currency = _numbers(codes.setdefault(b.currency, len(codes)) for b in lines)
-        self.local_currency = _numbers(codes.setdefault(b.local_currency, len(codes)) if b.local_currency else -2 for b in lines)
-        self.local = _numbers(
-            -1 if b.facts.local_amount_cents is None else min(abs(b.facts.local_amount_cents), MOST_CENTS) for b in lines
-        )
-        self.line_side = _numbers(int(b.facts.side == "credit") for b in lines)
-        self.day, self.emitted = _numbers(b.day for b in lines), _numbers(b.emitted_day for b in lines)
-        self.is_card = _flags(b.is_card for b in lines)
-        self.is_day_known = _flags(b.facts.emitted_on is not None or b.emitted_day != b.day for b in lines)
-        self.has_text = _flags(bool(b.text.atoms) for b in lines)
-        self.has_digits = _flags(b.text.has_digits for b in lines)
-        self.is_processor = _flags(is_processor(b.facts.counterparty) for b in lines)
-        ibans: dict[str, int] = {}
-        self.iban = _numbers(ibans.setdefault(r.iban, len(ibans)) if r.iban else -1 for r in receipts)
-        self.line_iban = _numbers(ibans.setdefault(b.iban, len(ibans)) if b.iban else -1 for b in lines)
-        self.name = _numbers(r.spelling for r in receipts)
-        self.line_name = _numbers(b.spelling for b in lines)
-
-
-def _numbers(values: Iterable[int]) -> Column:
-    return np.fromiter(values, dtype=np.int64)
-
-
-def _days(values: Iterable[date | None]) -> Column:
-    return _numbers(NO_DAY if day is None else day.toordinal() for day in values)
-
-
-def _flags(values: Iterable[bool]) -> Column:
-    return np.fromiter(values, dtype=np.bool_)

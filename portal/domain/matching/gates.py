@@ -7,8 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
-from portal.domain.matching.features import NO, NO_DAY, RATES, Amount, Column, Comparison, Number
+from portal.domain.matching.features import Comparison
+from portal.domain.matching.pairs import NO, Amount, Number
 from portal.domain.matching.scoring import Scores
+from portal.domain.matching.sides import NO_DAY, RATES, Column
 from portal.domain.names import CLEARLY_SAME, SIMILAR
 
 _FIRST_DAYS, _LAST_DAYS = -31, 135

@@ -16,7 +16,8 @@ from itertools import accumulate, combinations, pairwise
 from math import comb, gcd
 from typing import Generic, TypeVar
 
-from portal.domain.matching.blocking import BookedTransaction, Index, OpenReceipt
+from portal.domain.matching.blocking import Index
+from portal.domain.matching.records import BookedTransaction, OpenReceipt
 from portal.domain.names import CLEARLY_SAME, SIMILAR, similarity
 from portal.domain.references import Found, Strength
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
 
-from portal.domain.matching.blocking import BookedTransaction, Index, OpenReceipt
+from portal.domain.matching.blocking import Index
+from portal.domain.matching.records import BookedTransaction, OpenReceipt
 from portal.domain.names import CLEARLY_SAME, is_processor, parse_name, similarity
 
 _NEAR_DAYS, _BOOKED_LATER, _ALONE_DAYS = 3, 7, 14

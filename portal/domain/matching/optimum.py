@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from portal.domain.matching.features import Column, Comparison
+from portal.domain.matching.features import Comparison
+from portal.domain.matching.sides import Column
 
 _WORTH_ASSIGNING = -2.0
 _MOST_DENSE_CELLS = 250_000

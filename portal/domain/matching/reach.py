@@ -14,8 +14,9 @@ from datetime import date
 from hashlib import sha256
 from typing import NamedTuple
 
-from portal.domain.matching.blocking import MOST_BY_NAME, OpenReceipt, party_keys, rarest, related_cents
+from portal.domain.matching.blocking import MOST_BY_NAME, party_keys, rarest, related_cents
 from portal.domain.matching.facts import ReceiptFacts, TransactionFacts
+from portal.domain.matching.records import OpenReceipt
 from portal.domain.names import parse_name
 from portal.domain.references import FEWEST_DIGITS, RemittanceText
 

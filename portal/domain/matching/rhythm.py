@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import date
 from itertools import pairwise
 
-from portal.domain.matching.blocking import BookedTransaction, OpenReceipt
 from portal.domain.matching.certainty import (
     ALONE_DAYS,
     ISSUE_DAYS,
@@ -15,7 +14,8 @@ from portal.domain.matching.certainty import (
     WHOLE,
     Certainty,
 )
-from portal.domain.matching.features import NO_DAY, Column
+from portal.domain.matching.records import BookedTransaction, OpenReceipt
+from portal.domain.matching.sides import NO_DAY, Column
 
 MONTH_APART = 14
 _FEWEST_MONTHS, _SHORT_TERM = 3, 14

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from portal.domain.matching import weights
-from portal.domain.matching.features import NO, NO_DAY, YES, Amount, Column, Comparison, Number
+from portal.domain.matching.features import Comparison
+from portal.domain.matching.pairs import NO, YES, Amount, Number
 from portal.domain.matching.reasons import ReasonCode
+from portal.domain.matching.sides import NO_DAY, Column
 from portal.domain.names import CLEARLY_SAME, SIMILAR
 
 CODES = tuple(ReasonCode)

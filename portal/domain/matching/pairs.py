@@ -1,0 +1,138 @@
+"""The table of a client's compared pairs: which signs each has, in columns of one length."""
+
+from __future__ import annotations
+
+from enum import IntEnum, auto
+
+import numpy as np
+
+from portal.domain.matching.sides import Column
+
+UNKNOWN, NO, YES = -1, 0, 1
+
+
+class Amount(IntEnum):
+    """How the amounts relate; the first four are equal to the cent."""
+
+    EQUAL = auto()
+    LOCAL = auto()
+    REST = auto()
+    SUM = auto()
+    DISCOUNT = auto()
+    NET = auto()
+    DIFFERS = auto()
+    CURRENCY = auto()
+    MISSING = auto()
+
+
+class Number(IntEnum):
+    """What the remittance information says about the invoice number."""
+
+    FOUND = auto()
+    SHORT = auto()
+    """A whole token, but too short or too much like a date to name an invoice alone."""
+    HINTED = auto()
+    """Part of something longer."""
+    MISTYPED = auto()
+    ABSENT = auto()
+    UNKNOWN = auto()
+
+
+class Pairs:
+    """All compared pairs of one client in columns of one length, sorted by receipt and transaction.
+
+    `receipt`, `line`: places in the index. `amount`: Amount. `allocate`: cents of the transaction it would take; `percent`: of
+    discount or VAT; `is_near`: it differs by no more than a fee. `number`: Number. `name`: similarity 0–1, NaN where a name is
+    missing; `is_alias`: the two names are one party's though they are not alike (`kinship`); `is_in_text`: the name stands in the
+    remittance information. `iban`: YES, NO or UNKNOWN; `month`: whether both texts name the same month, likewise.
+    `is_shop`: a card was used at a shop of this name, on the receipt's day or up to three days later; five, if only
+    the day of the booking is told.
+    `from_issue`, `from_due`, `from_payment`: signed days or NO_DAY; `nearest`: distance to the day on which it was marked as
+    paid, else to the nearer of the other two. `other_receipt`: place of another receipt that the text names, -1 if none.
+    `is_other_number`: it names an invoice we do not have. `is_slip`: what is mistyped has all signs of the number, or its
+    beginning at the text's end. `is_collective`, `is_bundle`: part of a set (`Comparison.set_of`).
+    """
+
+    receipt: Column
+    line: Column
+    amount: Column
+    allocate: Column
+    percent: Column
+    is_near: Column
+    is_used: Column
+    number: Column
+    name: Column
+    is_alias: Column
+    is_in_text: Column
+    iban: Column
+    month: Column
+    is_shop: Column
+    from_issue: Column
+    from_due: Column
+    from_payment: Column
+    nearest: Column
+    is_linked: Column
+    is_declined: Column
+    other_receipt: Column
+    is_other_number: Column
+    is_slip: Column
+    is_collective: Column
+    is_bundle: Column
+
+    def __init__(self, receipt: Column, line: Column) -> None:
+        """Begin with the places alone."""
+        self.receipt, self.line = receipt, line
+
+    def __len__(self) -> int:
+        return len(self.receipt)
+
+    def moved(self, kept: Column, without: Column) -> Pairs:
+        """The pairs of receipts that are still there and not in the mask `without`, at their new places.
+
+        `kept`: by new place the old one.
+        """
+        new_place = np.full(
+            int(max(self.receipt.max(initial=-1), self.other_receipt.max(initial=-1), kept.max(initial=-1))) + 2, -1
+        )
+        new_place[kept[~without]] = np.flatnonzero(~without)
+        rest = Pairs(self.receipt, self.line)
+        for name, column in vars(self).items():
+            setattr(rest, name, column)
+        rest.receipt = new_place[self.receipt]
+        new_place[kept] = np.arange(len(kept))
+        rest.other_receipt = np.where(self.other_receipt >= 0, new_place[self.other_receipt], -1)
+        rest.keep(rest.receipt >= 0)
+        return rest
+
+    def joined(self, others: Pairs, width: int) -> Pairs:
+        """Both tables in the order of receipt and line (below `width`)."""
+        order = np.argsort(np.concatenate((self.receipt * width + self.line, others.receipt * width + others.line)))
+        both = Pairs(self.receipt, self.line)
+        for name, column in vars(self).items():
+            setattr(both, name, np.concatenate((column, getattr(others, name)))[order])
+        return both
+
+    def keep(self, mask: Column) -> None:
+        """Drop the pairs outside of `mask` from every column."""
+        for name, column in vars(self).items():
+            setattr(self, name, column[mask])
+
+    @property
+    def is_exact(self) -> Column:
+        """Whether the amounts are equal to the cent in one way or another."""
+        return self.amount <= Amount.SUM
+
+    @property
+    def is_set(self) -> Column:
+        """Whether the pair is part of a collective payment or of instalments."""
+        return self.is_collective | self.is_bundle
+
+    @property
+    def has_iban(self) -> Column:
+        """Whether both IBANs are known and equal."""
+        found: Column = self.iban == YES
+        return found
+
+    def is_named(self, likeness: float) -> Column:
+        """Whether the names are known and at least so similar."""
+        return np.nan_to_num(self.name, nan=-1.0) >= likeness

@@ -1,0 +1,138 @@
+"""Receipts and transactions with everything derived once that comparing them needs."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+
+from portal.domain.matching.facts import ReceiptFacts, Side, TransactionFacts
+from portal.domain.names import fold, loosen, parse_name, parse_shop
+from portal.domain.periods import Month, months
+from portal.domain.references import RemittanceText, parse_reference
+
+DAYS_BEFORE, DAYS_AFTER = 45, 135
+"""A transaction is compared from 45 days before a receipt's first date to 135 days after its last (98.6 % of true pairs)."""
+MOST_CENTS = 10**14
+"""Above a trillion of any currency a figure was misread; below it, a hundred times it fits into 64 bits."""
+_USUAL_LAG = 7
+_FOREVER = (0, 4_000_000)
+
+_PURCHASED = re.compile(r"\b(\d{4}-\d{2}-\d{2})T\d{2}:\d{2}")
+"""As German banks write when a card was used."""
+_LONGEST_BOOKING = timedelta(days=7)
+_MANDATE = re.compile(r"lastschrift|\b(?:mandat|mref|cred|gl(?:ä|ae)ubiger)", re.IGNORECASE)
+_CARD = re.compile(r"\b(?:karten?|kartenzahlung|girocard|debitk\w*|kreditk\w*|visa|mastercard|card)\b", re.IGNORECASE)
+
+
+class OpenReceipt:
+    """A receipt with everything derived once. `place`: its rank by id; `side`: of the transaction that would pay it."""
+
+    __slots__ = (
+        "centre", "cents", "currency", "facts", "first_day", "iban", "last_day", "months", "name", "place", "reference", "side",
+        "spelling",
+    )  # fmt: skip
+
+    def __init__(self, place: int, facts: ReceiptFacts) -> None:
+        """Derive the comparable form of `facts`."""
+        self.place = place
+        self.facts = facts
+        cents = None if facts.amount_cents is None else abs(facts.amount_cents)
+        self.cents = cents if cents is None or cents <= MOST_CENTS else None
+        self.currency = facts.currency.strip().upper() if facts.currency else None
+        self.name = parse_name(facts.counterparty)
+        self.spelling = 0
+        self.reference = parse_reference(facts.number)
+        self.iban = compact_iban(facts.iban)
+        self.side = paying_side(facts)
+        self.months = months(facts.text)
+        days = [day.toordinal() for day in (facts.issued_on, facts.due_on, facts.paid_on) if day is not None]
+        self.first_day, self.last_day = (min(days) - DAYS_BEFORE, max(days) + DAYS_AFTER) if days else _FOREVER
+        if facts.paid_on is not None:
+            self.centre = facts.paid_on.toordinal()
+        else:
+            self.centre = days[0] + _USUAL_LAG if days else 0
+
+    @property
+    def has_date(self) -> bool:
+        """Tell whether any of its three dates is known."""
+        return (self.first_day, self.last_day) != _FOREVER
+
+
+class BookedTransaction:
+    """A transaction with everything derived once. `place`: its rank by id."""
+
+    __slots__ = (
+        "_months", "_words", "currency", "day", "emitted_day", "facts", "free", "iban", "is_card", "is_pulled", "local_currency",
+        "name", "place", "spelling", "text",
+    )  # fmt: skip
+
+    def __init__(self, place: int, facts: TransactionFacts) -> None:
+        """Derive the comparable form of `facts`."""
+        self.place = place
+        self.facts = facts
+        self.is_card = is_card(facts)
+        self.is_pulled = is_pulled(facts)
+        self.free = min(max(0, facts.open_cents), MOST_CENTS)
+        self.currency = facts.currency.strip().upper()
+        self.local_currency = facts.local_currency.strip().upper() if facts.local_currency else None
+        self.name = parse_shop(facts.counterparty) if self.is_card else parse_name(facts.counterparty)
+        self.spelling = 0
+        self.text = RemittanceText(facts.remittance)
+        self.iban = compact_iban(facts.iban)
+        self.day = facts.booked_on.toordinal()
+        self.emitted_day = (facts.emitted_on or (self.is_card and purchased_on(facts)) or facts.booked_on).toordinal()
+        self._words: frozenset[str] | None = None
+        self._months: frozenset[Month] | None = None
+
+    @property
+    def months(self) -> frozenset[Month]:
+        """The months that the remittance information names."""
+        if self._months is None:
+            self._months = months(self.facts.remittance)
+        return self._months
+
+    @property
+    def words(self) -> frozenset[str]:
+        """The words of the remittance information, folded and loosened like those of a name."""
+        if self._words is None:
+            self._words = frozenset(map(loosen, fold(self.facts.remittance).split()))
+        return self._words
+
+
+def is_card(facts: TransactionFacts) -> bool:
+    """Tell whether it was paid by card: the bank says so, or, in a bank's file, the text does."""
+    if facts.operation_type is not None:
+        return facts.operation_type == "card"
+    return bool(_CARD.search(facts.remittance))
+
+
+def is_pulled(facts: TransactionFacts) -> bool:
+    """Tell whether the other side took the money itself, by direct debit: known in the same ways."""
+    if facts.operation_type is not None:
+        return facts.operation_type == "direct_debit"
+    return facts.side == "debit" and bool(_MANDATE.search(facts.remittance))
+
+
+def purchased_on(facts: TransactionFacts) -> date | None:
+    """Return the day of a card payment that the text tells with its time, up to a week before it was booked."""
+    found = _PURCHASED.search(facts.remittance)
+    if not found:
+        return None
+    try:
+        day = date.fromisoformat(found[1])
+    except ValueError:
+        return None
+    return day if timedelta(0) <= facts.booked_on - day <= _LONGEST_BOOKING else None
+
+
+def paying_side(facts: ReceiptFacts) -> Side | None:
+    """Return the side of the transaction that settles a receipt; a credit note turns it round. None: direction unknown."""
+    if facts.direction is None:
+        return None
+    is_credit_note = facts.amount_cents is not None and facts.amount_cents < 0
+    return "debit" if (facts.direction == "expense") != is_credit_note else "credit"
+
+
+def compact_iban(written: str | None) -> str:
+    """Drop spaces and case; "" when there is none."""
+    return "".join(written.split()).upper() if written else ""
