@@ -1,0 +1,203 @@
+"""What one pair of receipt and transaction says: assigned alone, or left to a person and why."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from portal.domain.matching import (
+    Reason,
+    ReviewReason,
+    found_spans,
+    match,
+    paying_side,
+)
+from tests.domain.matching_facts import IBAN, ISSUED, OTHER_IBAN, booked, one, receipt
+
+ASSIGNED = {
+    "number and amount": (receipt(), booked()),
+    "number without its prefix": (receipt(number="RE-20261042"), booked(remittance="20261042")),
+    "number written with other separators": (receipt(), booked(remittance="RE 2026/1042")),
+    "number in the middle of a text": (receipt(), booked(remittance="Kd 4711, RE-2026-1042 vom 02.11.")),
+    "number, through a payment service": (receipt(), booked(counterparty="PAYPAL EUROPE")),
+    "a customer's number, paid by somebody else": (
+        receipt(direction="income", counterparty="Sonnenhof GmbH"),
+        booked(side="credit", counterparty="Erika Muster"),
+    ),
+    "number and IBAN, another name": (receipt(iban=IBAN), booked(counterparty="WEB Holding", iban=IBAN)),
+    "number with the date behind it": (receipt(), booked(remittance="Rech.Nr.RE-2026-1042/02.11.2026")),
+    "linked by the bank": (receipt(linked_transactions=("t1",)), booked(remittance="")),
+    "iban and name, no number written": (receipt(iban=IBAN), booked(remittance="Danke", iban=IBAN)),
+    "iban in groups and small letters": (
+        receipt(iban="de86 0000 0000 0000 0000 01"),
+        booked(remittance="", iban=IBAN, booked_on=ISSUED + timedelta(days=14)),
+    ),
+    "a customer pays": (
+        receipt(direction="income", number="AR-2026-77"),
+        booked(side="credit", remittance="AR-2026-77"),
+    ),
+    "a customer pays from another account": (
+        receipt(direction="income", number="AR-2026-77", iban=IBAN),
+        booked(side="credit", remittance="AR-2026-77", iban=OTHER_IBAN),
+    ),
+    "a supplier's credit note comes back": (receipt(amount_cents=-11900), booked(side="credit")),
+    "2 % discount and the number": (receipt(), booked(amount_cents=11662)),
+    "2 % discount and the name, nine days later": (receipt(), booked(amount_cents=11662, remittance="")),
+    "amount and name, and nothing else can be meant": (receipt(), booked(remittance="")),
+    "through a payment service that names the supplier": (
+        receipt(),
+        booked(counterparty="PayPal Europe", remittance="PP.1234.PP Ihr Einkauf bei Holzhandel Weber GmbH"),
+    ),
+    "a name that is only similar, an amount that nothing else has": (
+        receipt(),
+        booked(remittance="", counterparty="HOLZHAND. WEBER"),
+    ),
+    "paid in advance": (receipt(due_on=None), booked(remittance="", booked_on=ISSUED - timedelta(days=12))),
+    "paid at once, due next month": (
+        receipt(due_on=ISSUED + timedelta(days=30)),
+        booked(remittance="", booked_on=ISSUED + timedelta(days=1)),
+    ),
+    "a cent less, number and name": (receipt(), booked(amount_cents=11899)),
+    "a cent more, number and name": (receipt(), booked(amount_cents=11901)),
+    "a bank kept its fee": (
+        receipt(direction="income", number="AR-2026-77", counterparty="Sonnenhof GmbH", amount_cents=50000),
+        booked(side="credit", counterparty="Sonnenhof", remittance="AR-2026-77", amount_cents=48750),
+    ),
+    "the net was read, number and name": (receipt(amount_cents=10000), booked()),
+    "the currency was misread, number and name": (receipt(currency="USD"), booked()),
+    "the currency was not read, number and name": (receipt(currency=None), booked()),
+    "converted, number and name": (receipt(currency="USD", amount_cents=13000), booked()),
+    "no date, a long number and the name": (receipt(issued_on=None, due_on=None), booked()),
+    "day and month swapped, a long number and the name": (
+        receipt(issued_on=ISSUED + timedelta(days=200), due_on=None),
+        booked(),
+    ),
+    "two digits swapped, the name, and nothing else can be meant": (receipt(), booked(remittance="RE-2026-1024")),
+    "cut off at the text's end, the name, and nothing else can be meant": (receipt(), booked(remittance="Rechnung RE-2026-10")),
+    "a short number with a space inside": (receipt(number="R10420"), booked(remittance="R10 420")),
+    "the original currency is equal": (
+        receipt(currency="USD"),
+        booked(amount_cents=10950, local_amount_cents=11900, local_currency="USD"),
+    ),
+}
+
+REVIEWED = {
+    "no transaction": (receipt(), booked(amount_cents=50, remittance="", counterparty="Bäckerei"), ReviewReason.NO_TRANSACTION_YET),
+    "a cent less, no number": (receipt(), booked(amount_cents=11899, remittance=""), ReviewReason.AMOUNT_DIFFERS),
+    "a cent less, the number but no name": (
+        receipt(counterparty=None), booked(amount_cents=11899), ReviewReason.AMOUNT_DIFFERS,
+    ),
+    "less by more than a tenth": (receipt(), booked(amount_cents=10700), ReviewReason.AMOUNT_DIFFERS),
+    "less by more than a bank takes": (
+        receipt(amount_cents=119000), booked(amount_cents=117000), ReviewReason.AMOUNT_DIFFERS,
+    ),
+    "the net was read, no number": (receipt(amount_cents=10000), booked(remittance=""), ReviewReason.AMOUNT_DIFFERS),
+    "converted at a rate that never was": (receipt(currency="USD", amount_cents=30000), booked(), ReviewReason.AMOUNT_DIFFERS),
+    "converted from a currency of another worth": (
+        receipt(currency="JPY", amount_cents=13000), booked(), ReviewReason.AMOUNT_DIFFERS,
+    ),
+    "an upload with discount and without a number": (
+        receipt(is_from_bank=False), booked(amount_cents=11662, remittance=""), ReviewReason.AMOUNT_DIFFERS,
+    ),
+    "with discount and without a number, weeks later": (
+        receipt(), booked(amount_cents=11662, remittance="", booked_on=ISSUED + timedelta(days=19)), ReviewReason.AMOUNT_DIFFERS,
+    ),
+    "with discount and a name that is only similar": (
+        receipt(), booked(amount_cents=11662, remittance="", counterparty="Holzhandlung Weber"), ReviewReason.AMOUNT_DIFFERS,
+    ),
+    "a customer pays before the invoice, no number": (
+        receipt(direction="income", due_on=None),
+        booked(side="credit", remittance="", booked_on=ISSUED - timedelta(days=9)),
+        ReviewReason.COUNTERPARTY_UNCLEAR,
+    ),
+    "pulled before it was billed, no number": (
+        receipt(due_on=None),
+        booked(remittance="", operation_type="direct_debit", booked_on=ISSUED - timedelta(days=12)),
+        ReviewReason.COUNTERPARTY_UNCLEAR,
+    ),
+    "nearly a discount, no number": (receipt(), booked(amount_cents=11661, remittance=""), ReviewReason.AMOUNT_DIFFERS),
+    "no amount": (receipt(amount_cents=None), booked(), ReviewReason.AMOUNT_MISSING),
+    "no date, a short number": (
+        receipt(number="1042", issued_on=None, due_on=None), booked(remittance="Rechnung 1042"), ReviewReason.DATE_MISSING,
+    ),
+    "no date, and the number without the name": (
+        receipt(counterparty=None, issued_on=None, due_on=None), booked(), ReviewReason.DATE_MISSING,
+    ),
+    "only the amount fits": (
+        receipt(number=None, counterparty=None), booked(remittance="", counterparty=None), ReviewReason.COUNTERPARTY_UNCLEAR,
+    ),
+    "amount and name only, much later": (
+        receipt(due_on=None), booked(remittance="", booked_on=ISSUED + timedelta(days=90)), ReviewReason.COUNTERPARTY_UNCLEAR,
+    ),
+    "amount and a name that is only similar": (
+        receipt(), booked(remittance="", counterparty="Holzbau Weber & Kern"), ReviewReason.COUNTERPARTY_UNCLEAR,
+    ),
+    "an upload with amount and name only": (receipt(is_from_bank=False), booked(remittance=""), ReviewReason.COUNTERPARTY_UNCLEAR),
+    "an upload with its number mistyped": (
+        receipt(is_from_bank=False), booked(remittance="RE-2026-1024"), ReviewReason.COUNTERPARTY_UNCLEAR,
+    ),
+    "a number of the same form": (
+        receipt(number="052/26"), booked(remittance="048/26 vom 04.08."), ReviewReason.COUNTERPARTY_UNCLEAR,
+    ),
+    "a digit is missing, no iban": (receipt(), booked(remittance="RE-2026-142"), ReviewReason.COUNTERPARTY_UNCLEAR),
+    "a number that another supplier uses too": (
+        receipt(), booked(counterparty="Stadtwerke Suhl"), ReviewReason.COUNTERPARTY_UNCLEAR,
+    ),
+    "money goes to another iban": (receipt(iban=IBAN), booked(iban=OTHER_IBAN), ReviewReason.COUNTERPARTY_UNCLEAR),
+    "the wrong side": (receipt(), booked(side="credit"), ReviewReason.NO_TRANSACTION_YET),
+    "the credit note's wrong side": (receipt(amount_cents=-11900), booked(), ReviewReason.NO_TRANSACTION_YET),
+    "direction unknown": (receipt(direction=None), booked(), ReviewReason.COUNTERPARTY_UNCLEAR),
+    "used up": (receipt(), booked(open_cents=0), ReviewReason.ALREADY_LINKED),
+    "below zero open": (receipt(), booked(open_cents=-500), ReviewReason.ALREADY_LINKED),
+    "number as a part of a longer one": (receipt(), booked(remittance="RE-2026-10421"), ReviewReason.COUNTERPARTY_UNCLEAR),
+    "number of another invoice": (receipt(), booked(remittance="Rechnung RE-2026-1043"), ReviewReason.COUNTERPARTY_UNCLEAR),
+    "a year is no number": (receipt(number="2026"), booked(remittance="Miete 2026", counterparty="X"), ReviewReason.COUNTERPARTY_UNCLEAR),
+    "years later": (receipt(), booked(booked_on=ISSUED + timedelta(days=400)), ReviewReason.COUNTERPARTY_UNCLEAR),
+    "another currency, no number": (receipt(currency="USD"), booked(remittance=""), ReviewReason.AMOUNT_DIFFERS),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ASSIGNED)
+def test_it_assigns_alone(name: str) -> None:
+    made, line = ASSIGNED[name]
+    decision = one(made, line)
+    assert (decision.status, decision.reason) == ("assigned", None), decision
+    assert [part.transaction for part in decision.allocations] == ["t1"]
+    assert decision.allocations == decision.candidates[0].allocations
+    assert decision.candidates[0].reasons[0].is_for
+
+
+@pytest.mark.parametrize("name", REVIEWED)
+def test_it_leaves_to_a_person(name: str) -> None:
+    made, line, reason = REVIEWED[name]
+    decision = one(made, line)
+    assert (decision.status, decision.allocations, decision.reason) == ("review", (), reason), decision
+
+
+def test_reasons_survive_being_stored() -> None:
+    for made, line, *_ in (*ASSIGNED.values(), *REVIEWED.values()):
+        for candidate in one(made, line).candidates:
+            for reason in candidate.reasons:
+                assert Reason.from_json(reason.as_json()) == reason
+
+
+def test_the_number_is_found_in_the_text() -> None:
+    line = booked(remittance="Kd. 4711 RE 2026-1042 danke")
+    assert [line.remittance[start:end] for start, end in found_spans(receipt(), line)] == ["RE 2026-1042"]
+    assert found_spans(receipt(number=None), line) == ()
+
+
+@pytest.mark.parametrize(
+    ("direction", "cents", "side"),
+    [("expense", 1, "debit"), ("expense", -1, "credit"), ("income", 1, "credit"), ("income", -1, "debit"), (None, 1, None)],
+)
+def test_the_side_that_pays(direction: str | None, cents: int, side: str | None) -> None:
+    assert paying_side(receipt(direction=direction, amount_cents=cents)) == side
+
+
+def test_an_id_that_occurs_twice_is_an_error() -> None:
+    with pytest.raises(ValueError, match="twice"):
+        match([receipt(), receipt()], [])
+    with pytest.raises(ValueError, match="twice"):
+        match([], [booked(), booked()])

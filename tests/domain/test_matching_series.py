@@ -1,0 +1,160 @@
+"""One party's equal amounts: months are told apart, weeks are not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from portal.domain.matching import (
+    ReasonCode,
+    ReceiptFacts,
+    ReviewReason,
+    TransactionFacts,
+)
+from tests.domain.matching_facts import IBAN, ISSUED, LATE, MONTH, booked, decide, one, receipt
+
+
+def _series(days: int, *, without: int = -1) -> tuple[list[ReceiptFacts], list[TransactionFacts]]:
+    receipts = [
+        receipt(f"r{n}", number=None, iban=IBAN, issued_on=ISSUED + timedelta(days=days * n), due_on=None) for n in range(4)
+    ]
+    lines = [booked(f"t{n}", remittance="Miete", iban=IBAN, booked_on=ISSUED + timedelta(days=days * n + 2)) for n in range(4)]
+    return receipts, [line for n, line in enumerate(lines) if n != without]
+
+
+def test_a_monthly_series_without_numbers_is_told_apart_by_its_months() -> None:
+    """Each payment two days after its invoice, the next ones a month away."""
+    decisions = decide(*_series(30))
+    assert {name: d.allocations[0].transaction for name, d in decisions.items()} == {f"r{n}": f"t{n}" for n in range(4)}
+    decisions = decide(*_series(30, without=1))
+    assert decisions["r1"].status == "review"
+    assert {decisions[f"r{n}"].allocations[0].transaction for n in (0, 2, 3)} == {"t0", "t2", "t3"}
+
+
+def test_a_text_that_names_another_month_pays_another_month() -> None:
+    """Who pays his rent a month late pays just after the next one is due."""
+    rent = receipt(direction="income", number=None, counterparty="Elke Petersen", text="Miete 07/2026", issued_on=ISSUED)
+    line = booked(side="credit", counterparty="Elke Petersen", remittance="Miete 06/2026", booked_on=ISSUED + timedelta(days=5))
+    found = one(rent, line)
+    assert (found.status, found.reason) == ("review", ReviewReason.COUNTERPARTY_UNCLEAR)
+    assert ReasonCode.OTHER_MONTH_NAMED in {reason.code for reason in found.candidates[0].reasons}
+    found = one(rent, replace(line, remittance="Miete Juli"))
+    assert found.status == "assigned"
+    assert ReasonCode.MONTH_NAMED in {reason.code for reason in found.candidates[0].reasons}
+
+
+def test_a_customers_payment_may_be_for_the_older_invoice() -> None:
+    """Two rents are open, one was paid: just after the second was due, and nothing says which it was for."""
+    rents = [
+        receipt(f"r{n}", direction="income", number=None, counterparty="Elke Petersen", due_on=None, issued_on=ISSUED + n * MONTH)
+        for n in range(3)
+    ]
+    lines = [
+        booked(f"t{n}", side="credit", counterparty="Elke Petersen", remittance="Miete", booked_on=ISSUED + n * MONTH + LATE)
+        for n in range(3)
+    ]
+    assert {decision.status for decision in decide(rents, lines[1:]).values()} == {"review"}
+    assert {decision.status for decision in decide(rents, lines).values()} == {"assigned"}
+
+
+def test_a_card_pays_on_the_day() -> None:
+    """A shop's name that is only similar is enough for a card's line of that day, month after month, and for no other day's."""
+    fee = receipt(number=None, counterparty="Zoom Video Communications Inc.", due_on=None)
+    bill = replace(fee, id="r2", issued_on=ISSUED + MONTH)
+    lines = [
+        booked(
+            f"t{n}", counterparty="ZOOM.US 888-799-9666 SAN JOSE", remittance="", operation_type="card",
+            emitted_on=ISSUED + n * MONTH, booked_on=ISSUED + n * MONTH + timedelta(days=2),
+        )
+        for n in range(2)
+    ]  # fmt: skip
+    found = decide([fee, bill], lines)
+    assert [found[name].allocations[0].transaction for name in ("r1", "r2")] == ["t0", "t1"]
+    assert one(replace(fee, issued_on=ISSUED - timedelta(days=12)), lines[0]).status == "review"
+    assert one(fee, replace(lines[0], operation_type="transfer", emitted_on=None)).status == "review"
+
+
+def test_the_due_date_of_a_monthly_series_is_read_by_its_rhythm() -> None:
+    """Due when the next month is paid: the one that the bank marked as paid says how soon this party is paid."""
+    receipts, lines = _series(30)
+    receipts = [replace(made, due_on=made.issued_on and made.issued_on + timedelta(days=30)) for made in receipts]
+    assert "review" in {decision.status for decision in decide(receipts, lines).values()}
+    receipts[1] = replace(receipts[1], paid_on=lines[1].booked_on)
+    found = decide(receipts, lines)
+    assert {name: d.allocations[0].transaction for name, d in found.items()} == {f"r{n}": f"t{n}" for n in range(4)}
+    # a month that is missing stays missing, and shifts nothing
+    del lines[2]
+    found = decide(receipts, lines)
+    assert found["r2"].status == "review"
+    assert {found[f"r{n}"].allocations[0].transaction for n in (0, 1, 3)} == {"t0", "t1", "t3"}
+
+
+def test_months_in_order_say_how_soon_a_party_is_paid() -> None:
+    """One is due in two weeks, so that the others' due dates next month mislead nobody; none of either may be left over."""
+    receipts, lines = _series(30)
+    for n, made in enumerate(receipts):
+        receipts[n] = replace(made, due_on=made.issued_on and made.issued_on + timedelta(days=14 if n == 3 else 30))
+    found = decide(receipts, lines)
+    assert {name: d.allocations[0].transaction for name, d in found.items()} == {f"r{n}": f"t{n}" for n in range(4)}
+    more = booked("t9", remittance="Miete", iban=IBAN, booked_on=ISSUED + timedelta(days=122))
+    assert decide(receipts, [*lines, more])["r0"].status == "review"
+
+
+def test_whoever_pulls_the_money_pulls_it_soon() -> None:
+    """A direct debit within twenty days of its invoice is this month's though others are missing on both sides; a transfer may not be."""
+    receipts, lines = _series(30)
+    receipts = [replace(made, due_on=made.issued_on and made.issued_on + timedelta(days=30)) for made in receipts]
+    for n, lag in enumerate((5, 12, 16, 3)):
+        lines[n] = replace(lines[n], booked_on=ISSUED + timedelta(days=30 * n + lag), operation_type="direct_debit")
+    del receipts[1], lines[2]
+    found = decide(receipts, lines)
+    assert {name: [part.transaction for part in d.allocations] for name, d in found.items()} == {
+        "r0": ["t0"], "r2": [], "r3": ["t3"],
+    }  # fmt: skip
+    found = decide(receipts, [replace(line, operation_type="transfer") for line in lines])
+    assert {decision.status for decision in found.values()} == {"review"}
+    as_filed = [replace(line, operation_type=None, remittance="SEPA-BASISLASTSCHRIFT Miete") for line in lines]
+    assert {name for name, d in decide(receipts, as_filed).items() if d.status == "assigned"} == {"r0", "r3"}, "a bank's file"
+
+
+def test_a_number_on_some_of_its_invoices_does_not_confuse_a_series() -> None:
+    """The texts name none of them: one that has a number is as silent as one that has none."""
+    receipts, lines = _series(30)
+    receipts[1] = replace(receipts[1], number="RE-2026-0817")
+    found = decide(receipts, lines)
+    assert {name: d.allocations[0].transaction for name, d in found.items()} == {f"r{n}": f"t{n}" for n in range(4)}
+
+
+def test_a_banks_text_tells_when_a_card_was_used() -> None:
+    """Booked six days later; without the day in the text the shop's name alone would not do."""
+    bought = receipt(number=None, counterparty="Aral Tankstelle Dreyer", due_on=None)
+    line = booked(
+        booked_on=ISSUED + timedelta(days=6), counterparty="ARAL STATION 4711 HAMBURG", remittance="KARTENZAHLUNG VISA 3884"
+    )
+    assert one(bought, line).status == "review"
+    told = replace(line, remittance=f"{ISSUED.isoformat()}T19:11 KARTENZAHLUNG VISA 3884")
+    assert one(bought, told).status == "assigned"
+    for day in ("2026-02-30", "2025-11-02", "2026-11-09"):
+        assert one(bought, replace(line, remittance=f"{day}T19:11 KARTENZAHLUNG VISA 3884")).status == "review"
+
+
+def test_a_series_of_two_rhythms_has_none() -> None:
+    receipts, lines = _series(30)
+    receipts = [replace(made, due_on=made.issued_on and made.issued_on + timedelta(days=30)) for made in receipts]
+    receipts[1] = replace(receipts[1], paid_on=lines[1].booked_on)
+    receipts[2] = replace(receipts[2], paid_on=lines[3].booked_on)
+    assert decide(receipts, lines)["r0"].status == "review"
+
+
+def test_a_weekly_series_without_numbers_stays_in_review() -> None:
+    """Nothing tells which payment is which."""
+    assert {decision.status for decision in decide(*_series(7)).values()} == {"review"}
+
+
+def test_numbers_tell_a_series_apart() -> None:
+    receipts = [
+        receipt(f"r{n}", number=f"AB-2026-{100 + n}", issued_on=ISSUED + timedelta(days=30 * n), due_on=None) for n in range(4)
+    ]
+    lines = [booked(f"t{n}", remittance=f"AB-2026-{100 + n}", booked_on=ISSUED + timedelta(days=30 * n + 2)) for n in range(4)]
+    found = decide(receipts, lines)
+    assert {key: decision.allocations[0].transaction for key, decision in found.items()} == {f"r{n}": f"t{n}" for n in range(4)}

@@ -1,0 +1,154 @@
+"""Payments that are not one to one: collective ones, instalments, netted credit notes, sums."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from portal.domain.matching import (
+    ReceiptFacts,
+    ReviewReason,
+)
+from tests.domain.matching_facts import IBAN, ISSUED, OTHER_IBAN, booked, decide, one, receipt
+
+
+def _three() -> list[ReceiptFacts]:
+    return [receipt(f"r{n}", number=f"RE-2026-10{n}1", amount_cents=1000 * n) for n in (1, 2, 3)]
+
+
+def test_a_collective_payment_is_shared_to_the_cent() -> None:
+    line = booked(amount_cents=6000, remittance="RE-2026-1011, RE-2026-1021, RE-2026-1031")
+    found = decide(_three(), [line])
+    assert [(d.status, d.allocations[0].amount_cents) for d in found.values()] == [("assigned", 1000 * n) for n in (1, 2, 3)]
+
+
+def test_a_collective_payment_that_does_not_add_up_is_left() -> None:
+    line = booked(amount_cents=6001, remittance="RE-2026-1011, RE-2026-1021, RE-2026-1031")
+    assert {d.status for d in decide(_three(), [line]).values()} == {"review"}
+
+
+def test_a_netted_credit_note_gives_room() -> None:
+    receipts = [
+        receipt("r1", amount_cents=12000, number="RE-2026-1011"),
+        receipt("r2", amount_cents=-2000, number="GS-2026-1021"),
+    ]
+    found = decide(receipts, [booked(amount_cents=10000, remittance="RE-2026-1011 abzgl. GS-2026-1021")])
+    assert {key: d.allocations[0].amount_cents for key, d in found.items()} == {"r1": 12000, "r2": -2000}
+
+
+def test_a_sum_that_one_party_owes_in_one_way_only() -> None:
+    """Nothing is listed: after a week, if no part has a payment of its own and no other sum is as high."""
+    receipts = [receipt(f"r{n}", number=None, amount_cents=cents, iban=IBAN) for n, cents in enumerate((12345, 23456, 34567))]
+    line = booked(amount_cents=12345 + 34567, iban=IBAN, remittance="diverse Rechnungen")
+    for days, status in ((7, "review"), (8, "assigned")):
+        found = decide(receipts, [line], covered_until=line.booked_on + timedelta(days=days))
+        assert [found[name].status for name in ("r0", "r1", "r2")] == [status, "review", status]
+    assert found["r0"].allocations[0].amount_cents == 12345
+    own = booked("t2", amount_cents=12345, iban=IBAN, remittance="")
+    assert decide(receipts, [line, own])["r2"].status == "review"
+    two_ways = [*receipts, receipt("r3", number=None, amount_cents=34567, iban=IBAN, issued_on=ISSUED + timedelta(days=1))]
+    assert {decision.status for decision in decide(two_ways, [line]).values()} == {"review"}
+    round_ones = [replace(made, amount_cents=10_000 * n) for n, made in enumerate(receipts, start=1)]
+    assert decide(round_ones, [replace(line, amount_cents=50_000, open_cents=50_000)])["r1"].status == "review"
+    uploaded = [replace(made, is_from_bank=made.id != "r0") for made in receipts]
+    assert {decision.status for decision in decide(uploaded, [line]).values()} == {"review"}
+    strangers = [replace(made, counterparty="Andere AG", iban=OTHER_IBAN) for made in receipts]
+    assert {decision.status for decision in decide(strangers, [line]).values()} == {"review"}
+
+
+def test_a_list_that_was_cut_is_completed() -> None:
+    cents = (12345, 23456, 34567)
+    receipts = [receipt(f"r{n}", number=f"RE-2026-10{n}1", amount_cents=part) for n, part in enumerate(cents)]
+    line = booked(amount_cents=sum(cents), remittance="RE-2026-1001, RE-2026-1011, RE-2")
+    assert {d.status for d in decide(receipts, [line]).values()} == {"assigned"}
+    assert {d.status for d in decide(receipts, [replace(line, amount_cents=70369, open_cents=70369)]).values()} == {"review"}
+
+
+def test_a_credit_note_that_no_text_names_is_taken_off() -> None:
+    note = receipt("r2", number="GS-77", amount_cents=-1234)
+    line = booked(amount_cents=11900 - 1234)
+    found = decide([receipt("r1"), note], [line])
+    assert {name: d.allocations[0].amount_cents for name, d in found.items()} == {"r1": 11900, "r2": -1234}
+    other = replace(note, id="r3", number="GS-78")
+    assert "assigned" not in {d.status for name, d in decide([receipt("r1"), note, other], [line]).items() if name != "r1"}
+
+    cut = booked(amount_cents=11900 - 1234, counterparty="HOLZHANDEL WEBER GMB", iban="")
+    assert {d.status for d in decide([receipt("r1"), note], [cut]).values()} == {"assigned"}
+    stranger = replace(note, counterparty="Holzbau Wagner GmbH")
+    assert decide([receipt("r1"), stranger], [cut])["r2"].status == "review"
+
+
+def test_one_invoice_in_two_payments_that_do_not_name_it() -> None:
+    made = receipt(amount_cents=11923, number=None)
+    lines = [booked(f"t{n}", amount_cents=cents, remittance="") for n, cents in enumerate((4711, 7212))]
+    assert {part.transaction for part in one(made, *lines).allocations} == {"t0", "t1"}
+    third = booked("t2", amount_cents=7212, remittance="")
+    assert one(made, *lines, third).status == "review"
+    # one of the two may be an invoice of its own
+    small = receipt("r2", amount_cents=7212, number=None)
+    assert decide([made, small], lines)["r1"].status == "review"
+
+
+def test_short_numbers_are_a_list_if_the_party_is_clear() -> None:
+    receipts = [receipt(f"r{n}", number=str(88020 + n), amount_cents=1000 * n) for n in (1, 2, 3)]
+    line = booked(amount_cents=6000, remittance="88021, 88022, 88023")
+    assert {d.status for d in decide(receipts, [line]).values()} == {"assigned"}
+    stranger = replace(line, counterparty="Stadtwerke Suhl")
+    assert {d.status for d in decide(receipts, [stranger]).values()} == {"review"}
+
+
+def test_instalments_that_name_the_invoice_are_bundled() -> None:
+    lines = [
+        booked(f"t{n}", amount_cents=cents, booked_on=ISSUED + timedelta(days=20 * n), remittance=f"RE-2026-1042 Rate {n}")
+        for n, cents in ((1, 5000), (2, 6900))
+    ]
+    decision = one(receipt(), *lines)
+    assert [(part.transaction, part.amount_cents) for part in decision.allocations] == [("t1", 5000), ("t2", 6900)]
+
+
+def test_another_supplier_with_the_same_number_disturbs_neither_instalments_nor_a_conversion() -> None:
+    theirs = receipt("r2", counterparty="Stadtwerke Suhl", amount_cents=7700)
+    their_line = booked("t9", counterparty="STADTWERKE SUHL", amount_cents=5555)
+    lines = [booked(f"t{n}", amount_cents=cents) for n, cents in ((1, 5000), (2, 6900))]
+    assert [part.transaction for part in decide([receipt(), theirs], [*lines, their_line])["r1"].allocations] == ["t1", "t2"]
+    one_more = booked("t3", amount_cents=100)
+    assert decide([receipt(), theirs], [*lines, one_more, their_line])["r1"].status == "review"
+    dollars = receipt(currency="USD", amount_cents=13000)
+    assert decide([dollars, theirs], [booked(), their_line])["r1"].status == "assigned"
+    assert decide([dollars, theirs], [booked(), replace(their_line, counterparty="HOLZHANDEL WEBER")])["r1"].status == "review"
+
+
+def test_instalments_that_do_not_add_up_are_left() -> None:
+    lines = [booked(f"t{n}", amount_cents=5000, remittance=f"RE-2026-1042 Rate {n}") for n in (1, 2)]
+    assert one(receipt(), *lines).status == "review"
+
+
+def test_the_rest_of_a_used_transaction() -> None:
+    decision = one(receipt(), booked(amount_cents=20000, open_cents=11900))
+    assert decision.status == "assigned"
+    assert decision.allocations[0].amount_cents == 11900
+
+
+def test_numbers_in_a_row_whose_sum_is_right() -> None:
+    receipts = [receipt(f"r{n}", number=f"20250711{n}", amount_cents=1000 * n) for n in (5, 6, 7)]
+    line = booked(amount_cents=18000, remittance="202507115/202507116/202507117")
+    assert {d.status for d in decide(receipts, [line]).values()} == {"assigned"}
+    stranger = booked(amount_cents=18000, remittance="202507115/202507116/202507117", counterparty="Stadtwerke Suhl")
+    assert {d.status for d in decide(receipts, [stranger]).values()} == {"review"}
+
+
+def test_an_uploaded_copy_does_not_stop_the_banks_own_invoice() -> None:
+    decisions = decide([receipt("r1"), receipt("r2", is_from_bank=False)], [booked()])
+    assert (decisions["r1"].status, decisions["r2"].reason) == ("assigned", ReviewReason.ALREADY_LINKED)
+
+
+def test_what_was_assigned_makes_others_clear_in_the_same_run() -> None:
+    """Two equal lines of one supplier: one names its invoice, so the other is the other's."""
+    receipts = [receipt("r1"), receipt("r2", number=None, issued_on=ISSUED + timedelta(days=1), due_on=None)]
+    lines = [booked("t1"), booked("t2", remittance="", booked_on=ISSUED + timedelta(days=3))]
+    whole = decide(receipts, lines)
+    assert whole["r1"].allocations[0].transaction == "t1"
+    left = [made for made in receipts if whole[made.id].status == "review"]
+    used = {part.transaction: part.amount_cents for d in whole.values() for part in d.allocations}
+    rest = [replace(line, open_cents=line.open_cents - used.get(line.id, 0)) for line in lines]
+    assert decide(left, rest) == {made.id: whole[made.id] for made in left}
