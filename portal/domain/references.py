@@ -239,14 +239,15 @@ class RemittanceText:
         """Judge a window whose squashed text is one of the reference's keys; None when it belongs to something else."""
         found = self.atoms[first:after]
         is_full = len(reference.prefix) > 0 and not found[0].isdigit()
-        is_announced, is_free_left, is_other_thing = self._left_of(first)
+        begin, end = self._list_around(first, after)
+        is_announced, is_free_left, is_other_thing = self._left_of(begin)
         if is_other_thing and not is_full:
             return None
         expected = reference.atoms if is_full else reference.atoms[len(reference.prefix) :]
         is_regrouped = list(expected) != found
         squashed = "".join(expected)
         digits = "".join(filter(str.isdigit, squashed))
-        is_whole = (is_free_left or (is_full and self._is_slash(first))) and self._is_free_right(first, after)
+        is_whole = (is_free_left or (is_full and self._is_slash(first))) and self._is_free_right(end - (after - first), end)
         strength = Strength.PART
         if is_whole and is_regrouped and len(squashed) < _REGROUPED_LENGTH:
             strength = Strength.SHORT if len(digits) >= _REGROUPED_DIGITS else Strength.PART
@@ -373,6 +374,35 @@ class RemittanceText:
             not is_announced and position > 0 and self.joints[position] != FREE and self.atoms[position - 1] in _OTHER_THINGS
         )
         return is_announced, is_free, is_other_thing
+
+    def _list_around(self, first: int, after: int) -> tuple[int, int]:
+        """Widen a window to the list it is a part of: neighbours of its form, "25-0042 25-0043" or "25-0042/25-0043"."""
+        size = after - first
+        if size == 1 or SPACE in self.joints[first + 1 : after]:
+            return first, after
+        begin, end = first, after
+        while begin >= size and self._is_next_in_list(begin - size, begin, size):
+            begin -= size
+        while end + size <= len(self.atoms) and self._is_next_in_list(end - size, end, size):
+            end += size
+        is_customers = self._left_of(begin)[2]  # "Kundennr. 12-3456 25-0042" is none
+        return (first, after) if is_customers else (begin, end)
+
+    def _is_next_in_list(self, first: int, other: int, size: int) -> bool:
+        """Tell whether two neighbouring windows are written alike, and apart from each other otherwise than in themselves."""
+        inner = self._gaps(first, first + size)
+        ours, theirs = self.atoms[first : first + size], self.atoms[other : other + size]
+        is_alike = all(one.isdigit() == two.isdigit() for one, two in zip(ours, theirs, strict=True))
+        # the count goes from 25-999 to 25-1000
+        is_alike = (
+            is_alike and list(map(len, ours[:-1])) == list(map(len, theirs[:-1])) and abs(len(ours[-1]) - len(theirs[-1])) <= 1
+        )
+        is_apart = self.joints[other] in {SPACE, SOFT} and self._gaps(other - 1, other + 1)[0] not in inner
+        return is_alike and is_apart and self._gaps(other, other + size) == inner
+
+    def _gaps(self, first: int, after: int) -> list[str]:
+        """What is written between the atoms of a window."""
+        return [self.written[left[1] : right[0]] for left, right in pairwise(self.spans[first:after])]
 
     def _is_slash(self, first: int) -> bool:
         return self.joints[first] == SOFT and self.written[self.spans[first - 1][1] : self.spans[first][0]] == "/"

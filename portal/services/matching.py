@@ -60,7 +60,7 @@ def match_client(ports: Ports, lease: Lease) -> None:
         transactions, counts_of_words = reaching.in_reach(session, lease.client_id, facts)
         declined = _declined(session, lease.client_id)
         covered = _covered_until(session, lease.client_id)
-        aliases = _aliases(session, lease.client_id, {known.counterparty or "" for known in facts})
+        aliases = _aliases(session, lease.client_id, {known.counterparty for known in facts if known.counterparty})
         caution = measuring.caution(session, lease.client_id, now=ports.clock.now())
     decisions = match(
         facts, transactions, declined=declined, covered_until=covered, aliases=aliases, caution=float(caution),

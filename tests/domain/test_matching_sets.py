@@ -22,6 +22,19 @@ def test_a_collective_payment_is_shared_to_the_cent() -> None:
     assert [(d.status, d.allocations[0].amount_cents) for d in found.values()] == [("assigned", 1000 * n) for n in (1, 2, 3)]
 
 
+def test_a_link_of_the_bank_with_which_nothing_agrees_does_not_stop_a_list_that_adds_up() -> None:
+    line = booked(amount_cents=6000, remittance="RE-2026-1011/RE-2026-1021/RE-2026-1031")
+    stranger = receipt("r4", number="ZZ-9", amount_cents=500, counterparty="Andere AG", linked_transactions=("t1",))
+    found = decide([*_three(), stranger], [line])
+    assert [d.receipt for d in found.values() if d.status == "assigned"] == ["r1", "r2", "r3"]
+    elsewhere = booked("t2", amount_cents=507, remittance="", counterparty="Bäckerei Süß")
+    linked, *others = _three()
+    found = decide([replace(linked, linked_transactions=("t2",)), *others], [line, elsewhere])
+    assert [d.receipt for d in found.values() if d.status == "assigned"] == ["r1", "r2", "r3"]
+    own = replace(stranger, counterparty="Holzhandel Weber GmbH")
+    assert {d.status for d in decide([*_three(), own], [line]).values()} == {"review"}, "one of the same party is heard"
+
+
 def test_a_collective_payment_that_does_not_add_up_is_left() -> None:
     line = booked(amount_cents=6001, remittance="RE-2026-1011, RE-2026-1021, RE-2026-1031")
     assert {d.status for d in decide(_three(), [line]).values()} == {"review"}

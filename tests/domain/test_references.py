@@ -37,6 +37,14 @@ WHOLE, SHORT, PART = Strength.WHOLE, Strength.SHORT, Strength.PART
         ("2024/104", "Abr.Nr 2024/104 EKP 41601", Strength.WHOLE),
         ("25-0012", "KD-Nr. 31477/Rechnung 25-0012", Strength.WHOLE),
         ("679", "Vertragskonto K-8138 679", Strength.PART),
+        ("25-0727", "RG 25-0725 25-0727 25-0730", WHOLE),  # a list: what announces the first announces all
+        ("25-0730", "RG 25-0725 25-0727 25-0730", WHOLE),
+        ("25-10441", "25-10436/25-10441/25-10445 Danke", WHOLE),
+        ("25-1000", "RG 25-999 25-1000", WHOLE),
+        ("25-0727", "RG 25-0725 25-0727-1", PART),
+        ("25-0727", "RG 125-0725 25-0727", PART),  # of another form
+        ("25-0727", "Kundennr. 12-3456 25-0727", PART),
+        ("2026-0042", "12-2026-0042", PART),
     ],
 )
 def test_finding(number: str, text: str, strength: Strength | None) -> None:

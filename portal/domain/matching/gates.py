@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import compress
 
 import numpy as np
 
@@ -97,11 +98,15 @@ class Gates:
         is_linked_elsewhere = links - pairs.is_linked > 0
         is_linked_to_other = linkers - pairs.is_linked > 0
         for n, others in self.comparison.set_of.items():
+            place, line = int(pairs.receipt[n]), int(pairs.line[n])
             if pairs.is_collective[n]:
-                is_linked_to_other[n] = bool(self.comparison.other_linkers(n))
+                against = {(other, line) for other in self.comparison.other_linkers(n)}
             else:
-                own = {int(pairs.line[part]) for part in (n, *others)}
-                is_linked_elsewhere[n] = bool(set(self.index.links[int(pairs.receipt[n])]) - own)
+                against = {(place, other) for other in self.index.links[place]} - {
+                    (place, int(pairs.line[part])) for part in (n, *others)
+                }
+            column = is_linked_to_other if pairs.is_collective[n] else is_linked_elsewhere
+            column[n] = bool(against - self._bare_links if self._outweighs_links[n] else against)
         yield "not read", (sides.side[pairs.receipt] < 0) | (sides.cents[pairs.receipt] <= 0)
         yield "used", (pairs.allocate == 0) | pairs.is_used
         yield "declined", pairs.is_declined
@@ -120,20 +125,31 @@ class Gates:
         Where number, party and amount of a pair agree, a link is not counted with which nothing at all agrees.
         """
         pairs, sides = self.pairs, self.sides
-        has_sign = self._has_sign_of_party()
-        place, line = (
-            np.array([(n, line) for n, lines in enumerate(self.index.links) for line in lines], np.int64).reshape(-1, 2).T
-        )
-        is_there, at = self.comparison.at(np.stack((place, line), axis=1))
-        is_bare = ~is_there
-        is_bare[is_there] = ~(pairs.is_exact | has_sign)[at]
-        bare_links = np.bincount(place[is_bare], minlength=len(self.index.receipts))
-        bare_linkers = np.bincount(line[is_bare], minlength=len(self.comparison.linkers_of_line))
-        is_told = self.is_told & pairs.is_exact
+        place, line = np.array([*self._bare_links], np.int64).reshape(-1, 2).T
+        bare_links = np.bincount(place, minlength=len(self.index.receipts))
+        bare_linkers = np.bincount(line, minlength=len(self.comparison.linkers_of_line))
+        outweighs = self._outweighs_links
         return (
-            sides.links[pairs.receipt] - np.where(is_told, bare_links[pairs.receipt], 0),
-            self.comparison.linkers_of_line[pairs.line] - np.where(is_told, bare_linkers[pairs.line], 0),
+            sides.links[pairs.receipt] - np.where(outweighs, bare_links[pairs.receipt], 0),
+            self.comparison.linkers_of_line[pairs.line] - np.where(outweighs, bare_linkers[pairs.line], 0),
         )
+
+    @cached_property
+    def _outweighs_links(self) -> Column:
+        """Whether number, party and amount agree: in a list a short number is enough."""
+        pairs = self.pairs
+        is_listed = pairs.is_set & (pairs.number <= Number.HINTED) & self._has_party()
+        found: Column = (self.is_told | is_listed) & pairs.is_exact
+        return found
+
+    @cached_property
+    def _bare_links(self) -> set[tuple[int, int]]:
+        """The bank's links with which nothing at all agrees, as places of receipt and transaction."""
+        links = [(n, line) for n, lines in enumerate(self.index.links) for line in lines]
+        is_there, at = self.comparison.at(links)
+        is_bare = ~is_there
+        is_bare[is_there] = ~(self.pairs.is_exact | self._has_sign_of_party())[at]
+        return set(compress(links, is_bare.tolist()))
 
     def _has_party(self) -> Column:
         found: Column = self.pairs.has_iban | self.pairs.is_named(CLEARLY_SAME)
