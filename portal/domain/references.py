@@ -110,6 +110,8 @@ _REGROUPED_LENGTH, _REGROUPED_DIGITS = 8, 5
 _LONGEST_WINDOW = 10
 _TYPO_LENGTH = 6
 _SPACES_INSIDE = 3
+_READ_FOR = str.maketrans("OILSZB", "011528")
+"""Letters that a machine reads where a digit is printed."""
 _LEAST_LEFT = 0.6
 """So much of a number has to be left of it to be known as cut off."""
 _SHAPED_DIGITS = 4
@@ -122,6 +124,7 @@ class Reference:
     `atoms`: its runs of letters and of digits, upper case. `prefix`: the letters before the first digits.
     `squashed`: all atoms in a row; `core`: the same without the prefix, as payers like to write it.
     `keys`: the squashed strings under which a text may hold it; empty when it is too short to look for.
+    `tail`: its last digits where others stand before them, "" if there are too few: "RE 0042" for RE-2026-0042.
     """
 
     written: str
@@ -130,6 +133,12 @@ class Reference:
     squashed: str
     core: str
     keys: tuple[str, ...]
+    tail: str
+
+    @property
+    def sought(self) -> tuple[str, ...]:
+        """What to look for in a text: its keys and its tail."""
+        return (*self.keys, self.tail) if self.tail else self.keys
 
     @cached_property
     def letters(self) -> str:
@@ -151,9 +160,13 @@ class Strength(IntEnum):
 
 
 class Near(Enum):
-    """How a text nearly holds a number: two signs swapped, its beginning at the text's end, or a sign missing or too many."""
+    """How a text nearly holds a number.
+
+    Two signs swapped, letters read for digits, its beginning at the text's end, or a sign missing or too many.
+    """
 
     SWAPPED = auto()
+    MISREAD = auto()
     CUT = auto()
     MISTYPED = auto()
 
@@ -183,8 +196,9 @@ def parse_reference(number: str | None) -> Reference | None:
     if first_digits is None:
         return None
     squashed, core = "".join(atoms), "".join(atoms[first_digits:])
+    tail = atoms[-1] if len(atoms) - first_digits > 1 and atoms[-1].isdigit() and len(atoms[-1]) >= FEWEST_DIGITS else ""
     keys = tuple(key for key in dict.fromkeys((squashed, core)) if sum(map(str.isdigit, key)) >= FEWEST_DIGITS)
-    return Reference((number or "").strip(), atoms, atoms[:first_digits], squashed, core, keys)
+    return Reference((number or "").strip(), atoms, atoms[:first_digits], squashed, core, keys, tail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +257,10 @@ class RemittanceText:
         is_announced, is_free_left, is_other_thing = self._left_of(begin)
         if is_other_thing and not is_full:
             return None
-        expected = reference.atoms if is_full else reference.atoms[len(reference.prefix) :]
+        is_tail = found == [reference.tail]
+        if is_tail and not is_announced:
+            return None
+        expected = found if is_tail else reference.atoms if is_full else reference.atoms[len(reference.prefix) :]
         is_regrouped = list(expected) != found
         squashed = "".join(expected)
         digits = "".join(filter(str.isdigit, squashed))
@@ -253,12 +270,12 @@ class RemittanceText:
             strength = Strength.SHORT if len(digits) >= _REGROUPED_DIGITS else Strength.PART
         elif is_whole:
             is_telling = _is_telling(digits, is_full=is_full, is_announced=is_announced)
-            strength = Strength.WHOLE if is_telling else Strength.SHORT
+            strength = Strength.WHOLE if is_telling and not is_tail else Strength.SHORT
         return Found(self.spans[first][0], self.spans[after - 1][1], strength)
 
     def find(self, reference: Reference) -> tuple[Found, ...]:
         """All places that hold the number, the longest where they overlap, in the order of the text."""
-        keys = set(reference.keys)
+        keys = set(reference.sought)
         hits = [
             hit for first, after, squashed in self.windows() if squashed in keys and (hit := self.hit(reference, first, after))
         ]
@@ -277,6 +294,8 @@ class RemittanceText:
             if length < _TYPO_LENGTH:
                 continue
             for window in lookalikes.get(length, ()):
+                if key.translate(_READ_FOR) == window.translate(_READ_FOR):
+                    return Near.MISREAD
                 if OSA.distance(key, window, score_cutoff=1) == 1 and sorted(key) == sorted(window):
                     return Near.SWAPPED
             for window in (*lookalikes.get(length - 1, ()), *lookalikes.get(length + 1, ())):

@@ -45,6 +45,11 @@ WHOLE, SHORT, PART = Strength.WHOLE, Strength.SHORT, Strength.PART
         ("25-0727", "RG 125-0725 25-0727", PART),  # of another form
         ("25-0727", "Kundennr. 12-3456 25-0727", PART),
         ("2026-0042", "12-2026-0042", PART),
+        ("RE-2026-0042", "Rechnungsnr. 0042 Kd 24179", SHORT),  # the year is left out
+        ("RE-2026-0042", "RE 0042", SHORT),
+        ("RE-2026-0042", "Kd 0042", None),
+        ("RE-2026-0042", "0042", None),
+        ("RE-2026-0042", "RE 00421", None),
     ],
 )
 def test_finding(number: str, text: str, strength: Strength | None) -> None:
@@ -57,6 +62,7 @@ def test_finding(number: str, text: str, strength: Strength | None) -> None:
     ("number", "text", "expected"),
     [
         ("RE-2026-1042", "RE-2026-1402", Near.SWAPPED),
+        ("RE-2O26-I042", "RE-2026-1042", Near.MISREAD),
         ("RE-2026-1042", "RE-2026-142", Near.MISTYPED),  # one missing
         ("RE-2026-1042", "RE-2026-10442", Near.MISTYPED),  # one doubled
         ("RE-2026-1042", "RE-2026-104", Near.CUT),

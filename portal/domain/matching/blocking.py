@@ -348,7 +348,7 @@ def _by_key(receipts: list[OpenReceipt]) -> tuple[set[str], dict[str, list[OpenR
     """Return the keys that too many receipts carry to name one of them (a customer's number, a 1), and the others."""
     by_key: defaultdict[str, list[OpenReceipt]] = defaultdict(list)
     for receipt in receipts:
-        for key in receipt.reference.keys if receipt.reference else ():
+        for key in receipt.reference.sought if receipt.reference else ():
             by_key[key].append(receipt)
     crowded = {key for key, sharing in by_key.items() if len(sharing) > MOST_BY_NUMBER}
     return crowded, {key: sharing for key, sharing in by_key.items() if key not in crowded}

@@ -73,7 +73,7 @@ class Explainer:
             ReasonCode.NUMBER_MISSING: self._number,
             ReasonCode.OTHER_RECEIPT_NAMED: self._other_receipt,
             ReasonCode.OTHER_NUMBER_NAMED: self._other_number,
-            ReasonCode.NAME_EQUAL: lambda _place, _n, _receipt, booked: (("name", booked.facts.counterparty or ""),),
+            ReasonCode.NAME_EQUAL: lambda _place, _n, _receipt, booked: (("name", booked.other_side),),
             ReasonCode.NAME_SIMILAR: self._similar_name,
             ReasonCode.NAME_KNOWN: self._both_names,
             ReasonCode.NAME_DIFFERS: self._both_names,
@@ -144,13 +144,13 @@ class Explainer:
         return (("number", self._comparison.other_number(n)),)
 
     def _similar_name(self, place: int, _n: int, _receipt: OpenReceipt, booked: BookedTransaction) -> Values:
-        return (("name", booked.facts.counterparty or ""), ("percent", round(100 * self._columns["name"][place])))
+        return (("name", booked.other_side), ("percent", round(100 * self._columns["name"][place])))
 
     def _both_names(self, _place: int, _n: int, receipt: OpenReceipt, booked: BookedTransaction) -> Values:
-        return (("name", booked.facts.counterparty or ""), ("receipt_name", receipt.facts.counterparty or ""))
+        return (("name", booked.other_side), ("receipt_name", receipt.facts.counterparty or ""))
 
     def _name_in_text(self, _place: int, _n: int, receipt: OpenReceipt, booked: BookedTransaction) -> Values:
-        return (("name", receipt.facts.counterparty or ""), ("written_name", booked.facts.counterparty or ""))
+        return (("name", receipt.facts.counterparty or ""), ("written_name", booked.other_side))
 
     def _days(self, place: int, column: str, name: str, known: date | None) -> Values:
         days = self._columns[column][place]

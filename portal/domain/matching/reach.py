@@ -15,6 +15,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from portal.domain.matching.blocking import MOST_BY_NAME, party_keys, rarest, related_cents
+from portal.domain.matching.cards import other_side
 from portal.domain.matching.facts import ReceiptFacts, TransactionFacts
 from portal.domain.matching.records import OpenReceipt
 from portal.domain.names import parse_name
@@ -60,7 +61,7 @@ def keys_of(facts: TransactionFacts) -> set[str]:
         for _, _, squashed in RemittanceText(facts.remittance).windows()
         if sum(map(str.isdigit, squashed)) >= FEWEST_DIGITS
     }
-    name = parse_name(facts.counterparty)
+    name = parse_name(other_side(facts))
     keys = {_ANY} if len(numbers) > _MOST_NUMBERS else numbers
     keys |= {_key(*key) for key in party_keys(name, facts.iban)}
     if name:
@@ -85,7 +86,7 @@ def asked_by(receipts: Collection[ReceiptFacts], counts: Mapping[str, int]) -> A
         span = _day(receipt.first_day), _day(receipt.last_day)
         first.append(receipt.first_day)
         last.append(receipt.last_day)
-        asked.always.update(_key("n", key) for key in (receipt.reference.keys if receipt.reference else ()))
+        asked.always.update(_key("n", key) for key in (receipt.reference.sought if receipt.reference else ()))
         if receipt.cents:
             asked.cents.update(related_cents(receipt.cents))
         if receipt.name:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
 
+from portal.domain.matching.cards import is_card, other_side, purchased_on
 from portal.domain.matching.facts import ReceiptFacts, Side, TransactionFacts
 from portal.domain.names import fold, loosen, parse_name, parse_shop
 from portal.domain.periods import Month, months
@@ -17,11 +17,7 @@ MOST_CENTS = 10**14
 _USUAL_LAG = 7
 _FOREVER = (0, 4_000_000)
 
-_PURCHASED = re.compile(r"\b(\d{4}-\d{2}-\d{2})T\d{2}:\d{2}")
-"""As German banks write when a card was used."""
-_LONGEST_BOOKING = timedelta(days=7)
 _MANDATE = re.compile(r"lastschrift|\b(?:mandat|mref|cred|gl(?:ä|ae)ubiger)", re.IGNORECASE)
-_CARD = re.compile(r"\b(?:karten?|kartenzahlung|girocard|debitk\w*|kreditk\w*|visa|mastercard|card)\b", re.IGNORECASE)
 
 
 class OpenReceipt:
@@ -63,7 +59,7 @@ class BookedTransaction:
 
     __slots__ = (
         "_months", "_words", "currency", "day", "emitted_day", "facts", "free", "iban", "is_card", "is_pulled", "local_currency",
-        "name", "place", "spelling", "text",
+        "name", "other_side", "place", "spelling", "text",
     )  # fmt: skip
 
     def __init__(self, place: int, facts: TransactionFacts) -> None:
@@ -75,7 +71,8 @@ class BookedTransaction:
         self.free = min(max(0, facts.open_cents), MOST_CENTS)
         self.currency = facts.currency.strip().upper()
         self.local_currency = facts.local_currency.strip().upper() if facts.local_currency else None
-        self.name = parse_shop(facts.counterparty) if self.is_card else parse_name(facts.counterparty)
+        self.other_side = other_side(facts)
+        self.name = parse_shop(self.other_side) if self.is_card else parse_name(self.other_side)
         self.spelling = 0
         self.text = RemittanceText(facts.remittance)
         self.iban = compact_iban(facts.iban)
@@ -99,30 +96,11 @@ class BookedTransaction:
         return self._words
 
 
-def is_card(facts: TransactionFacts) -> bool:
-    """Tell whether it was paid by card: the bank says so, or, in a bank's file, the text does."""
-    if facts.operation_type is not None:
-        return facts.operation_type == "card"
-    return bool(_CARD.search(facts.remittance))
-
-
 def is_pulled(facts: TransactionFacts) -> bool:
-    """Tell whether the other side took the money itself, by direct debit: known in the same ways."""
+    """Tell whether the other side took the money itself, by direct debit: the bank says so, or its file's text."""
     if facts.operation_type is not None:
         return facts.operation_type == "direct_debit"
     return facts.side == "debit" and bool(_MANDATE.search(facts.remittance))
-
-
-def purchased_on(facts: TransactionFacts) -> date | None:
-    """Return the day of a card payment that the text tells with its time, up to a week before it was booked."""
-    found = _PURCHASED.search(facts.remittance)
-    if not found:
-        return None
-    try:
-        day = date.fromisoformat(found[1])
-    except ValueError:
-        return None
-    return day if timedelta(0) <= facts.booked_on - day <= _LONGEST_BOOKING else None
 
 
 def paying_side(facts: ReceiptFacts) -> Side | None:

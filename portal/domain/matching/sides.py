@@ -87,7 +87,7 @@ class Sides:
         self.is_day_known = flags(b.facts.emitted_on is not None or b.emitted_day != b.day for b in lines)
         self.has_text = flags(bool(b.text.atoms) for b in lines)
         self.has_digits = flags(b.text.has_digits for b in lines)
-        self.is_processor = flags(is_processor(b.facts.counterparty) for b in lines)
+        self.is_processor = flags(is_processor(b.other_side) for b in lines)
         ibans: dict[str, int] = {}
         self.iban = _numbers(ibans.setdefault(r.iban, len(ibans)) if r.iban else -1 for r in receipts)
         self.line_iban = _numbers(ibans.setdefault(b.iban, len(ibans)) if b.iban else -1 for b in lines)

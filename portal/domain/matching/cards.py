@@ -1,0 +1,57 @@
+"""How banks tell of a card payment: Qonto in fields, a bank's file in words, each in its own way.
+
+The other side may be the shop ("EDEKA MUELLER//HAMBURG/DE"), nobody, or the card itself ("VISA DEBITKARTE"); then the shop stands
+first in the remittance information, and the day of the purchase somewhere behind it.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+
+from portal.domain.matching.facts import TransactionFacts
+
+_LONGEST_BOOKING = timedelta(days=7)
+_WORDS = r"(?:karten?\w*|giro\s?card|debitk\w*|kreditk\w*|visa|master\s?card|maestro|card)"
+_CARD = re.compile(rf"\b{_WORDS}\b", re.IGNORECASE)
+_ONLY_CARD = re.compile(rf"(?:(?:{_WORDS}|debit|ec|v\s?pay|umsatz|zahlung)\W*)+", re.IGNORECASE)
+_PLACE = re.compile(r"//(?:[^/]*/)?[A-Z]{2}\b")
+"""Town and country as the German card networks write them behind a shop."""
+_BEHIND_SHOP = re.compile(rf"//|\s*\b(?:\d{{4}}-\d\d-\d\d|\d\d?\.\d\d?\.|{_WORDS}\b)", re.IGNORECASE)
+_ISO_DAY = re.compile(r"\b(\d{4})-(\d\d)-(\d\d)(?:T|\b)")
+_DAY = re.compile(r"\b(\d\d?)\.(\d\d?)\.(?!\d\d?\.)")
+
+
+def is_card(facts: TransactionFacts) -> bool:
+    """Tell whether it was paid by card: the bank says so, or, in a bank's file, its words do."""
+    if facts.operation_type is not None:
+        return facts.operation_type == "card"
+    return any(_CARD.search(told) or _PLACE.search(told) for told in (facts.remittance, facts.counterparty or ""))
+
+
+def other_side(facts: TransactionFacts) -> str:
+    """Return the other side's name as the bank wrote it, "" if nowhere: of a card payment the shop, wherever it stands."""
+    written = (facts.counterparty or "").strip()
+    if (written and not _ONLY_CARD.fullmatch(written)) or not is_card(facts):
+        return written.partition("//")[0] if _PLACE.search(written) else written
+    text = facts.remittance.strip()
+    begin = _ONLY_CARD.match(text)
+    text = text[begin.end() :] if begin else text
+    end = _BEHIND_SHOP.search(text)
+    return (text[: end.start()] if end else text).strip() or written
+
+
+def purchased_on(facts: TransactionFacts) -> date | None:
+    """Return the day on which a card was used, if the text tells one that is up to a week before the booking."""
+    text, booked = facts.remittance, facts.booked_on
+    told = [found.groups() for found in _ISO_DAY.finditer(text)]
+    # of a day without its year it is the last one before the booking
+    told += [(str(booked.year - (int(found[2]) > booked.month)), found[2], found[1]) for found in _DAY.finditer(text)]
+    for written in told:
+        try:
+            day = date(*map(int, written))
+        except ValueError:
+            continue
+        if timedelta(0) <= booked - day <= _LONGEST_BOOKING:
+            return day
+    return None
