@@ -158,3 +158,21 @@ def test_numbers_tell_a_series_apart() -> None:
     lines = [booked(f"t{n}", remittance=f"AB-2026-{100 + n}", booked_on=ISSUED + timedelta(days=30 * n + 2)) for n in range(4)]
     found = decide(receipts, lines)
     assert {key: decision.allocations[0].transaction for key, decision in found.items()} == {f"r{n}": f"t{n}" for n in range(4)}
+
+
+def test_a_payment_that_two_months_claim_is_not_given_to_both() -> None:
+    """By the rhythm of a month it pays the invoice before, by its day the one of the day before: there is money for one."""
+    receipts, lines = _series(30)
+    lines = [replace(line, booked_on=line.booked_on + timedelta(days=29)) for line in lines[:3]]
+    receipts[0], receipts[1] = (replace(made, paid_on=line.booked_on) for made, line in zip(receipts[:2], lines[:2], strict=True))
+    given = [part.transaction for decision in decide(receipts, lines).values() for part in decision.allocations]
+    assert sorted(given) == ["t0", "t1", "t2"]
+
+
+def test_one_payment_that_came_late_is_no_rhythm() -> None:
+    receipts, lines = _series(30)
+    lines = [replace(line, booked_on=line.booked_on + timedelta(days=62)) for line in lines]
+    once = [replace(made, paid_on=lines[0].booked_on) if made.id == "r0" else made for made in receipts]
+    assert {d.status for d in decide(once, lines).values()} == {"review"}
+    twice = [replace(made, paid_on=lines[1].booked_on) if made.id == "r1" else made for made in once]
+    assert len([name for name, d in decide(twice, lines).items() if d.status == "assigned"]) == 4

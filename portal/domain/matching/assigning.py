@@ -125,7 +125,7 @@ class Judge:
     def decide(self) -> list[Decision]:
         """The receipts that can be assigned; where there is none, every receipt with its reason."""
         rows = self._ranked()
-        certain = [self._certain_on(row[0]) if row else None for row in rows]
+        certain = self._uncontested(rows, [self._certain_on(row[0]) if row else None for row in rows])
         is_assigned = [day is not None and not self._is_waiting(row[0]) for row, day in zip(rows, certain, strict=True)]
         places = [place for place, is_now in enumerate(is_assigned) if is_now] or range(len(rows))
         shown = {place: self._shown(rows[place]) for place in places}
@@ -152,6 +152,19 @@ class Judge:
                 candidates[0] = candidates[0]._replace(reasons=(waits, *candidates[0].reasons))
             decisions.append(Decision(receipt, "review", (), tuple(candidates), self._review_reason(place, rows[place])))
         return decisions
+
+    def _uncontested(self, rows: list[list[int]], certain: list[date | None]) -> list[date | None]:
+        """Take back what is certain for more receipts than the transaction has room for: then it is for none of them."""
+        lines, allocate = self.lists["line"], self.lists["allocate"]
+        claimed: Counter[int] = Counter()
+        for row, day in zip(rows, certain, strict=True):
+            for part in self._parts(row[0]) if day else ():
+                claimed[lines[part]] += allocate[part]
+        overdrawn = {line for line, cents in claimed.items() if cents > self.index.transactions[line].free}
+        return [
+            None if day and any(lines[part] in overdrawn for part in self._parts(row[0])) else day
+            for row, day in zip(rows, certain, strict=True)
+        ]
 
     def _ranked(self) -> list[list[int]]:
         """For each receipt its pairs, best first; the optimum of the whole client breaks near ties: which of twelve months."""

@@ -49,7 +49,8 @@ class Months:
             return False
         receipts, lines = self._series(receipt, booked)
         lags = self._lags(receipts, lines)
-        if lags and max(lags) - min(lags) <= _MOST_SPREAD:
+        # one payment that came late tells of no rhythm
+        if lags and max(lags) - min(lags) <= _MOST_SPREAD and (len(lags) > 1 or max(lags) <= _LATEST):
             first, last = min(lags) - _SWAY, max(lags) + _SWAY
         elif not lags and booked.is_pulled:  # whoever takes the money himself takes it soon after his invoice
             first, last = ISSUE_DAYS[0], _LATEST
