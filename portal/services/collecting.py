@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from portal.domain import shares
 from portal.domain.matching import ReasonCode
-from portal.domain.names import SIMILAR, parse_name, similarity
+from portal.domain.names import SIMILAR, is_processor, parse_name, similarity
 from portal.domain.references import Found, RemittanceText, parse_reference
 from portal.errors import NotFound, Rejected
 from portal.models import Assignment, AuditEvent, BankAccount, Candidate, Client, Receipt, Transaction
@@ -21,7 +21,7 @@ from portal.services.finding import Actor
 from portal.services.searching import MOST_CHOSEN, MOST_FOUND, MOST_LETTERS
 
 LOOKED_THROUGH = 2000  #: receipts in review, the newest; others are found by a search
-IN_A_QUESTION = 500  #: receipts whose proposals are looked at
+IN_A_QUESTION = 500  #: receipts whose proposals are looked at, at once
 
 _SEEN_OF = (Receipt.id, Receipt.number, Receipt.counterparty, Receipt.iban, Receipt.amount_cents, Receipt.direction)
 
@@ -221,17 +221,24 @@ def _seen(transaction: Transaction, origin: Receipt | None, rows: Iterable[Any])
 
 
 def _proposed(session: Session, transaction: Transaction, pool: Sequence[_Seen]) -> list[str]:
-    """The receipts of the set that the matcher found for this transaction."""
-    near = [one.id for one in pool if one.hits or one.is_of_party]
-    candidates = session.scalars(
-        select(Candidate).where(Candidate.client_id == transaction.client_id, Candidate.receipt_id.in_(near[:IN_A_QUESTION]))
-    )
-    in_set = {one.receipt_id for one in candidates if _is_of_set(one, transaction.id)}
+    """The receipts of the set that the matcher found for this transaction. Nothing names those of a payout."""
+    is_payout = is_processor(transaction.counterparty)
+    near = [one.id for one in pool if is_payout or one.hits or one.is_of_party]
+    in_set = {
+        candidate.receipt_id
+        for start in range(0, len(near), IN_A_QUESTION)
+        for candidate in session.scalars(
+            select(Candidate).where(
+                Candidate.client_id == transaction.client_id, Candidate.receipt_id.in_(near[start : start + IN_A_QUESTION])
+            )
+        )
+        if _is_of_set(candidate, transaction.id)
+    }
     return [receipt_id for receipt_id in near if receipt_id in in_set]
 
 
 def _is_of_set(candidate: Candidate, transaction_id: str) -> bool:
-    is_sum = any(reason["code"] == ReasonCode.SUM_EQUAL and reason["is_for"] for reason in candidate.reasons)
+    is_sum = any(reason["code"] in {ReasonCode.SUM_EQUAL, ReasonCode.PAYOUT} and reason["is_for"] for reason in candidate.reasons)
     return is_sum and [part["transaction"] for part in candidate.allocations] == [transaction_id]
 
 

@@ -133,6 +133,17 @@ def test_it_is_searched_and_the_choice_stays(heap: Heap) -> None:
     assert heap.page(query="nothing-has-this-name").rows == []
 
 
+def test_the_sales_of_a_payout_are_ticked_though_nothing_names_them(heap: Heap) -> None:
+    reason = {"code": ReasonCode.PAYOUT.value, "is_for": True, "weight": 3.5, "values": {}}
+    with heap.database.write() as session:
+        factories.candidate(session, heap.stranger, (heap.paid, 12345), score=0.5).reasons = [reason]
+    assert not heap.page().sum, "he is no payment service"
+    with heap.database.write() as session:
+        session.get_one(Transaction, heap.paid.id).counterparty = "SumUp Payments Ltd"
+    page = heap.page()
+    assert [row.receipt.id for row in page.rows if row.is_chosen] == [heap.stranger.id]
+
+
 def test_the_set_that_the_matcher_found_is_ticked(heap: Heap) -> None:
     reason = {"code": ReasonCode.SUM_EQUAL.value, "is_for": True, "weight": 3.0, "values": {}}
     with heap.database.write() as session:

@@ -35,7 +35,7 @@ _LEAST_SCORE_SHOWN = 0.005
 _PLAUSIBLE = 0.15
 _OPTIMUM_LEAD = 0.1
 _A_NIGHT = timedelta(days=1)
-_SUM = int(Amount.SUM)
+_SUM, _PAYOUT = int(Amount.SUM), int(Amount.PAYOUT)
 
 
 def match(
@@ -307,5 +307,7 @@ class Judge:
     def _has_sign(self, n: int) -> bool:
         """Tell whether anything but amount and day points from the receipt to the transaction."""
         lists = self.lists
+        if lists["amount"][n] == _PAYOUT:
+            return True
         has_party = lists["iban"][n] == YES or lists["is_in_text"][n] or lists["name"][n] >= SIMILAR
         return has_party or lists["is_linked"][n] or lists["number"][n] not in UNSAID

@@ -63,6 +63,7 @@ class Explainer:
             ReasonCode.REST_EQUAL: self._amount,
             ReasonCode.LOCAL_AMOUNT_EQUAL: self._local_amount,
             ReasonCode.SUM_EQUAL: self._sum,
+            ReasonCode.PAYOUT: self._payout,
             ReasonCode.DISCOUNT: self._percent,
             ReasonCode.NET_AMOUNT: self._percent,
             ReasonCode.AMOUNT_DIFFERS: self._difference,
@@ -115,12 +116,15 @@ class Explainer:
             ("currency", receipt.currency or ""),
         )
 
+    def _payout(self, _place: int, n: int, receipt: OpenReceipt, booked: BookedTransaction) -> Values:
+        pairs, receipts = self._comparison.pairs, self._index.receipts
+        sales = [receipts[int(pairs.receipt[part])].cents or 0 for part in (n, *self._comparison.set_of[n])]
+        difference = _difference(sum(sales), booked.free - sum(sales), receipt.currency or "")
+        return (("count", len(sales)), ("amount_cents", sum(sales)), *difference)
+
     def _difference(self, place: int, _n: int, receipt: OpenReceipt, _booked: BookedTransaction) -> Values:
         cents = receipt.cents or 1
-        difference = self._paid[place] - cents
-        # half away from zero, in integers: -200 is -2.00 %
-        points = (2 * 10_000 * abs(difference) + cents) // (2 * cents) * (1 if difference >= 0 else -1)
-        return (("difference_cents", difference), ("basis_points", points), ("currency", receipt.currency or ""))
+        return _difference(cents, self._paid[place] - cents, receipt.currency or "")
 
     def _percent(self, place: int, n: int, receipt: OpenReceipt, booked: BookedTransaction) -> Values:
         return (("percent", self._columns["percent"][place]), *self._difference(place, n, receipt, booked))
@@ -196,3 +200,9 @@ class Explainer:
         lines, receipts = self._equals[asked]
         # this pair is one of those counted, if its days are inside
         return lines - (receipt.first_day <= booked.day <= receipt.last_day), receipts
+
+
+def _difference(cents: int, difference: int, currency: str) -> Values:
+    # half away from zero, in integers: -200 is -2.00 %
+    points = (2 * 10_000 * abs(difference) + cents) // (2 * cents) * (1 if difference >= 0 else -1)
+    return (("difference_cents", difference), ("basis_points", points), ("currency", currency))

@@ -53,7 +53,7 @@ class Comparison:
         self.set_of: dict[int, tuple[int, ...]] = {}
         """Pair of a set → the other pairs of it; shorter than `set_size` where one was not compared."""
         self.set_size: dict[int, int] = {}
-        self._find_sets(groups.collective, groups.bundles)
+        self._find_sets(groups)
         self._linkers: defaultdict[int, list[int]] = defaultdict(list)
         for place, lines in enumerate(index.links):
             for line in lines:
@@ -92,12 +92,15 @@ class Comparison:
             for line, places in groups.collective.items()
             for place in places
         }
+        found |= {
+            (False, receipts[place].facts.id, (line, len(places))) for line, places in groups.payouts.items() for place in places
+        }
         return found | {(False, receipts[place].facts.id, lines) for place, lines in groups.bundles.items()}
 
     def _compare(self, groups: Groups, declined: Collection[tuple[str, str]]) -> None:
         pairs, index = self.pairs, self.index
         self._compare_amounts()
-        self._note_sets(groups.collective, groups.bundles)
+        self._note_sets(groups)
         self._mark("is_linked", [(n, line) for n, lines in enumerate(index.links) for line in lines])
         self._compare_names()
         self._compare_ibans()
@@ -208,10 +211,13 @@ class Comparison:
             free == 0,
         ).astype(np.bool_)
 
-    def _note_sets(self, collective: dict[int, tuple[int, ...]], bundles: dict[int, tuple[int, ...]]) -> None:
+    def _note_sets(self, groups: Groups) -> None:
         pairs, index = self.pairs, self.index
-        self._mark("is_collective", [(place, line) for line, places in collective.items() for place in places])
-        self._mark("is_bundle", [(place, line) for place, lines in bundles.items() for line in lines])
+        paid_out = self.at([(place, line) for line, places in groups.payouts.items() for place in places])[1]
+        pairs.amount[paid_out] = Amount.PAYOUT
+        pairs.is_used[paid_out] = False
+        self._mark("is_collective", [(place, line) for line, places in groups.collective.items() for place in places])
+        self._mark("is_bundle", [(place, line) for place, lines in groups.bundles.items() for line in lines])
         pairs.is_bundle &= ~pairs.is_collective
         pairs.amount[pairs.is_set] = Amount.SUM
         pairs.is_used[pairs.is_collective] = False
@@ -221,9 +227,9 @@ class Comparison:
             cents = receipt.cents or 0
             pairs.allocate[n] = cents if receipt.side == booked.facts.side else -cents
 
-    def _find_sets(self, collective: dict[int, tuple[int, ...]], bundles: dict[int, tuple[int, ...]]) -> None:
-        sets = [[(place, line) for place in places] for line, places in collective.items()]
-        sets += [[(place, line) for line in lines] for place, lines in bundles.items()]
+    def _find_sets(self, groups: Groups) -> None:
+        sets = [[(place, line) for place in places] for line, places in (*groups.payouts.items(), *groups.collective.items())]
+        sets += [[(place, line) for line in lines] for place, lines in groups.bundles.items()]
         is_there, at = self.at([pair for places in sets for pair in places])
         indices = np.full(len(is_there), -1)
         indices[is_there] = at
@@ -367,12 +373,15 @@ class Comparison:
         is_near |= (paid > cents) & ~pairs.is_used & (pairs.has_iban | pairs.is_named(CLEARLY_SAME))
         is_bare = (pairs.amount == Amount.CURRENCY) & (cents == paid) & (sides.currency[pairs.receipt] < 0)
         is_fit = np.where(pairs.amount == Amount.DIFFERS, has_party & is_near, has_party | is_bare)
-        keep: Column = pairs.is_exact | pairs.is_linked | (pairs.number <= Number.HINTED) | is_fit
+        keep: Column = (
+            pairs.is_exact | (pairs.amount == Amount.PAYOUT) | pairs.is_linked | (pairs.number <= Number.HINTED) | is_fit
+        )
         return keep
 
 
 def _members(groups: Groups, fresh: Column | None) -> list[tuple[int, int]]:
     """The pairs of all sets, or of those receipts of them that are compared anew."""
-    found = [(place, line) for line, places in groups.collective.items() for place in places]
+    together = (*groups.collective.items(), *groups.payouts.items())
+    found = [(place, line) for line, places in together for place in places]
     found += [(place, line) for place, lines in groups.bundles.items() for line in lines]
     return found if fresh is None else [(place, line) for place, line in found if fresh[place]]

@@ -17,6 +17,7 @@ from math import comb, gcd
 from typing import Generic, TypeVar
 
 from portal.domain.matching.blocking import Index
+from portal.domain.matching.payouts import find_payouts
 from portal.domain.matching.records import BookedTransaction, OpenReceipt
 from portal.domain.names import CLEARLY_SAME, SIMILAR, similarity
 from portal.domain.references import Found, Strength
@@ -40,6 +41,8 @@ _MOST_ODDS = 1 / 2000
 class Groups:
     """Places of receipts and transactions. `collective`: transaction → receipts; `bundles`: receipt → transactions.
 
+    `payouts`: transaction → the receipts of which it is the sum less a fee.
+
     `sure_lines`: the transactions of those collective payments, `sure_receipts`: the receipts of those bundles of which the sum
     says what is meant where no number does.
     """
@@ -48,6 +51,7 @@ class Groups:
     bundles: dict[int, tuple[int, ...]] = field(default_factory=dict)
     sure_lines: set[int] = field(default_factory=set)
     sure_receipts: set[int] = field(default_factory=set)
+    payouts: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
 
 def find_groups(index: Index) -> Groups:
@@ -75,6 +79,8 @@ def find_groups(index: Index) -> Groups:
             if parties.is_sure_sum(line, unnamed):
                 found.sure_lines.add(line)
     found.sure_receipts = {place for place in parts.keys() & found.bundles.keys() if parties.is_sure_split(place, parts[place])}
+    taken_receipts, _ = _taken(found)
+    found.payouts = find_payouts(index, taken_receipts, lambda receipt: parties.has_own_line(receipt, set()))
     return found
 
 
@@ -259,7 +265,7 @@ class _Parties:
         return (
             _is_no_chance(self._tried[line], booked.free, [receipt.cents or 0 for receipt in receipts])
             and all(is_clear_party(index, receipt, booked) for receipt in receipts)
-            and not any(self._has_own_line(receipt, {line}) for receipt in receipts)
+            and not any(self.has_own_line(receipt, {line}) for receipt in receipts)
         )
 
     def is_sure_split(self, place: int, lines: Sequence[int]) -> bool:
@@ -269,11 +275,12 @@ class _Parties:
         return (
             _is_no_chance(self._tried_parts[place], receipt.cents or 0, [one.free for one in booked])
             and all(is_clear_party(index, receipt, one) for one in booked)
-            and not self._has_own_line(receipt, set(lines))
+            and not self.has_own_line(receipt, set(lines))
             and not any(self._has_own_receipt(one, receipt) for one in booked)
         )
 
-    def _has_own_line(self, receipt: OpenReceipt, without: set[int]) -> bool:
+    def has_own_line(self, receipt: OpenReceipt, without: set[int]) -> bool:
+        """Tell whether its party paid its amount, in a transaction that is none of these."""
         index = self._index
         if receipt.side is None or receipt.currency is None or receipt.cents is None:
             return True

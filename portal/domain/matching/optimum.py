@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from portal.domain.matching.features import Comparison
+from portal.domain.matching.pairs import Amount
 from portal.domain.matching.sides import Column
 
 _WORTH_ASSIGNING = -2.0
@@ -19,14 +20,14 @@ _PRECISION = 1000
 def optimum(comparison: Comparison, weight: Column) -> Column:
     """Mark the pairs that together weigh most when each receipt and transaction is used once.
 
-    A receipt may stay open: pairs below a small weight do not take part. Sets, used and declined pairs do not compete, nor do
-    the copies of an invoice that is there itself.
+    A receipt may stay open: pairs below a small weight do not take part. Sets, payouts, used and declined pairs do not
+    compete, nor do the copies of an invoice that is there itself.
     """
     pairs = comparison.pairs
     is_copy = np.zeros(len(comparison.index.receipts), np.bool_)
     is_copy[list(comparison.copies)] = True
     is_chosen = np.zeros(len(pairs), np.bool_)
-    is_out = pairs.is_set | pairs.is_used | pairs.is_declined | is_copy[pairs.receipt]
+    is_out = pairs.is_set | (pairs.amount == Amount.PAYOUT) | pairs.is_used | pairs.is_declined | is_copy[pairs.receipt]
     competing = np.flatnonzero((weight > _WORTH_ASSIGNING) & ~is_out)
     if not len(competing):
         return is_chosen

@@ -20,6 +20,7 @@ class Amount(IntEnum):
     SUM = auto()
     DISCOUNT = auto()
     NET = auto()
+    PAYOUT = auto()
     DIFFERS = auto()
     CURRENCY = auto()
     MISSING = auto()

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from portal.domain.matching.blocking import MOST_BY_NAME, party_keys, rarest, related_cents
 from portal.domain.matching.cards import other_side
 from portal.domain.matching.facts import ReceiptFacts, TransactionFacts
+from portal.domain.matching.payouts import FIRST_DAYS, LAST_DAYS, is_payout, is_sale
 from portal.domain.matching.records import OpenReceipt
 from portal.domain.names import parse_name
 from portal.domain.references import FEWEST_DIGITS, RemittanceText
@@ -66,6 +67,8 @@ def keys_of(facts: TransactionFacts) -> set[str]:
     keys |= {_key(*key) for key in party_keys(name, facts.iban)}
     if name:
         keys.add(_key("party", name.ordered))
+    if is_payout(facts):
+        keys.add(_week(facts.booked_on.toordinal()))
     if facts.local_amount_cents:
         keys.add(_cents("local", facts.local_amount_cents))
     if facts.open_cents not in {0, facts.amount_cents}:
@@ -97,6 +100,9 @@ def asked_by(receipts: Collection[ReceiptFacts], counts: Mapping[str, int]) -> A
         for key in rarest(keys, {key: counts[_key(*key)] for key in keys if _key(*key) in counts}):
             asked.near.add(Near(_key(*key), span, _day(receipt.centre)))
         asked.transactions.update(receipt.facts.linked_transactions)
+        if receipt.facts.issued_on and is_sale(receipt.facts):
+            sold = receipt.facts.issued_on.toordinal()
+            asked.always.update(_week(day) for day in (*range(sold + FIRST_DAYS, sold + LAST_DAYS, 7), sold + LAST_DAYS))
     for kind in ("local", "open"):
         asked.within.update(_cents(kind, cents) for cents in asked.cents)
     return asked._replace(span=(_day(min(first) - RIVAL_DAYS), _day(max(last) + RIVAL_DAYS))) if first else asked
@@ -116,6 +122,11 @@ def _key(kind: str, told: str) -> str:
 
 def _cents(kind: str, cents: int) -> str:
     return f"{kind}:{abs(cents)}"
+
+
+def _week(ordinal: int) -> str:
+    """The key of the payouts of one week."""
+    return _key("payout", str(ordinal // 7))
 
 
 def _day(ordinal: int) -> date:

@@ -35,6 +35,9 @@ class ReasonCode(StrEnum):
     """Equal to what is still open of the transaction: amount_cents, currency."""
     SUM_EQUAL = "sum_equal"
     """Receipts named in one text (or transactions that name one receipt) add up to the cent: count, amount_cents, currency."""
+    PAYOUT = "payout"
+    """One of several sales that a payment service paid out together, less its fee: count, amount_cents (of the sales),
+    difference_cents (negative), basis_points, currency."""
     DISCOUNT = "discount"
     """Paid less a usual discount (Skonto): percent, difference_cents (negative), basis_points, currency."""
     NET_AMOUNT = "net_amount"

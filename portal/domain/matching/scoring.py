@@ -26,6 +26,7 @@ _AMOUNT_CODES = {
     Amount.SUM: ReasonCode.SUM_EQUAL,
     Amount.DISCOUNT: ReasonCode.DISCOUNT,
     Amount.NET: ReasonCode.NET_AMOUNT,
+    Amount.PAYOUT: ReasonCode.PAYOUT,
     Amount.DIFFERS: ReasonCode.AMOUNT_DIFFERS,
     Amount.CURRENCY: ReasonCode.CURRENCY_DIFFERS,
     Amount.MISSING: ReasonCode.AMOUNT_MISSING,
