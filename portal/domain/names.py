@@ -149,7 +149,7 @@ _COMMON = frozenset(_SPELLED_UMLAUT.sub("", word) for word in (_TRADES + _TOWNS)
 """What stands first in many shops' names tells none of them apart."""
 _SHORTEST_BRAND = 3
 _MANY_DIGITS = re.compile(r"\d.*\d.*\d")
-_SHORTEST_CUT = 10
+_SHORTEST_CUT, _SHORTEST_CUT_WORDS = 10, 7
 _SHORTEST_WORD_CUT = 4
 _CONTAINED_LETTERS = 6
 _LONGEST_CODE = 3
@@ -203,7 +203,7 @@ def parse_name(written: str | None) -> Name:
 def similarity(one: Name, other: Name) -> float:
     """Compare two names: 1 = the same, 0 = nothing in common or one is empty. Symmetric.
 
-    0.96: one is the other cut off (10 letters at least). 0.9: all words of one are in the other. Else the share of equal letters.
+    0.96: one is the other cut off (10 letters at least, or 7 and a whole word). 0.9: all words of one are in the other. Else the share of equal letters.
     Of a name with a star that part counts which is more alike.
     """
     alike = _likeness(one, other)
@@ -221,6 +221,8 @@ def _likeness(one: Name, other: Name) -> float:
         return 1.0
     short, long = (one, other) if len(one.squashed) < len(other.squashed) else (other, one)
     if len(short.squashed) >= _SHORTEST_CUT and long.squashed.startswith(short.squashed):
+        return 0.96
+    if len(short.squashed) >= _SHORTEST_CUT_WORDS and _is_cut(short.words, long.words):
         return 0.96
     alike = fuzz.ratio(one.ordered, other.ordered) / 100
     is_shorter = (len(one.words), one.squashed) < (len(other.words), other.squashed)
@@ -289,6 +291,12 @@ def _without_processor(written: str) -> tuple[str, str]:
 
 def _is_telling(word: str) -> bool:
     return word not in _LEGAL_FORMS and word not in _NOISE and not _MANY_DIGITS.search(word)
+
+
+def _is_cut(short: tuple[str, ...], long: tuple[str, ...]) -> bool:
+    """Tell whether the one stops in the middle of a later word of the other: "Zöllner & N" for Zöllner & Novak."""
+    last = len(short) - 1
+    return 0 < last < len(long) and short[:last] == long[:last] and long[last].startswith(short[last])
 
 
 def _is_contained(few: tuple[str, ...], many: tuple[str, ...]) -> bool:

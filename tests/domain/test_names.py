@@ -22,6 +22,7 @@ from portal.domain.names import CLEARLY_SAME, SIMILAR, fold, is_in_text, loosen,
         ("Amazon EU S.à r.l.", "AMZN Mktp DE*2K4TT1"),
         ("Musterversand AG", "Viva *Musterversand"),
         ("Uber B.V.", "UBER *TRIP HELP.UBER.COM"),
+        ("Zöllner & Novák Weinhandel AG", "Zöllner & N"),
         ("Gasthaus Engelhardt Inh. Käthe Engelhardt", "SUMUP *GASTHAUS ENGELHARDT HAMBURG"),
     ],
 )
@@ -40,6 +41,7 @@ def test_the_same_party(one: str, other: str) -> None:
         ("Weber", ""),
         ("Weber Reisen", "VIVA *MUSTERVERSAND"),
         ("Trip GmbH", "UBER *TRIPADVISOR"),
+        ("Zöllner & Novák Weinhandel AG", "Zöllner & Kl"),
     ],
 )
 def test_other_parties(one: str, other: str) -> None:
