@@ -29,28 +29,34 @@ def _keep(_made: ClientSet, _dice: random.Random, _words: Vocabulary) -> None:
 
 
 def _as_csv(made: ClientSet, dice: random.Random, words: Vocabulary) -> None:
-    digits = f"{dice.randrange(10_000):04d}"
-
-    def written(line: TransactionFacts) -> str:
-        if line.operation_type != "card":
-            return line.remittance
-        return f"{line.remittance} {dice.choice(words.card_digits).format(code=digits)}".strip()
-
+    """A bank tells of a card in words: the shop on the other side, or in the text beside nobody or the card's own name."""
+    digits, other_side = f"{dice.randrange(10_000):04d}", dice.choice(("{shop}", "", dice.choice(words.card_names)))
     unknown: dict[str, Any] = dict.fromkeys(("iban", "emitted_on", "operation_type", "local_amount_cents", "local_currency"))
-    made.transactions = [replace(line, remittance=written(line), **unknown) for line in made.transactions]
+
+    def told(line: TransactionFacts) -> TransactionFacts:
+        if line.operation_type != "card":
+            return replace(line, **unknown)
+        shop = "" if other_side == "{shop}" else line.counterparty or ""
+        used = line.emitted_on or line.booked_on
+        text = f"{shop} {dice.choice(words.card_digits).format(code=digits, day=f'{used:%d.%m.}')}".strip()
+        return replace(line, counterparty=other_side.format(shop=line.counterparty) or None, remittance=text, **unknown)
+
+    made.transactions = [told(line) for line in made.transactions]
     # another bank's file has ids that Qonto's invoices cannot link to
     made.receipts = [replace(receipt, linked_transactions=()) for receipt in made.receipts]
 
 
 def _impoverish(made: ClientSet, dice: random.Random, _words: Vocabulary) -> None:
+    """A bank cuts all names at one length; of texts some are left, and of some payments no name at all."""
+    length = dice.choice((10, 14, 18))
+
     def poor(line: TransactionFacts) -> TransactionFacts:
         chance, text, name = dice.random(), line.remittance, line.counterparty
         if chance < 0.45:
             text = ""
         elif chance < 0.7:
             text = text[: dice.choice((8, 12, 16))]
-        if dice.random() < 0.6:
-            name = (name or "")[: dice.choice((8, 10, 13))].strip() or None
+        name = (name or "")[:length].strip() or None
         return replace(line, remittance=text, counterparty=None if dice.random() < 0.1 else name)
 
     made.transactions = [poor(line) for line in made.transactions]

@@ -48,6 +48,8 @@ class _Party:
     reference: str
     code: str
     """The number under which one knows the other; payers write it beside the invoice's, and readers take it for that."""
+    shop: str = ""
+    """How its card reader calls it."""
     is_customer: bool = False
 
 
@@ -127,7 +129,8 @@ class Maker:
             name=name.strip(), bank_name=self._bank_name(name.strip()), iban=iban,
             numbers=self.own_numbers if is_customer else dice.choice(words.numbers),
             letters="".join(dice.choices("ABCDEFGHKLMNPRSTVWZ", k=2)), counter_from=dice.choice((1, 40, 700, 10_400, 88_000)),
-            reference=dice.choice(words.references if is_customer else self.habits), code=self._code(), is_customer=is_customer,
+            reference=dice.choice(words.references if is_customer else self.habits), code=self._code(),
+            shop=dice.choice(words.descriptors).replace("{town}", dice.choice(words.towns).upper()), is_customer=is_customer,
         )  # fmt: skip
 
     def _bank_name(self, name: str) -> str:
@@ -324,9 +327,9 @@ class Maker:
 
     def _swipe(self, case: _Case, cents: int | None, paid: date) -> str:
         town = self.dice.choice(self.words.towns).upper()
-        descriptor = self.dice.choice(self.words.descriptors).format(
-            name=case.party.bank_name[:22], town=town, code=self._code(6)
-        )
+        # a shop is called the same each time, until it has another reader or another branch
+        written = case.party.shop if self.dice.random() < 0.9 else self.dice.choice(self.words.descriptors)
+        descriptor = written.format(name=case.party.bank_name[:22], town=town, code=self._code(6))
         return self._line(case, "", cents=cents, paid=paid, counterparty=descriptor, operation_type="card")
 
     def tip(self) -> None:

@@ -43,6 +43,7 @@ class Vocabulary:
     processors: tuple[tuple[str, str, str], ...]
     payouts: tuple[tuple[str, str, str], ...]
     card_digits: tuple[str, ...]
+    card_names: tuple[str, ...]
     misread_names: tuple[str, ...]
     cuts: tuple[int, ...]
     breaks: tuple[int, ...]
@@ -109,7 +110,8 @@ _TRAIN = Vocabulary(
         ("Klarna Bank AB", "SE4550000000058398257466", "{party} {code}"),
     ),
     payouts=(("Stripe Payments Europe", "IE29AIBK93115212345678", "STRIPE {code}"),),
-    card_digits=("Karte 5355*{code}",),
+    card_digits=("Karte 5355*{code} vom {day}",),
+    card_names=("MASTERCARD",),
     misread_names=("Lieferschein", "Seite 1"),
     cuts=(18, 35),
     breaks=(27,),
@@ -192,7 +194,8 @@ _CALIBRATE = Vocabulary(
         ("SumUp Limited", "IE00000000000000000222", "SUMUP PID{code} PAYOUT"),
         ("Stripe Technology Europe", "IE00000000000000000333", "STRIPE PAYOUT {code}"),
     ),
-    card_digits=("KARTE ...{code} DEBITK.", "Visa {code} Kaufumsatz"),
+    card_digits=("{day} KARTE ...{code} DEBITK.", "Visa {code} Kaufumsatz"),
+    card_names=("Debitkarte", "girocard Zahlung"),
     misread_names=("Kopie", "Bankverbindung", "Rechnungsanschrift"),
     cuts=(22, 27),
     breaks=(35,),
@@ -283,7 +286,8 @@ _TEST = Vocabulary(
         ("SumUp Payments", "DE00000000000000001313", "Auszahlung {code} SUMUP"),
         ("Stripe Payments Ltd", "IE00000000000000001414", "Stripe Transfer {code}"),
     ),
-    card_digits=("Kartennr. xxxx{code}", "VISA ****{code} Zahlung"),
+    card_digits=("Kartennr. xxxx{code}", "VISA ****{code} Zahlung {day}"),
+    card_names=("Kreditkartenumsatz",),
     misread_names=("Blatt 1 von 2", "Auftragsbestätigung", "Kundennummer"),
     cuts=(24, 33),
     breaks=(29,),
