@@ -249,6 +249,11 @@ class RemittanceText:
                 found.setdefault(len(squashed), set()).add(squashed)
         return {length: sorted(windows) for length, windows in found.items()}
 
+    @cached_property
+    def _as_read(self) -> frozenset[str]:
+        """The same, with a digit for each letter that is read for one."""
+        return frozenset(window.translate(_READ_FOR) for windows in self.lookalikes.values() for window in windows)
+
     def hit(self, reference: Reference, first: int, after: int) -> Found | None:
         """Judge a window whose squashed text is one of the reference's keys; None when it belongs to something else."""
         found = self.atoms[first:after]
@@ -289,13 +294,13 @@ class RemittanceText:
     def near_number(self, reference: Reference) -> Near | None:
         """Tell how nearly the text holds the number. Another digit is another invoice, and nothing near it."""
         lookalikes, found = self.lookalikes, None
-        for key in reference.keys:
+        for key in reference.keys if lookalikes else ():
             length = len(key)
             if length < _TYPO_LENGTH:
                 continue
+            if key.translate(_READ_FOR) in self._as_read:
+                return Near.MISREAD
             for window in lookalikes.get(length, ()):
-                if key.translate(_READ_FOR) == window.translate(_READ_FOR):
-                    return Near.MISREAD
                 if OSA.distance(key, window, score_cutoff=1) == 1 and sorted(key) == sorted(window):
                     return Near.SWAPPED
             for window in (*lookalikes.get(length - 1, ()), *lookalikes.get(length + 1, ())):
@@ -305,11 +310,11 @@ class RemittanceText:
 
     def _ends_within(self, reference: Reference) -> bool:
         """Tell whether the text ends in the middle of the number: a bank cuts what does not fit."""
-        return any(
-            key.startswith(tail) and _LEAST_LEFT * len(key) <= len(tail) < len(key)
-            for tail in self._tails
-            for key in reference.keys
-        )
+        for tail in self._tails:
+            for key in reference.keys:
+                if key.startswith(tail) and _LEAST_LEFT * len(key) <= len(tail) < len(key):
+                    return True
+        return False
 
     @cached_property
     def _tails(self) -> list[str]:
