@@ -75,7 +75,7 @@ class _Asked:
         if not known:
             return "not compared"
         is_set = len(truth) > 1 or any(self._sharing[line] > 1 for line in truth)
-        if is_set and not all(judge.pairs.is_set[n] for n in known):
+        if is_set and not all(judge.pairs.is_set[n] or judge.pairs.amount[n] == Amount.PAYOUT for n in known):
             return "no set"
         n = known[0]
         for name, passes in self._gates:

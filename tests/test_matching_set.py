@@ -141,6 +141,6 @@ def test_what_is_lost_is_told_by_its_first_gate() -> None:
     for phenomenon, gate in (
         ("tip", "amount differs"),
         ("supplier's other account", "veto: another IBAN"),
-        ("payout of several sales", "not compared"),
+        ("payout of several sales", "amount payout"),
     ):
         assert gate in {gates[receipt] for receipt, known in client.phenomena.items() if known == phenomenon}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from portal.simulator.customers import Customer, Trade, sell
+from portal.simulator.customers import Customer, Trade, sell, sell_by_card
 from portal.simulator.names import iban
 from portal.simulator.papers import Party
 from portal.simulator.suppliers import Supplier, buy, give_back, open_invoice
@@ -101,6 +101,19 @@ TRADE = Trade(
     (7, 21),
     "NL",
 )
+PRINTS = Trade(
+    tuple(
+        Customer(name, street, "10119", "Berlin", is_person=True)
+        for name, street in (
+            ("Ines Albrecht", "Gipsstraße 3"),
+            ("Tom Behrendt", "Ackerstraße 12"),
+            ("Lena Voigt", "Linienstraße 40"),
+        )
+    ),
+    (("Art print, signed", 3500, 9500), ("Poster, framed", 6500, 14500)),
+    (9,),
+    "NP",
+)
 
 
 def tell_studio(seed: int, today: date) -> Teller:
@@ -123,6 +136,8 @@ def tell_studio(seed: int, today: date) -> Teller:
                 key, account, teller.moment(month.replace(day=15), key), side, 80000, label, kind,
                 reference="VAT", party_iban=teller.accounts[other]["iban"],
             )  # fmt: skip
+        if month.month % 3 == 0 and teller.is_told(month.replace(day=12)):
+            sell_by_card(teller, PRINTS, main, month.replace(day=9))
         key = f"fee/{month:%Y-%m}"
         teller.movement(key, main, teller.moment(month, key), "debit", 1900, "Qonto", "qonto_fee", attachment_required=False)
     sell(teller, TRADE, main)

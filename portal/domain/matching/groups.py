@@ -286,7 +286,10 @@ class _Parties:
             return True
         key = index.amounts.get((receipt.side, receipt.currency, receipt.cents))
         lines = [] if key is None else index.lines_by_amount.between(key, receipt.first_day, receipt.last_day)
-        return any(line not in without and is_clear_party(index, receipt, index.transactions[line]) for line in lines)
+        # among so many equal ones may be its own
+        return len(lines) > _MOST_ROWS or any(
+            line not in without and is_clear_party(index, receipt, index.transactions[line]) for line in lines
+        )
 
     def _has_own_receipt(self, booked: BookedTransaction, without: OpenReceipt) -> bool:
         return any(

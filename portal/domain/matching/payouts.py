@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Collection
+from functools import cache
 
 from portal.domain.matching.blocking import Index
 from portal.domain.matching.cards import other_side
@@ -21,7 +22,8 @@ FIRST_DAYS, LAST_DAYS = -1, 12
 _LEAST_SHARE, _MOST_SHARE, _MOST_A_SALE = 5, 50, 50
 """A fee is at least so many thousandths of the sales, at most so many and so many cents for each."""
 _USUAL_SHARE, _USUAL_A_SALE = 20, 25
-_MOST_SALES = 200
+_MOST_SALES = 300
+"""In the days of one payout: with more every sum is reached by some run."""
 
 
 def find_payouts(
@@ -41,12 +43,19 @@ def find_payouts(
     sales: defaultdict[str, list[tuple[int, int, int]]] = defaultdict(list)
     for receipt in index.receipts:
         issued = receipt.facts.issued_on
-        if issued and receipt.currency and is_sale(receipt.facts) and receipt.place not in taken and not has_own_line(receipt):
-            sales[receipt.currency].append((issued.toordinal(), receipt.place, receipt.cents or 0))
+        if issued and receipt.currency and receipt.cents and is_sale(receipt.facts) and receipt.place not in taken:
+            sales[receipt.currency].append((issued.toordinal(), receipt.place, receipt.cents))
     for rows in sales.values():
         rows.sort()
-    found = {booked.place: _best_run(booked, sales[booked.currency]) for booked in payouts}
-    return {line: places for line, places in found.items() if places}
+    is_paid_alone = cache(lambda place: has_own_line(index.receipts[place]))
+    found = {}
+    for booked in payouts:
+        near = sales[booked.currency]
+        first = bisect_left(near, (booked.day - LAST_DAYS,))
+        rows = near[first : bisect_left(near, (booked.day - FIRST_DAYS + 1,))]
+        if len(rows) <= _MOST_SALES and (run := _best_run(booked, [row for row in rows if not is_paid_alone(row[1])])):
+            found[booked.place] = run
+    return found
 
 
 def is_payout(facts: TransactionFacts) -> bool:
@@ -59,11 +68,8 @@ def is_sale(facts: ReceiptFacts) -> bool:
     return facts.direction == "income" and facts.issued_on is not None and (facts.amount_cents or 0) > 0
 
 
-def _best_run(booked: BookedTransaction, sales: list[tuple[int, int, int]]) -> tuple[int, ...]:
-    first, last = bisect_left(sales, (booked.day - LAST_DAYS,)), bisect_left(sales, (booked.day - FIRST_DAYS + 1,))
-    rows = sales[first:last]
-    if len(rows) > _MOST_SALES:
-        return ()
+def _best_run(booked: BookedTransaction, rows: list[tuple[int, int, int]]) -> tuple[int, ...]:
+    """The places of the run whose fee is nearest to the usual, sorted; () if none has a small one. `rows`: day, place, cents."""
     ends = [n for n in range(len(rows)) if n + 1 == len(rows) or rows[n + 1][0] > rows[n][0]]
     used = booked.facts.amount_cents - booked.free
     best: tuple[int, int, int] | None = None
