@@ -136,7 +136,7 @@ def test_whatever_is_lost_stopped_at_a_gate() -> None:
 
 
 def test_what_is_lost_is_told_by_its_first_gate() -> None:
-    client = make_client(3, stories=300)
+    client = make_client(4, stories=300)
     gates = gates_of(client, decide(client))
     for phenomenon, gate in (
         ("tip", "amount differs"),
