@@ -10,23 +10,22 @@ import argparse
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing import Pool
 from pathlib import Path
 
 from bench.matching_day import a_days_matching
 from bench.matching_lost import lost
 from bench.matching_peers import PEERS
+from bench.matching_report import Row, decision_row, print_decisions, print_table
 from bench.matching_scores import Outcome, Tally, outcomes, tally
 from bench.matching_set import DEFAULT_SPLIT, FEEDS, SPLITS, ClientSet, decide, make_client, write_files
 from bench.matching_speed import incremental, speed
-from portal.domain.matching import MATCHER_VERSION, Reason, ReceiptFacts, TransactionFacts
+from portal.domain.matching import MATCHER_VERSION
 
 __all__ = ["main", "tally"]
 
 PARTS = ("quality", "lost", "speed", "incremental", "peers")
-
-Row = Mapping[str, object]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,8 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(json.dumps({"matcher": MATCHER_VERSION, "split": chosen.split, **row}, ensure_ascii=False), flush=True)
             tables[-1].append(row)
     for table in tables:
-        _print_table([row for row in table if "receipt" not in row])
-        _print_wrong([row for row in table if "receipt" in row])
+        print_table([row for row in table if "receipt" not in row])
+        print_decisions("WRONG", [row for row in table if "receipt" in row])
     return 0
 
 
@@ -116,60 +115,12 @@ def _decided(asked: tuple[argparse.Namespace, str, int]) -> tuple[list[Outcome],
 def _wrong_row(client: ClientSet, outcome: Outcome) -> Row:
     decision = outcome.decision
     receipt = next(receipt for receipt in client.receipts if receipt.id == decision.receipt)
-    lines = {line.id: line for line in client.transactions}
     return {
         "receipt": receipt.id,
         "client": client.name,
         "phenomenon": outcome.phenomenon,
-        "facts": _receipt_facts(receipt),
-        "assigned": [_line_facts(lines[part.transaction]) for part in decision.allocations],
-        "truth": [_line_facts(lines[line]) for line in outcome.truth],
-        "score": decision.candidates[0].score,
-        "reasons": [_reason(reason) for reason in decision.candidates[0].reasons],
+        **decision_row(receipt, decision, outcome.truth, client.transactions),
     }
-
-
-def _receipt_facts(receipt: ReceiptFacts) -> str:
-    origin = "bank" if receipt.is_from_bank else "upload"
-    dates = f"issued {receipt.issued_on} due {receipt.due_on} paid {receipt.paid_on}"
-    amount = f"{receipt.amount_cents} {receipt.currency}"
-    origin = f"{receipt.iban}, {origin}, links {len(receipt.linked_transactions)}"
-    return f"{receipt.direction} {amount} no. {receipt.number} of {receipt.counterparty}, {dates}, {origin}"
-
-
-def _line_facts(line: TransactionFacts) -> str:
-    local = f" ({line.local_amount_cents} {line.local_currency})" if line.local_currency else ""
-    amount = f"{line.side} {line.amount_cents} {line.currency}{local}"
-    return f"{amount} on {line.booked_on} {line.operation_type}, {line.counterparty}, {line.iban}: {line.remittance!r}"
-
-
-def _reason(reason: Reason) -> str:
-    return f"{'+' if reason.is_for else '-'}{reason.code.value}"
-
-
-def _print_table(rows: Sequence[Row]) -> None:
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    cells = [columns, *([_cell(row.get(column)) for column in columns] for row in rows)]
-    widths = [max(len(line[n]) for line in cells) for n in range(len(columns))]
-    print()
-    is_text = [any(isinstance(row.get(column), str) for row in rows) for column in columns]
-    for line in cells:
-        padded = zip(line, widths, is_text, strict=True)
-        print("  ".join(text.ljust(width) if left else text.rjust(width) for text, width, left in padded).rstrip())
-
-
-def _print_wrong(rows: Sequence[Row]) -> None:
-    for row in rows:
-        print(f"\nWRONG {row['client']} {row['receipt']} ({row['phenomenon']}) {row['facts']}")
-        print(f"   → {row['assigned']} instead of {row['truth']}; {row['score']} {' '.join(map(str, _as_list(row['reasons'])))}")
-
-
-def _as_list(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
-
-
-def _cell(value: object) -> str:
-    return "" if value is None else str(value)
 
 
 if __name__ == "__main__":

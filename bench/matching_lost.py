@@ -7,9 +7,10 @@ receipt that was left is asked where it stopped.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+from bench.matching_report import Row
 from bench.matching_scores import outcomes
 from bench.matching_set import ClientSet, decide
 from portal.domain.matching import Decision
@@ -19,8 +20,6 @@ from portal.domain.matching.features import Comparison
 from portal.domain.matching.kinship import acquaint
 from portal.domain.matching.pairs import Amount, Number
 from portal.domain.matching.scoring import Scores
-
-Row = Mapping[str, object]
 
 
 def lost(clients: Iterable[ClientSet], matcher: Callable[[ClientSet], list[Decision]] = decide) -> Iterator[Row]:
@@ -37,8 +36,12 @@ def lost(clients: Iterable[ClientSet], matcher: Callable[[ClientSet], list[Decis
                     counts[name][gates[outcome.decision.receipt]] += 1
     order = sorted(counts, key=lambda name: (name != "all", not name.startswith("feed "), -counts[name].total(), name))
     for name in order:
-        stopped = ", ".join(f"{gate} {count}" for gate, count in counts[name].most_common())
-        yield {"name": name, "payable": payable[name], "lost": counts[name].total(), "stopped by": stopped}
+        yield {"name": name, "payable": payable[name], "lost": counts[name].total(), "stopped by": in_words(counts[name])}
+
+
+def in_words(counts: Counter[str]) -> str:
+    """Name gates with how many they stopped, the most first."""
+    return ", ".join(f"{gate} {count}" for gate, count in counts.most_common())
 
 
 def gates_of(client: ClientSet, decisions: Iterable[Decision]) -> dict[str, str]:

@@ -64,7 +64,7 @@ class Tally:
                 self.queue.append(outcome.rank)
         else:
             self.without_line += 1
-            self.falsely_suggested += bool(decision.candidates) and decision.candidates[0].score >= _SUGGESTED_FROM
+            self.falsely_suggested += is_suggested(decision)
 
     def as_row(self) -> dict[str, object]:
         """The figures by name; None where nothing was counted.
@@ -91,6 +91,11 @@ class Tally:
             "false_suggest": _share(self.falsely_suggested, self.without_line),
             "clicks": round(1000 * clicks / self.receipts) if self.receipts else None,
         }
+
+
+def is_suggested(decision: Decision) -> bool:
+    """Whether the first candidate looks as if it were the right one."""
+    return bool(decision.candidates) and decision.candidates[0].score >= _SUGGESTED_FROM
 
 
 def lower_bound(assigned: int, wrong: int) -> float | None:
