@@ -203,6 +203,7 @@ def test_sales_that_were_paid_out_together_are_proposed_and_left() -> None:
     told = found["s0"].candidates[0].reasons[0].named
     assert (told["count"], told["amount_cents"], told["difference_cents"], told["basis_points"]) == (3, 15850, -301, -190)
     assert found["s0"].candidates[0].allocations[0].amount_cents == 4200
+    assert ReasonCode.NAME_DIFFERS not in {reason.code for reason in found["s0"].candidates[0].reasons}
 
 
 def test_of_a_payout_that_was_assigned_in_part_the_rest_is_proposed() -> None:

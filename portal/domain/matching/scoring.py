@@ -118,7 +118,7 @@ class Scores:
         pairs = self._pairs
         classes = (
             (pairs.is_in_text, ReasonCode.NAME_IN_TEXT, weights.NAME_IN_TEXT),
-            (np.isnan(pairs.name), None, 0.0),
+            (np.isnan(pairs.name) | (pairs.amount == Amount.PAYOUT), None, 0.0),  # a payment service has its own
             (pairs.is_alias, ReasonCode.NAME_KNOWN, weights.NAME_SAME),
             (pairs.is_named(1.0), ReasonCode.NAME_EQUAL, weights.NAME_EQUAL),
             (pairs.is_named(CLEARLY_SAME), ReasonCode.NAME_SIMILAR, weights.NAME_SAME),
