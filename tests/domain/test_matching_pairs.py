@@ -53,6 +53,14 @@ ASSIGNED = {
         receipt(),
         booked(remittance="", counterparty="HOLZHAND. WEBER"),
     ),
+    "somebody wrote its payment down a week off, and nothing else can be meant": (
+        receipt(due_on=None, paid_on=ISSUED + timedelta(days=16)),
+        booked(remittance=""),
+    ),
+    "a card charged two days before its invoice": (
+        receipt(due_on=None, number=None),
+        booked(remittance="", operation_type="card", emitted_on=ISSUED - timedelta(days=2), booked_on=ISSUED),
+    ),
     "paid in advance": (receipt(due_on=None), booked(remittance="", booked_on=ISSUED - timedelta(days=12))),
     "paid at once, due next month": (
         receipt(due_on=ISSUED + timedelta(days=30)),
@@ -110,6 +118,9 @@ REVIEWED = {
         receipt(direction="income", due_on=None),
         booked(side="credit", remittance="", booked_on=ISSUED - timedelta(days=9)),
         ReviewReason.COUNTERPARTY_UNCLEAR,
+    ),
+    "somebody says that it was paid weeks later": (
+        receipt(due_on=None, paid_on=ISSUED + timedelta(days=25)), booked(remittance=""), ReviewReason.COUNTERPARTY_UNCLEAR,
     ),
     "pulled before it was billed, no number": (
         receipt(due_on=None),

@@ -17,8 +17,10 @@ RECURRENCE_DAYS = RIVAL_DAYS
 ALONE_DAYS = 18
 """A monthly series keeps its months apart if each stands alone for so long."""
 MOST_RIVALS = 24
-PAYMENT_DAYS, ISSUE_DAYS, _DUE_DAYS = (-3, 3), (-1, 14), (-6, 6)
+PAYMENT_DAYS, ISSUE_DAYS, _DUE_DAYS = (-3, 3), (-3, 14), (-6, 6)
 _LATE_DAYS, _OVERDUE_DAYS = (-20, 75), (-60, 60)
+_MISDATED_DAYS = 10
+"""So far a day of payment that somebody has written down may lie from the bank's."""
 _SETTLING, _NEXT_MONTH = 8, 35
 # as plain integers: a member of an enumeration costs more to look up than the comparison
 WHOLE = frozenset({int(Amount.EQUAL), int(Amount.LOCAL)})
@@ -117,7 +119,8 @@ class Certainty:
             # in a series a due date may be the next month's: only a payment that follows its invoice at once tells its month
             return _SETTLING if self._is_at_once(n) or not self._has_rival(n, RECURRENCE_DAYS) else None
         # somebody says when it was paid, and that was another day; an original amount is equal every month, and not always told
-        if lists["from_payment"][n] != NO_DAY or lists["amount"][n] == _LOCAL:
+        paid = lists["from_payment"][n]
+        if (paid != NO_DAY and abs(paid) > _MISDATED_DAYS) or lists["amount"][n] == _LOCAL:
             return None
         # what is not billed yet is not pulled, and a customer pays it in advance at most; whoever else buys often pays before
         is_payer_known = self.sides.is_expense[lists["receipt"][n]] or lists["iban"][n] == YES
