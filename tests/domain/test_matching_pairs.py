@@ -127,6 +127,11 @@ REVIEWED = {
         booked(remittance="", operation_type="direct_debit", booked_on=ISSUED - timedelta(days=12)),
         ReviewReason.COUNTERPARTY_UNCLEAR,
     ),
+    "a customer pays two days before the invoice, no number": (
+        receipt(direction="income", due_on=None),
+        booked(side="credit", remittance="", booked_on=ISSUED - timedelta(days=2)),
+        ReviewReason.COUNTERPARTY_UNCLEAR,
+    ),
     "nearly a discount, no number": (receipt(), booked(amount_cents=11661, remittance=""), ReviewReason.AMOUNT_DIFFERS),
     "no amount": (receipt(amount_cents=None), booked(), ReviewReason.AMOUNT_MISSING),
     "no date, a short number": (

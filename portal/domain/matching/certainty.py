@@ -19,6 +19,8 @@ ALONE_DAYS = 18
 MOST_RIVALS = 24
 PAYMENT_DAYS, ISSUE_DAYS, _DUE_DAYS = (-3, 3), (-3, 14), (-6, 6)
 _LATE_DAYS, _OVERDUE_DAYS = (-20, 75), (-60, 60)
+BILLED = -1
+"""From so many days after the day on an invoice on, it is there: it may have been written the evening before."""
 _MISDATED_DAYS = 10
 """So far a day of payment that somebody has written down may lie from the bank's."""
 _SETTLING, _NEXT_MONTH = 8, 35
@@ -113,6 +115,8 @@ class Certainty:
     def _alone_after(self, n: int) -> int | None:
         """No other line and no other receipt can be meant: near its day, or, if it was paid late, in half a year."""
         lists = self.lists
+        if self._is_unbilled(n):
+            return None
         if self.is_prompt[n] and not self._has_rival(n, ALONE_DAYS):
             if self.may_be_late(n):
                 return None
@@ -122,15 +126,20 @@ class Certainty:
         paid = lists["from_payment"][n]
         if (paid != NO_DAY and abs(paid) > _MISDATED_DAYS) or lists["amount"][n] == _LOCAL:
             return None
-        # what is not billed yet is not pulled, and a customer pays it in advance at most; whoever else buys often pays before
-        is_payer_known = self.sides.is_expense[lists["receipt"][n]] or lists["iban"][n] == YES
-        is_pulled = self.index.transactions[lists["line"][n]].is_pulled
-        if lists["from_issue"][n] < PAYMENT_DAYS[0] and (is_pulled or not is_payer_known):
-            return None
         days, (first, last) = lists["from_issue"][n], _LATE_DAYS
         if lists["from_due"][n] != NO_DAY:
             days, (first, last) = lists["from_due"][n], _OVERDUE_DAYS
         return _NEXT_MONTH if first <= days <= last and not self._has_rival(n, RECURRENCE_DAYS) else None
+
+    def _is_unbilled(self, n: int) -> bool:
+        """Tell whether the money moved before the invoice though it hardly can have: whoever buys, often pays before.
+
+        But nobody pulls what he has not billed, nor does a customer pay it, unless we know his account.
+        """
+        days = self.lists["from_issue"][n]
+        if self.sides.is_expense[self.lists["receipt"][n]]:
+            return bool(days < PAYMENT_DAYS[0] and self.index.transactions[self.lists["line"][n]].is_pulled)
+        return bool(days < BILLED and self.lists["iban"][n] != YES)
 
     def may_be_late(self, n: int) -> bool:
         """Tell whether a customer may have paid an older invoice: more of his equal ones are open than he has paid since.

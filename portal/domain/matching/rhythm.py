@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from portal.domain.matching.certainty import (
     ALONE_DAYS,
+    BILLED,
     ISSUE_DAYS,
     MOST_RIVALS,
     PAYMENT_DAYS,
@@ -126,7 +127,7 @@ class Months:
         by_issue = sorted(receipts, key=lambda one: one.facts.issued_on or date.min)
         terms = [(one.facts.due_on - one.facts.issued_on).days for one in by_issue if one.facts.due_on and one.facts.issued_on]
         lags = [_lag(one, line) for one, line in zip(by_issue, sorted(lines, key=lambda line: line.day), strict=True)]
-        is_at_once = ISSUE_DAYS[0] <= min(lags) and max(lags) <= ISSUE_DAYS[1]
+        is_at_once = min(lags) >= BILLED and max(lags) <= ISSUE_DAYS[1]
         return lags if is_at_once and (not terms or min(terms) <= _SHORT_TERM) else []
 
     def _leads_strangers(self, n: int, receipts: set[int], lines: set[int]) -> bool:
