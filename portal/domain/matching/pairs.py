@@ -50,8 +50,9 @@ class Pairs:
     the day of the booking is told.
     `from_issue`, `from_due`, `from_payment`: signed days or NO_DAY; `nearest`: distance to the day on which it was marked as
     paid, else to the nearer of the other two. `other_receipt`: place of another receipt that the text names, -1 if none.
-    `is_other_number`: it names an invoice we do not have. `is_slip`: what is mistyped has all signs of the number (if only as a machine reads them), or its
-    beginning at the text's end. `is_collective`, `is_bundle`: part of a set (`Comparison.set_of`).
+    `is_other_number`: it names an invoice we do not have. `is_slip`: what is mistyped has all signs of the number (letters that a
+    machine reads for digits among them), or its beginning at the text's end. `is_collective`, `is_bundle`: part of a set
+    (`Comparison.set_of`).
     """
 
     receipt: Column
