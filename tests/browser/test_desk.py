@@ -379,8 +379,12 @@ def test_what_was_found_is_assigned_by_keyboard(site: Site, page: Page) -> None:
     is_at(page, receipts["open"])
     page.keyboard.press("/")
     page.locator("#search-query").fill("Holz")
-    box = page.locator(".bf-found .form-check-input").first
-    box.press("Space")
+    expect(page.locator("#found-count[role=status]")).to_contain_text(re.compile(r"\d+ transactions? found"))
+    page.locator(".bf-found .form-check-input").first.press("Space")
+    expect(page.locator("#search-sum")).to_contain_text("1 transaction chosen")
+    expect(page.locator(".htmx-request, .htmx-settling")).to_have_count(
+        0
+    )  # until then the button is one of a page without script
     page.locator("#assign-lines button").press("Enter")
     is_at(page, receipts["changed"])
     assert state_of(site, receipts["open"]) == "assigned"
