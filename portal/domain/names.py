@@ -203,8 +203,8 @@ def parse_name(written: str | None) -> Name:
 def similarity(one: Name, other: Name) -> float:
     """Compare two names: 1 = the same, 0 = nothing in common or one is empty. Symmetric.
 
-    0.96: one is the other cut off (10 letters at least, or 7 and a whole word). 0.9: all words of one are in the other. Else the share of equal letters.
-    Of a name with a star that part counts which is more alike.
+    0.96: one is the other cut off (10 letters at least, or 7 and a whole word). 0.9: all words of one are in the other. Else the
+    share of equal letters. Of a name with a star that part counts which is more alike.
     """
     alike = _likeness(one, other)
     if one.behind:

@@ -310,11 +310,11 @@ class RemittanceText:
 
     def _ends_within(self, reference: Reference) -> bool:
         """Tell whether the text ends in the middle of the number: a bank cuts what does not fit."""
-        for tail in self._tails:
-            for key in reference.keys:
-                if key.startswith(tail) and _LEAST_LEFT * len(key) <= len(tail) < len(key):
-                    return True
-        return False
+        return any(
+            key.startswith(tail) and _LEAST_LEFT * len(key) <= len(tail) < len(key)
+            for tail in self._tails
+            for key in reference.keys
+        )
 
     @cached_property
     def _tails(self) -> list[str]:

@@ -14,7 +14,7 @@ _TRANSACTION = sa.table("bank_transaction", sa.column("is_indexed", sa.Boolean))
 
 
 def upgrade() -> None:
-    """A client's next matching makes his keys: for 100,000 transactions that is about a minute, once."""
+    """A client's next matching makes his keys, a commit a thousand, once."""
     op.execute(_TRANSACTION.update().where(_TRANSACTION.c.is_indexed.is_(True)).values(is_indexed=False))
 
 
