@@ -45,7 +45,7 @@ from bench.import_site import PREFIX, Horse, Place, Site, expect
 from jobs.runs import execute_run
 from portal.models import Connection
 from portal.qonto.transport import Transport, new_client
-from portal.services.importing import DOWNLOADS
+from portal.services.receipts.importing import DOWNLOADS
 from portal.settings import Settings
 from tests import servers
 from tests.bank_process import BankProcess, installation

@@ -36,7 +36,7 @@ from portal.db import Database
 from portal.domain.matching import Allocation
 from portal.models import Client, Connection, Preview, Receipt, Role, User
 from portal.ports import Ports
-from portal.services import assigning
+from portal.services.assignments import assigning
 from portal.services.auditing import Origin, Tag, acting, record
 from portal.settings import Settings
 from portal.web import sessions

@@ -30,7 +30,7 @@ from portal.media import Media
 from portal.models import Document, Preview
 from portal.preview_runner import PreviewImpossible, render
 from portal.services.auditing import Origin, acting
-from portal.services.previewing import WIDTH
+from portal.services.documents.previewing import WIDTH
 from tests.preview import papers
 from tests.preview.hostile import HOSTILE
 

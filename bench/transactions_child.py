@@ -21,7 +21,7 @@ from jobs.worker import keep_memory_flat
 from portal import build_ports
 from portal.models import Role
 from portal.ports import Ports
-from portal.services import statements
+from portal.services.accounts import statements
 from portal.services.auditing import Origin, acting
 from portal.services.finding import Actor
 from portal.settings import Settings

@@ -14,8 +14,15 @@ from sqlalchemy.exc import OperationalError
 from portal import build_ports
 from portal.errors import ConsentEnded, Fenced, PortalError, QontoError, RateLimited
 from portal.ports import Ports
-from portal.services import banking, connecting, importing, matching, notifying, ordering, previewing, running
+from portal.services import running
+from portal.services.accounts import banking
+from portal.services.assignments import matching
 from portal.services.auditing import Origin, acting
+from portal.services.connections import connecting
+from portal.services.documents import previewing
+from portal.services.messages import notifying
+from portal.services.payments import ordering
+from portal.services.receipts import importing
 from portal.services.running import Lease
 from portal.settings import Settings
 

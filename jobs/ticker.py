@@ -25,9 +25,13 @@ from portal import build_ports
 from portal.log import configure
 from portal.ports import Ports
 from portal.queue import QUEUES
-from portal.services import authenticating, digesting, hearing, keeping, looking_on, notifying, running
+from portal.services import keeping, running
 from portal.services.auditing import Origin, acting
-from portal.services.token_keeping import TokenKeeper
+from portal.services.connections import hearing
+from portal.services.connections.token_keeping import TokenKeeper
+from portal.services.messages import digesting, notifying
+from portal.services.people import authenticating
+from portal.services.review import looking_on
 from portal.settings import Settings
 
 log = structlog.get_logger()

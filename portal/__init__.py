@@ -39,8 +39,8 @@ def build_ports(settings: Settings) -> Ports:
     from portal.qonto.client import Qonto
     from portal.qonto.oauth import OAuth
     from portal.queue import Queue
-    from portal.services.budgeting import new_budget
-    from portal.services.token_keeping import TokenKeeper
+    from portal.services.connections.budgeting import new_budget
+    from portal.services.connections.token_keeping import TokenKeeper
     from portal.storage import Storage
 
     clock = Clock(settings.clock_offset_file)

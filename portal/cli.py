@@ -17,8 +17,12 @@ from portal import demo, matching_files, migrating
 from portal.errors import PortalError
 from portal.models import Connection, Role
 from portal.ports import Ports
-from portal.services import admitting, auditing, authenticating, engaging, paying, running, syncing
+from portal.services import auditing, running
 from portal.services.auditing import Origin, acting
+from portal.services.clients import engaging
+from portal.services.connections import syncing
+from portal.services.payments import paying
+from portal.services.people import admitting, authenticating
 
 
 def register(app: Flask) -> None:

@@ -17,24 +17,18 @@ from portal.browsing import Person
 from portal.errors import PortalError
 from portal.models import BankAccount, Client, Connection, Document, Membership, Note, Receipt, Role, Run, User
 from portal.ports import Ports
-from portal.services import (
-    admitting,
-    asking,
-    authenticating,
-    choosing,
-    connecting,
-    engaging,
-    messaging,
-    missing,
-    noting,
-    paying,
-    putting_off,
-    uploading,
-)
+from portal.services.accounts import choosing
 from portal.services.auditing import Origin, Tag, acting, record
+from portal.services.clients import engaging
+from portal.services.connections import connecting
 from portal.services.finding import Actor
-from portal.services.messaging import Topic
-from portal.services.uploading import Facts
+from portal.services.messages import messaging
+from portal.services.messages.messaging import Topic
+from portal.services.payments import paying
+from portal.services.people import admitting, authenticating
+from portal.services.receipts import missing, uploading
+from portal.services.receipts.uploading import Facts
+from portal.services.review import asking, noting, putting_off
 from portal.settings import BadSetting
 
 PASSWORD = "belegfluss-demo-2026"  # noqa: S105 -- of made-up people, and only where the bank is the simulator

@@ -19,8 +19,8 @@ from portal.crypto import KeyRing
 from portal.db import Database
 from portal.qonto.client import Qonto
 from portal.qonto.oauth import OAuth
-from portal.services.budgeting import new_budget
-from portal.services.token_keeping import TokenKeeper
+from portal.services.connections.budgeting import new_budget
+from portal.services.connections.token_keeping import TokenKeeper
 from portal.settings import Settings
 from portal.simulator import create_simulator
 from portal.simulator.server import listen

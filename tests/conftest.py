@@ -27,8 +27,8 @@ from sqlalchemy.engine import make_url
 from portal import migrating
 from portal.clock import FixedClock
 from portal.db import Database
-from portal.services import hashing
 from portal.services.auditing import Origin, acting
+from portal.services.people import hashing
 from portal.settings import Settings, Timing
 from tests import servers
 

@@ -45,7 +45,9 @@ from portal.models import (
     User,
 )
 from portal.qonto.oauth import SCOPES
-from portal.services import assigning, engaging, hashing
+from portal.services.assignments import assigning
+from portal.services.clients import engaging
+from portal.services.people import hashing
 from portal.settings import Settings
 from portal.storage import Storage
 

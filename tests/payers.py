@@ -12,9 +12,9 @@ from sqlalchemy import select, update
 
 from portal.domain.payments import orders
 from portal.models import Client, Membership, Payment, PaymentBatch, PaymentRules
-from portal.services import paying, preparing
 from portal.services.finding import Actor
-from portal.services.preparing import Wanted
+from portal.services.payments import paying, preparing
+from portal.services.payments.preparing import Wanted
 from tests.bank import Bank
 from tests.story import Story
 from tests.web.visitor import fresh_code, totp_of

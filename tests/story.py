@@ -25,8 +25,10 @@ from portal.models import (
     User,
 )
 from portal.ports import Ports
-from portal.services import auditing, choosing, connecting, running
-from portal.services.connecting import Result
+from portal.services import auditing, running
+from portal.services.accounts import choosing
+from portal.services.connections import connecting
+from portal.services.connections.connecting import Result
 from portal.services.finding import Actor
 from tests import factories
 from tests.bank import Bank

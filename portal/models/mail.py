@@ -21,7 +21,7 @@ class Mail(HasId, Base):
 
     client_id: Mapped[str] = mapped_column(Id, ForeignKey("client.id"), index=True)
     user_id: Mapped[str] = mapped_column(Id, ForeignKey("user_account.id"))
-    kind: Mapped[str]  #: `services.notifying.Kind`
+    kind: Mapped[str]  #: `services.messages.notifying.Kind`
     key: Mapped[str] = mapped_column(unique=True)  #: what must not be told twice
     facts: Mapped[dict[str, Any]]  #: what the words need
     created_at: Mapped[datetime]

@@ -21,7 +21,7 @@ class Message(HasId, Base):
     transaction_id: Mapped[str | None] = mapped_column(Id, index=True)  #: or one transaction, whose receipt is asked for
     author_id: Mapped[str] = mapped_column(Id, ForeignKey("user_account.id"))
     is_from_client: Mapped[bool]  #: else from the firm
-    topic: Mapped[str]  #: `services.messaging.Topic`
+    topic: Mapped[str]  #: `services.messages.messaging.Topic`
     text: Mapped[str]
     created_at: Mapped[datetime]
     read_at: Mapped[datetime | None]  #: when the other side first opened it

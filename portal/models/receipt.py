@@ -44,8 +44,8 @@ class Receipt(HasId, Base):
             sqlite_where=text(IN_REVIEW_ALONE),
             postgresql_where=text(IN_REVIEW_ALONE),
         ),
-        # The usual order of the queue of all clients (`services.queueing`), and how much of each reason there is, the oldest
-        # first. What follows the order is looked at in passing.
+        # The usual order of the queue of all clients (`services.review.queueing`), and how much of each reason there is, the
+        # oldest first. What follows the order is looked at in passing.
         Index(
             "ix_receipt_ready",
             text(IS_WAITING),
@@ -115,7 +115,7 @@ class Receipt(HasId, Base):
     #: put_off, asked; put_off_before, also while it is in review: what it was put off until before somebody chose another day
     put_off_until: Mapped[date | None] = mapped_column(default=None)  #: the Berlin day on which it stands in the queue again
     put_off_note: Mapped[str] = mapped_column(default="")  #: why, for colleagues; clients never see it
-    #: who of the firm is to look at it (user id); counts only while he may see the client (`services.staffing`)
+    #: who of the firm is to look at it (user id); counts only while he may see the client (`services.people.staffing`)
     asked_id: Mapped[str | None] = mapped_column(Id, default=None)
     asked_by: Mapped[str | None] = mapped_column(Id, default=None)  #: who has asked him (user id)
     asked_at: Mapped[datetime | None] = mapped_column(default=None)

@@ -1,4 +1,4 @@
-"""Where the client gets its tokens from: a protocol that `services/token_keeping.py` fills with rows."""
+"""Where the client gets its tokens from: a protocol that `services/connections/token_keeping.py` fills with rows."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from flask_login import current_user
 from flask_wtf import CSRFProtect
 
 from portal.ports import Ports
-from portal.services.authenticating import LANGUAGES
+from portal.services.people.authenticating import LANGUAGES
 from portal.settings import LOOPBACK
 from portal.web import access, edge, filters, handlers, htmx, pieces, sessions, texts
 from portal.web.accounts.views import blueprint as accounts
@@ -95,7 +95,7 @@ def chosen_language() -> str:
 
 
 def _limiter(app: Flask) -> None:
-    """Against floods only; guessing is counted in the database (`services/throttling.py`)."""
+    """Against floods only; guessing is counted in the database (`services/people/throttling.py`)."""
     limiter = Limiter(edge.address, app=app, default_limits=[COARSE_LIMIT])
 
     @limiter.request_filter

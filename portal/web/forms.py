@@ -9,7 +9,7 @@ from wtforms import Field, SelectField
 from wtforms.fields.choices import SelectChoice
 
 from portal.errors import PortalError, Rejected
-from portal.services.syncing import Reason
+from portal.services.connections.syncing import Reason
 
 ONE_TIME = {"autocomplete": "one-time-code", "inputmode": "numeric", "autocapitalize": "none", "spellcheck": "false"}
 RESYNC_WORDS = {

@@ -23,7 +23,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from portal.crypto import digest
 from portal.models import Membership, Role, User, UserSession
 from portal.ports import Ports
-from portal.services import authenticating, finding
+from portal.services import finding
+from portal.services.people import authenticating
 
 log = structlog.get_logger()
 

@@ -17,9 +17,10 @@ from portal import e_invoice
 from portal.crypto import digest
 from portal.models import Client, Connection, PaymentBatch, Preview, Receipt, Role, User
 from portal.qonto.oauth import SCOPES, TokenSet
-from portal.services import comparing, connecting, splitting, syncing, token_keeping
+from portal.services.connections import connecting, syncing, token_keeping
 from portal.services.finding import Actor
-from portal.services.splitting import Found
+from portal.services.review import comparing, splitting
+from portal.services.review.splitting import Found
 from portal.simulator import einvoices
 from portal.simulator.papers import Line, Paper, Party
 from tests import factories

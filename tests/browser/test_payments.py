@@ -21,7 +21,9 @@ from sqlalchemy import select, update
 from jobs.runs import execute_run
 from portal.db import Database
 from portal.models import Client, Membership, Payment, Role, User
-from portal.services import authenticating, paying, running
+from portal.services import running
+from portal.services.payments import paying
+from portal.services.people import authenticating
 from tests import factories, payers
 from tests.browser.sites import Site, opened, simulator
 from tests.browser.test_pages import AXE, RUN_AXE

@@ -24,7 +24,8 @@ from sqlalchemy.orm import Session
 from jobs.runs import execute_run
 from portal.db import Database
 from portal.models import BankAccount, Connection, Receipt, Role, Run, ScaSession, User
-from portal.services import authenticating, running
+from portal.services import running
+from portal.services.people import authenticating
 from tests import factories
 from tests.browser.sites import Site, opened, simulator
 from tests.browser.windows import PATIENCE, Windows, close, keep_picture

@@ -22,7 +22,7 @@ from typing import Any
 import httpx2
 
 from portal.db import Database
-from portal.services.budgeting import SharedBudget
+from portal.services.connections.budgeting import SharedBudget
 from portal.settings import Settings
 from tests import bank_process
 from tests.chaos import databases

@@ -31,8 +31,9 @@ from portal import build_ports
 from portal.domain.payments import life
 from portal.models import AuditEvent, Payment, PaymentBatch
 from portal.ports import Ports
-from portal.services import auditing, paying, preparing, running
+from portal.services import auditing, running
 from portal.services.auditing import Origin, acting
+from portal.services.payments import paying, preparing
 from portal.settings import Settings, Timing
 from tests import payers
 from tests.bank_process import BankProcess, installation

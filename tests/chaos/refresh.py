@@ -35,9 +35,9 @@ from portal.crypto import KeyRing
 from portal.db import Database, new_id
 from portal.models import Client, Connection
 from portal.qonto.oauth import OAuth, TokenSet
-from portal.services import token_keeping
 from portal.services.auditing import Origin, acting
-from portal.services.token_keeping import TokenKeeper
+from portal.services.connections import token_keeping
+from portal.services.connections.token_keeping import TokenKeeper
 from portal.settings import Settings
 from tests.chaos import databases
 from tests.chaos.strict_bank import FIRST

@@ -30,10 +30,11 @@ from portal.models import Connection, Run
 from portal.ports import Ports
 from portal.qonto.client import Qonto
 from portal.qonto.oauth import TokenSet
-from portal.services import running, token_keeping
+from portal.services import running
 from portal.services.auditing import Origin, acting
-from portal.services.budgeting import SharedBudget
-from portal.services.token_keeping import TokenKeeper
+from portal.services.connections import token_keeping
+from portal.services.connections.budgeting import SharedBudget
+from portal.services.connections.token_keeping import TokenKeeper
 from portal.settings import Settings, Timing
 from tests import factories
 from tests.bank import Bank

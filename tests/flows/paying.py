@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from portal.models import PaymentBatch
-from portal.services import preparing
+from portal.services.payments import preparing
 from tests import payers
 from tests.pages import Page
 from tests.payers import PAYEE, Payer

@@ -17,7 +17,8 @@ from portal.models import (
     Receipt,
     Transaction,
 )
-from portal.services import choosing, discarding, finding
+from portal.services import finding
+from portal.services.accounts import choosing, discarding
 from tests.factories import PASSWORD
 from tests.flows.accounts import accounts_of, booked, listed
 from tests.flows.reading import Reader, says

@@ -18,7 +18,8 @@ from portal.models import (
     Transaction,
     User,
 )
-from portal.services import choosing, finding
+from portal.services import finding
+from portal.services.accounts import choosing
 from tests.flows.accounts import accounts_of, booked, connect, listed
 from tests.flows.reading import Reader, says
 from tests.story import Story

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from portal.models import AuditEvent, Document, Preview, User
-from portal.services.documenting import papers_of
+from portal.services.documents.documenting import papers_of
 from portal.simulator.faults_files import LIES
 from tests import factories
 from tests.bank import as_file

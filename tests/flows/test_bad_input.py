@@ -19,7 +19,7 @@ from jobs.runs import execute_run
 from portal.models import SkippedInvoice, User
 from portal.qonto.budget import Unlimited
 from portal.qonto.client import Qonto
-from portal.services.token_keeping import TokenKeeper
+from portal.services.connections.token_keeping import TokenKeeper
 from portal.settings import Settings
 from tests import factories, servers
 from tests.bank import as_file

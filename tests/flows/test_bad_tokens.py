@@ -13,7 +13,7 @@ from jobs import ticker
 from jobs.runs import execute_run
 from portal.models import AuditEvent, Run, User
 from portal.qonto.oauth import OAuth, TokenSet
-from portal.services.token_keeping import TokenKeeper
+from portal.services.connections.token_keeping import TokenKeeper
 from tests.flows.reading import Reader, says
 from tests.story import Story
 

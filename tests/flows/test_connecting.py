@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select, update
 
 from portal.models import AuditEvent, ConnectAttempt, Connection, Consent, Role, User, UserSession
-from portal.services.connecting import Ending
+from portal.services.connections.connecting import Ending
 from tests import factories
 from tests.flows.reading import Reader, says, words_of
 from tests.story import Story

@@ -19,8 +19,11 @@ from portal.domain.matching import Allocation
 from portal.errors import Conflict, Fenced, Unavailable
 from portal.models import Assignment, BankAccount, Candidate, Receipt, Run, Transaction
 from portal.ports import Ports
-from portal.services import assigning, connecting, deciding, declining, matching, running
-from portal.services.assigning import SetAsideReason
+from portal.services import running
+from portal.services.assignments import assigning, matching
+from portal.services.assignments.assigning import SetAsideReason
+from portal.services.connections import connecting
+from portal.services.review import deciding, declining
 from portal.services.running import Lease
 from tests import factories
 from tests.story import Story

@@ -15,8 +15,8 @@ from sqlalchemy import select, update
 from portal.domain.payments.orders import Flaw
 from portal.errors import NotAllowed, Rejected, Stale
 from portal.models import AuditEvent, PaymentBatch, PaymentRules, Role, User
-from portal.services import paying, preparing
 from portal.services.finding import Actor
+from portal.services.payments import paying, preparing
 from tests import factories, payers
 from tests.flows.paying import created, newest, open_invoices
 from tests.flows.reading import Reader, says

@@ -12,7 +12,8 @@ from portal.clock import BERLIN
 from portal.domain.payments import orders
 from portal.errors import Fenced
 from portal.models import Approval, Assignment, AuditEvent, Payment, PaymentBatch, Run
-from portal.services import auditing, ordering, paying, preparing, running
+from portal.services import auditing, running
+from portal.services.payments import ordering, paying, preparing
 from tests import payers
 from tests.flows.paying import ORDERS, never, once
 from tests.payers import DECLINED, INVALID, PAYEE, Payer, bill

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from portal.errors import Rejected, Stale
 from portal.models import Approval, Payment, PaymentBatch, Role
-from portal.services import paying, preparing
+from portal.services.payments import paying, preparing
 from tests import factories, payers
 from tests.flows.paying import never, once
 from tests.payers import CLOSE, NO_MATCH, PAYEE, UNREACHABLE, Payer, bill

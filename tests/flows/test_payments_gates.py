@@ -10,8 +10,9 @@ from sqlalchemy import update
 from portal.domain.payments.orders import Flaw
 from portal.errors import NotAllowed, NotFound, Rejected
 from portal.models import PaymentBatch, PaymentRules, Role, User
-from portal.services import connecting, paying, preparing
+from portal.services.connections import connecting
 from portal.services.finding import Actor
+from portal.services.payments import paying, preparing
 from tests import factories
 from tests.flows.paying import ORDERS, in_doubt, never, once
 from tests.payers import Payer, bill

@@ -15,8 +15,10 @@ from portal.errors import Rejected
 from portal.models import Connection, Mail, PaymentBatch, Role, User
 from portal.qonto import schema
 from portal.qonto.client import Qonto
-from portal.services import connecting, notifying, paying, preparing
+from portal.services.connections import connecting
 from portal.services.finding import Actor
+from portal.services.messages import notifying
+from portal.services.payments import paying, preparing
 from tests import factories
 from tests.flows.paying import ORDERS, calls, in_doubt, never, once
 from tests.payers import Payer, bill

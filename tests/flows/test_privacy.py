@@ -27,7 +27,7 @@ from portal import log
 from portal.crypto import place_of
 from portal.models import BankAccount, Base, Connection, Receipt, Run, Transaction, User
 from portal.queue import QUEUES, Queue
-from portal.services import deciding
+from portal.services.review import deciding
 from tests.flows.reading import Reader
 from tests.story import Story
 

@@ -16,8 +16,10 @@ from sqlalchemy import select
 from portal.clock import berlin_day
 from portal.errors import Rejected
 from portal.models import Assignment, AuditEvent, BankAccount, Statement, Transaction
-from portal.services import assigning, connecting, statements
-from portal.services.statements import Fate
+from portal.services.accounts import statements
+from portal.services.accounts.statements import Fate
+from portal.services.assignments import assigning
+from portal.services.connections import connecting
 from portal.simulator.clock import moment_of
 from tests.flows.reading import Reader
 from tests.story import Story

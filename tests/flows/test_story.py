@@ -16,11 +16,14 @@ from sqlalchemy import select
 from jobs import ticker
 from portal.clock import BERLIN, berlin_day
 from portal.models import Assignment, AuditEvent, Candidate, Connection, Receipt, Run, SkippedInvoice, Transaction, User
-from portal.services import assigning, auditing, deciding, syncing
-from portal.services.assigning import SetAsideReason
+from portal.services import auditing
+from portal.services.assignments import assigning
+from portal.services.assignments.assigning import SetAsideReason
 from portal.services.auditing import Origin, acting
-from portal.services.connecting import Ending
-from portal.services.syncing import Reason
+from portal.services.connections import syncing
+from portal.services.connections.connecting import Ending
+from portal.services.connections.syncing import Reason
+from portal.services.review import deciding
 from tests import factories
 from tests.flows.reading import Reader, says
 from tests.story import Story

@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from jobs.runs import execute_run
 from portal.models import Assignment, Connection, Document, Receipt, Run, SkippedInvoice, Transaction, User
-from portal.services import engaging
+from portal.services.clients import engaging
 from tests.flows.reading import Reader
 from tests.story import Story
 from tests.web.visitor import Visitor

@@ -16,7 +16,7 @@ from portal.clock import BERLIN, FixedClock
 from portal.db import Database
 from portal.models import AuditEvent, Run, Transaction, WebhookEvent, WebhookSubscription
 from portal.qonto.oauth import OAuth
-from portal.services import connecting, hearing
+from portal.services.connections import connecting, hearing
 from portal.settings import Settings
 from portal.simulator.server import listen
 from tests import factories

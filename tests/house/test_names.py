@@ -37,5 +37,5 @@ def test_the_timetable_says_why() -> None:
 
 
 def test_states_of_a_consent_are_what_the_services_write() -> None:
-    written = set(re.findall(r"\.state = \"(\w+)\"", (ROOT / "portal/services/connecting.py").read_text()))
+    written = set(re.findall(r"\.state = \"(\w+)\"", (ROOT / "portal/services/connections/connecting.py").read_text()))
     assert written <= {state.value for state in ConsentState}

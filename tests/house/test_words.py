@@ -22,10 +22,10 @@ from portal.domain.receipt_state import ReceiptWord, Why
 from portal.models import Role
 from portal.qonto.errors import Code
 from portal.queue import QUEUE_OF_KIND
-from portal.services.assigning import SetAsideReason
+from portal.services.assignments.assigning import SetAsideReason
 from portal.services.auditing import Tag
-from portal.services.connecting import KINDS, Ending
-from portal.services.missing import STATES
+from portal.services.connections.connecting import KINDS, Ending
+from portal.services.receipts.missing import STATES
 from portal.settings import Settings
 from portal.web.access import Permission
 from tests.house import texts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from portal.models import Preview, Receipt
-from portal.services.highlighting import highlights
+from portal.services.documents.highlighting import highlights
 
 FACTS = {
     "counterparty": "Müller & Söhne GmbH", "number": "RE-2026/0815", "amount_cents": 123456, "currency": "EUR",

@@ -14,7 +14,7 @@ from portal.db import Database
 from portal.errors import RateLimited
 from portal.models import RequestBudget
 from portal.qonto.budget import Unlimited
-from portal.services.budgeting import CALLS, SharedBudget, new_budget
+from portal.services.connections.budgeting import CALLS, SharedBudget, new_budget
 from portal.settings import Settings
 
 

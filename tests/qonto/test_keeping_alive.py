@@ -10,8 +10,9 @@ from sqlalchemy import select
 from portal.clock import FixedClock
 from portal.models import Mail
 from portal.ports import Ports
-from portal.services import notifying, syncing
-from portal.services.token_keeping import TokenKeeper
+from portal.services.connections import syncing
+from portal.services.connections.token_keeping import TokenKeeper
+from portal.services.messages import notifying
 from tests.bank import Bank
 from tests.story import Story
 

@@ -19,8 +19,8 @@ from portal.db import Database
 from portal.errors import ConsentEnded, QontoError, Unavailable
 from portal.models import AuditEvent, Connection
 from portal.qonto.oauth import OAuth, TokenSet
-from portal.services import token_keeping
-from portal.services.token_keeping import TokenKeeper
+from portal.services.connections import token_keeping
+from portal.services.connections.token_keeping import TokenKeeper
 from portal.settings import Settings
 from tests import factories
 from tests.qonto.wire import QUICK, Answer, Call, Scripted

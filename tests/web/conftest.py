@@ -11,7 +11,7 @@ from portal.clock import FixedClock
 from portal.models import Connection, PaymentBatch, User
 from portal.ports import Ports
 from portal.qonto.oauth import SCOPES, TokenSet
-from portal.services import token_keeping
+from portal.services.connections import token_keeping
 from tests.bank import Bank
 from tests.factories import World
 from tests.web.visitor import Visit, Visitor, totp_of

@@ -11,7 +11,7 @@ from flask import Flask
 from portal.db import new_id
 from portal.domain.payments import orders
 from portal.models import PaymentBatch, User
-from portal.services import paying
+from portal.services.payments import paying
 from portal.web.access import Permission
 from tests.factories import PASSWORD, Books, World
 from tests.web.visitor import Visit, Visitor

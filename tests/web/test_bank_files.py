@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from portal.models import Statement, Transaction
 from portal.ports import Ports
-from portal.services import statements
+from portal.services.accounts import statements
 from tests.factories import World
 from tests.pages import Page
 from tests.statement_papers import camt, details, entry, mt940, packed

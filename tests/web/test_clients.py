@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 
 from portal.models import Engagement, Run
 from portal.ports import Ports
-from portal.services import engaging
+from portal.services.clients import engaging
 from tests.factories import World
 from tests.web.visitor import Visit
 

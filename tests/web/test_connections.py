@@ -13,8 +13,9 @@ from werkzeug.test import TestResponse
 from portal.clock import FixedClock
 from portal.models import AuditEvent, ConnectAttempt, Connection, Run, WebhookSubscription
 from portal.ports import Ports
-from portal.services import running, syncing
-from portal.services.authenticating import end_sessions
+from portal.services import running
+from portal.services.connections import syncing
+from portal.services.people.authenticating import end_sessions
 from tests import factories
 from tests.bank import Bank
 from tests.factories import PASSWORD, World

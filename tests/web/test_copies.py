@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from jobs.runs import execute_run
 from portal.models import AuditEvent, Distinction, Receipt, Run
 from portal.ports import Ports
-from portal.services import comparing
+from portal.services.review import comparing
 from tests import factories
 from tests.factories import World
 from tests.pages import Page

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from portal.clock import FixedClock
 from portal.models import User
 from portal.ports import Ports
-from portal.services import authenticating
+from portal.services.people import authenticating
 from tests.pages import Page
 from tests.web.visitor import Visitor
 

@@ -21,7 +21,8 @@ from portal.clock import FixedClock
 from portal.domain.payments import orders
 from portal.models import Membership, User
 from portal.ports import Ports
-from portal.services import connecting, paying
+from portal.services.connections import connecting
+from portal.services.payments import paying
 from tests.bank import Bank
 from tests.factories import Books, World
 from tests.web.routes import ADMIN, CLIENTS, STAFF, Call, calls, with_arguments

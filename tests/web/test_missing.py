@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from portal.clock import FixedClock
 from portal.models import BankAccount, Document, Explanation, Receipt, Transaction
 from portal.ports import Ports
-from portal.services.listing import PAGE_SIZE
+from portal.services.clients.listing import PAGE_SIZE
 from tests import factories
 from tests.factories import Books, World, pdf
 from tests.test_own_receipt import text_of
@@ -361,7 +361,7 @@ def test_nonsense_and_foreign_guesses_change_nothing(world: World, visit: Visit,
 def test_more_guesses_than_a_page_holds(
     world: World, visit: Visit, ports: Ports, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("portal.services.missing.MOST_GUESSED", 2)
+    monkeypatch.setattr("portal.services.receipts.missing.MOST_GUESSED", 2)
     guesses_of(ports, world.ours, clock)
     page = visit(world.ours.owner).page(f"/clients/{world.ours.client.id}/missing/guesses")
     assert "2 transactions are ticked. There are more" in page.words

@@ -11,7 +11,7 @@ from portal.clock import FixedClock
 from portal.db import new_id
 from portal.models import AuditEvent, Note, Receipt
 from portal.ports import Ports
-from portal.services import noting
+from portal.services.review import noting
 from tests.factories import World
 from tests.pages import Page
 from tests.web.test_statements import MOST, Counting

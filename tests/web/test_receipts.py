@@ -11,8 +11,8 @@ from portal.clock import FixedClock
 from portal.domain.matching import Allocation
 from portal.models import BankAccount, Connection, Receipt
 from portal.ports import Ports
-from portal.services import assigning
-from portal.services.listing import PAGE_SIZE
+from portal.services.assignments import assigning
+from portal.services.clients.listing import PAGE_SIZE
 from tests import factories
 from tests.factories import Books, World
 from tests.web.visitor import Visit

@@ -13,7 +13,7 @@ from portal.clock import FixedClock
 from portal.models import Assignment, BankAccount, Candidate, Connection, Receipt, Refusal, Run, User
 from portal.ports import Ports
 from portal.services import keeping
-from portal.services.queueing import QUEUE_SIZE
+from portal.services.review.queueing import QUEUE_SIZE
 from tests import factories
 from tests.factories import World
 from tests.pages import Page

@@ -18,9 +18,9 @@ from portal.crypto import digest
 from portal.errors import Rejected
 from portal.models import Attempt, AuditEvent, User, UserSession
 from portal.ports import Ports
-from portal.services import authenticating, hashing
-from portal.services.authenticating import WrongCode
-from portal.services.throttling import TooManyAttempts
+from portal.services.people import authenticating, hashing
+from portal.services.people.authenticating import WrongCode
+from portal.services.people.throttling import TooManyAttempts
 from tests.factories import PASSWORD, World
 from tests.web.visitor import COOKIE, HTMX, Visit, Visitor, fresh_code, totp_of
 

@@ -20,8 +20,8 @@ from werkzeug.test import TestResponse
 from portal.db import Database
 from portal.models import Base, Role, User
 from portal.ports import Ports
-from portal.services import authenticating
 from portal.services.auditing import Origin, acting
+from portal.services.people import authenticating
 from portal.web import sessions
 from tests.factories import PASSWORD
 from tests.pages import Page

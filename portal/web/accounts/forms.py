@@ -12,7 +12,7 @@ from wtforms.validators import InputRequired, Length, Optional
 
 from portal.domain.start_days import Window
 from portal.models import BankAccount
-from portal.services.choosing import Choice, Details
+from portal.services.accounts.choosing import Choice, Details
 
 USES = [SelectChoice("business", _("Business")), SelectChoice("private", _("Private"))]
 

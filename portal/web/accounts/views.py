@@ -7,7 +7,11 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from portal.errors import PortalError, Rejected
-from portal.services import authenticating, choosing, connection_pages, deciding, discarding, finding
+from portal.services import finding
+from portal.services.accounts import choosing, discarding
+from portal.services.connections import connection_pages
+from portal.services.people import authenticating
+from portal.services.review import deciding
 from portal.web.access import actor, for_clients, ports, signed_in
 from portal.web.accounts.forms import AccountForm, ChoiceForm, DeletionForm, OfflineForm
 from portal.web.forms import refuse

@@ -8,7 +8,10 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from portal.models import Run
-from portal.services import deciding, finding, firm_pages, syncing
+from portal.services import finding
+from portal.services.clients import firm_pages
+from portal.services.connections import syncing
+from portal.services.review import deciding
 from portal.web.access import actor, admin, ports
 from portal.web.forms import ResyncForm
 from portal.web.htmx import notice

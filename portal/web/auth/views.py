@@ -10,7 +10,7 @@ from flask_wtf.csrf import generate_csrf
 
 from portal.errors import Conflict, NotFound, Rejected
 from portal.models import Role
-from portal.services import authenticating
+from portal.services.people import authenticating
 from portal.web import sessions
 from portal.web.access import half_signed_in, ports, public, safe_next, second_factor_page, signed_in
 from portal.web.auth.forms import CodeForm, FirstAdminForm, SignInForm

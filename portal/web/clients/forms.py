@@ -9,7 +9,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from portal.services.engaging import RETURNS
+from portal.services.clients.engaging import RETURNS
 
 WORDS = {"income": _("Income tax"), "corporate": _("Corporate tax"), "trade": _("Trade tax"), "vat": _("VAT")}
 

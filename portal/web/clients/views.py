@@ -11,7 +11,11 @@ from sqlalchemy.orm import Session
 
 from portal.errors import PortalError
 from portal.models import Role
-from portal.services import admitting, client_pages, deciding, engaging, finding, listing, paying, welcoming
+from portal.services import finding
+from portal.services.clients import client_pages, engaging, listing, welcoming
+from portal.services.payments import paying
+from portal.services.people import admitting
+from portal.services.review import deciding
 from portal.web.access import actor, admin, ports, signed_in, staff
 from portal.web.clients.forms import EngagementForm
 from portal.web.forms import refuse

@@ -9,7 +9,10 @@ from flask_login import current_user
 
 from portal.errors import Rejected
 from portal.models import Role
-from portal.services import choosing, confirming, connecting, connection_pages, deciding, finding, syncing
+from portal.services import finding
+from portal.services.accounts import choosing
+from portal.services.connections import confirming, connecting, connection_pages, syncing
+from portal.services.review import deciding
 from portal.web import sessions
 from portal.web.access import actor, for_clients, ports, signed_in
 from portal.web.connections.forms import StartForm

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from portal.errors import DocumentCorrupt, DocumentMissing, NotFound
-from portal.services import documenting
+from portal.services.documents import documenting
 from portal.web.access import actor, ports, signed_in
 
 blueprint = Blueprint("documents", __name__)

@@ -10,7 +10,10 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from portal.errors import Rejected
-from portal.services import choosing, connection_pages, covering, deciding, finding, reconciling, statements
+from portal.services import finding
+from portal.services.accounts import choosing, covering, reconciling, statements
+from portal.services.connections import connection_pages
+from portal.services.review import deciding
 from portal.web.access import actor, ports, signed_in
 from portal.web.finances.forms import ColumnsForm, StatementForm
 from portal.web.forms import refuse

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from portal.services import help_pages, welcoming
+from portal.services.clients import help_pages, welcoming
 from portal.web.access import actor, ports, signed_in
 from portal.web.htmx import fragment, notice
 

@@ -8,8 +8,9 @@ from flask_babel import gettext as _
 
 from portal.errors import Rejected
 from portal.models import Role
-from portal.services import finding, message_pages, messaging
-from portal.services.messaging import Topic
+from portal.services import finding
+from portal.services.messages import message_pages, messaging
+from portal.services.messages.messaging import Topic
 from portal.web.access import actor, ports, signed_in
 from portal.web.forms import refuse
 from portal.web.htmx import notice

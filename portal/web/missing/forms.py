@@ -12,7 +12,7 @@ from wtforms.validators import DataRequired, InputRequired, Length
 from portal import own_receipt
 from portal.clock import berlin_day
 from portal.domain.explanations import LONGEST_NOTE, Reason
-from portal.services.attesting import LONGEST, Statement
+from portal.services.receipts.attesting import LONGEST, Statement
 from portal.web.access import ports
 from portal.web.filters import money
 from portal.web.receipts.forms import AmountField

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import request, url_for
 
-from portal.services.missing import STATES, Filters
+from portal.services.receipts.missing import STATES, Filters
 
 KEYS = ("client", "state", "month", "q", "page")
 

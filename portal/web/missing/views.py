@@ -9,9 +9,10 @@ from flask_babel import ngettext
 
 from portal.domain.explanations import PLAIN, Reason
 from portal.errors import Rejected
-from portal.services import attesting, explaining, finding
-from portal.services import missing as missing_receipts
-from portal.services.missing import MOST_GUESSED, MOST_PRINTED, LinePage
+from portal.services import finding
+from portal.services.receipts import attesting, explaining
+from portal.services.receipts import missing as missing_receipts
+from portal.services.receipts.missing import MOST_GUESSED, MOST_PRINTED, LinePage
 from portal.web.access import actor, ports, signed_in
 from portal.web.filters import day
 from portal.web.forms import refuse

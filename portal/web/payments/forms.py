@@ -17,8 +17,8 @@ from portal.domain.payments.orders import Flaw
 from portal.errors import Rejected
 from portal.models import PaymentBatch, PaymentRules
 from portal.qonto.schema import BankAccount
-from portal.services.paying import Refused
-from portal.services.preparing import Wanted
+from portal.services.payments.paying import Refused
+from portal.services.payments.preparing import Wanted
 from portal.web.filters import iban, money
 from portal.web.forms import ONE_TIME
 

@@ -12,8 +12,11 @@ from flask_babel import ngettext
 
 from portal.domain.payments import sepa
 from portal.errors import PortalError, Rejected
-from portal.services import admitting, authenticating, deciding, finding, paying, payment_pages, preparing
-from portal.services.paying import Refused
+from portal.services import finding
+from portal.services.payments import paying, payment_pages, preparing
+from portal.services.payments.paying import Refused
+from portal.services.people import admitting, authenticating
+from portal.services.review import deciding
 from portal.web.access import actor, admin, for_clients, ports, signed_in, staff
 from portal.web.forms import refuse
 from portal.web.htmx import fragment, notice

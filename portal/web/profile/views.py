@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from flask_login import current_user
 
 from portal.errors import Rejected
-from portal.services import authenticating
+from portal.services.people import authenticating
 from portal.web import sessions
 from portal.web.access import ports, public, safe_next, signed_in
 from portal.web.edge import address

@@ -13,7 +13,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length, Optional
 
 from portal.domain.money import parse_cents
-from portal.services.uploading import Facts
+from portal.services.receipts.uploading import Facts
 
 
 class AmountField(StringField):

@@ -9,9 +9,13 @@ from wtforms.fields.choices import SelectChoice
 
 from portal.errors import Rejected
 from portal.models import Transaction
-from portal.services import deciding, finding, listing, receipt_pages, syncing, uploading
-from portal.services import missing as missing_receipts
-from portal.services.listing import Filters
+from portal.services import finding
+from portal.services.clients import listing
+from portal.services.clients.listing import Filters
+from portal.services.connections import syncing
+from portal.services.receipts import missing as missing_receipts
+from portal.services.receipts import receipt_pages, uploading
+from portal.services.review import deciding
 from portal.web.access import actor, ports, signed_in, staff
 from portal.web.forms import ResyncForm, refuse
 from portal.web.htmx import notice

@@ -8,7 +8,8 @@ from flask_babel import gettext as _
 from flask_login import current_user
 
 from portal.errors import Conflict, Rejected
-from portal.services import asking, finding, noting
+from portal.services import finding
+from portal.services.review import asking, noting
 from portal.web.access import actor, ports, staff
 from portal.web.htmx import notice
 from portal.web.review.forms import AskForm, NoteForm, seen_version

@@ -14,9 +14,10 @@ from wtforms import StringField
 from wtforms.validators import AnyOf, Optional
 
 from portal.errors import Conflict, Rejected
-from portal.services import collecting, deciding, finding
-from portal.services.assigning import Difference
-from portal.services.searching import MOST_CHOSEN
+from portal.services import finding
+from portal.services.assignments.assigning import Difference
+from portal.services.review import collecting, deciding
+from portal.services.review.searching import MOST_CHOSEN
 from portal.web.access import actor, ports, staff
 from portal.web.htmx import is_fragment_request, notice
 from portal.web.review.views import filters_of, tell_once, to_desk

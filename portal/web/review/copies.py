@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from flask_login import current_user
 
 from portal.errors import Conflict, Rejected
-from portal.services import comparing, deciding
+from portal.services.review import comparing, deciding
 from portal.web.access import actor, ports, staff
 from portal.web.htmx import notice
 from portal.web.review.forms import MergeForm, seen_version

@@ -9,8 +9,8 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import AnyOf, InputRequired, Length, Optional
 
 from portal.errors import Rejected
-from portal.services import asking
-from portal.services.assigning import Difference, SetAsideReason
+from portal.services.assignments.assigning import Difference, SetAsideReason
+from portal.services.review import asking
 from portal.web.receipts.forms import AmountField, text_or_none
 
 SET_ASIDE_WORDS = {

@@ -9,9 +9,10 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from portal.errors import Conflict, Rejected
-from portal.services import deciding, finding, splitting
-from portal.services.searching import MOST_LETTERS
-from portal.services.splitting import Found
+from portal.services import finding
+from portal.services.review import deciding, splitting
+from portal.services.review.searching import MOST_LETTERS
+from portal.services.review.splitting import Found
 from portal.web.access import actor, ports, staff
 from portal.web.forms import refuse
 from portal.web.htmx import notice

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from portal.errors import Rejected
-from portal.services import saving
+from portal.services.review import saving
 from portal.web.access import actor, ports, staff
 from portal.web.htmx import notice
 from portal.web.review.forms import ViewForm

@@ -16,22 +16,12 @@ from sqlalchemy.orm import Session
 
 from portal.errors import Conflict, Rejected, Stale
 from portal.models import Receipt
-from portal.services import (
-    assigning,
-    comparing,
-    correcting,
-    deciding,
-    finding,
-    looking_back,
-    looking_on,
-    measuring,
-    proposing,
-    putting_off,
-    queueing,
-    reviewing,
-)
-from portal.services.queueing import Filters
-from portal.services.searching import MOST_LETTERS
+from portal.services import finding
+from portal.services.assignments import assigning, measuring
+from portal.services.receipts import correcting
+from portal.services.review import comparing, deciding, looking_back, looking_on, proposing, putting_off, queueing, reviewing
+from portal.services.review.queueing import Filters
+from portal.services.review.searching import MOST_LETTERS
 from portal.web.access import actor, ports, staff
 from portal.web.filters import day
 from portal.web.handlers import answer

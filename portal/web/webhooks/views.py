@@ -6,8 +6,8 @@ from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
 from portal.errors import PortalError
-from portal.services import hearing
 from portal.services.auditing import Origin, acting
+from portal.services.connections import hearing
 from portal.web.access import ports, public
 
 blueprint = Blueprint("webhooks", __name__)

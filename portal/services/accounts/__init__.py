@@ -1,0 +1,1 @@
+"""Bank accounts with their booked transactions, from the bank or from files."""

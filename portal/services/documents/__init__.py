@@ -1,0 +1,1 @@
+"""The bytes of receipts: reaching them, their pictures, and what they say."""

@@ -1,0 +1,1 @@
+"""Payment orders, from the first question to the bank to their end."""

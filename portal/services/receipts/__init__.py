@@ -1,0 +1,1 @@
+"""Receipts: imported, brought by hand, corrected; and the transactions that have none."""
