@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import ipaddress
 import secrets
-import shutil
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -17,20 +16,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pytest
 from argon2 import PasswordHasher
 from jinja2 import BytecodeCache, FileSystemBytecodeCache
 from sqlalchemy import event
-from sqlalchemy.engine import make_url
+from werkzeug.routing import Rule
 
-from portal import migrating
 from portal.clock import FixedClock
 from portal.db import Database
 from portal.services.auditing import Origin, acting
 from portal.services.people import hashing
 from portal.settings import Settings, Timing
+from portal.storage import Storage
 from tests import servers
+from tests.copies import EMPTY, WORLD, Copies, PostgresCopies, SqliteCopies
 
 if TYPE_CHECKING:
     from portal.ports import Ports
@@ -38,6 +37,9 @@ if TYPE_CHECKING:
     from tests.factories import World
 
 SIMULATOR_URL = "http://127.0.0.1:5051"  #: nothing listens there: the simulator answers in this process
+NOW = datetime(2026, 11, 27, 10, tzinfo=UTC)
+SECRET_KEY = secrets.token_urlsafe(48)  #: the world's audit chain was made with it
+COPIES = pytest.StashKey[Copies]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -89,85 +91,62 @@ def real_hasher() -> Iterator[PasswordHasher]:
     hashing.HASHER = real
 
 
+# --- the site ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _routes_compiled_once() -> Iterator[None]:
+    """Each test makes a site of its own, always with the same routes: what werkzeug compiles of them is kept."""
+    compiled: dict[Any, Any] = {}
+    compile_builder = Rule._compile_builder
+
+    def once(rule: Rule, append_unknown: bool = True) -> Any:
+        key = (rule.rule, rule.subdomain, repr(rule.defaults), append_unknown)
+        if key not in compiled:
+            compiled[key] = compile_builder(rule, append_unknown)
+        return compiled[key]
+
+    Rule._compile_builder = once  # type: ignore[method-assign]
+    yield
+    Rule._compile_builder = compile_builder  # type: ignore[method-assign]
+
+
 # --- databases -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated file to copy."""
-    path = tmp_path_factory.mktemp("template") / "template.db"
-    database = Database(f"sqlite:///{path}")
-    migrating.upgrade(database)
-    database.engine.dispose()
-    return path
+def sqlite_copies(tmp_path_factory: pytest.TempPathFactory) -> SqliteCopies:
+    """Of a file."""
+    return SqliteCopies(tmp_path_factory.mktemp("sqlite"))
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """A PostgreSQL server for the session."""
+def postgres_copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresCopies]:
+    """Of a database on a server for the session."""
     with servers.postgres() as url:
-        yield url
-
-
-@pytest.fixture(scope="session")
-def postgres_template(postgres_url: str) -> Iterator[str]:
-    """The name of a migrated database to copy."""
-    name = f"template_{secrets.token_hex(4)}"
-    _administer(postgres_url, f'CREATE DATABASE "{name}"')
-    database = Database(_address_of(postgres_url, name))
-    migrating.upgrade(database)
-    database.engine.dispose()
-    yield name
-    _administer(postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-def _administer(url: str, statement: str) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(statement)  # type: ignore[call-overload]
-
-
-def _address_of(url: str, name: str) -> str:
-    return make_url(url).set(drivername="postgresql+psycopg", database=name).render_as_string(hide_password=False)
-
-
-@pytest.fixture(scope="session")
-def sqlite_engine(sqlite_template: Path) -> Database:
-    """Over a file that every test finds fresh. One engine for all: it keeps the statements that it compiled."""
-    return Database(f"sqlite:///{sqlite_template.with_name('belegfluss.db')}")
-
-
-@pytest.fixture(scope="session")
-def postgres_engine(postgres_url: str, postgres_template: str) -> Iterator[Database]:
-    """Over a database that every test finds fresh. One engine for all, as above."""
-    name = f"test_{secrets.token_hex(6)}"
-    yield Database(_address_of(postgres_url, name))
-    _administer(postgres_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        made = PostgresCopies(url, tmp_path_factory.mktemp("postgres"))
+        yield made
+        made.drop()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest) -> Iterator[Database]:
     """A fresh database with the newest schema; every test that asks for it runs on both kinds."""
-    make = _sqlite if request.param == "sqlite" else _postgres
-    made = make(request)
-    yield made
-    made.engine.dispose()
+    copies: Copies = request.getfixturevalue({"sqlite": "sqlite_copies", "postgresql": "postgres_copies"}[request.param])
+    has_world = "world" in request.fixturenames
+    if has_world:
+        copies.write_world(_write_world)
+    copies.start_from(WORLD if has_world else EMPTY)
+    request.node.stash[COPIES] = copies
+    yield copies.database
+    copies.database.engine.dispose()
 
 
-def _sqlite(request: pytest.FixtureRequest) -> Database:
-    database: Database = request.getfixturevalue("sqlite_engine")
-    path = Path(str(database.engine.url.database))
-    for old in path.parent.glob(f"{path.name}*"):
-        old.unlink()  # whoever still holds it open writes into a file without a name
-    shutil.copy(request.getfixturevalue("sqlite_template"), path)
-    return database
+def _write_world(database: Database, documents: Path) -> World:
+    from tests.factories import make_world
 
-
-def _postgres(request: pytest.FixtureRequest) -> Database:
-    database: Database = request.getfixturevalue("postgres_engine")
-    url, template = request.getfixturevalue("postgres_url"), request.getfixturevalue("postgres_template")
-    _administer(url, f'DROP DATABASE IF EXISTS "{database.engine.url.database}" WITH (FORCE)')
-    _administer(url, f'CREATE DATABASE "{database.engine.url.database}" TEMPLATE "{template}"')
-    return database
+    with acting(Origin("system:test"), key=SECRET_KEY):
+        return make_world(database, Storage(f"file://{documents}"), now=NOW)
 
 
 @pytest.fixture
@@ -200,7 +179,7 @@ def statements() -> Callable[[Database], AbstractContextManager[list[str]]]:
 @pytest.fixture
 def clock() -> FixedClock:
     """A clock that stands: the same day and hour in every run, and the simulator's story ends there."""
-    return FixedClock(datetime(2026, 11, 27, 10, tzinfo=UTC))
+    return FixedClock(NOW)
 
 
 @pytest.fixture
@@ -213,7 +192,7 @@ def settings(tmp_path: Path, database: Database) -> Settings:
         redis_url="",
         documents_url=f"file://{tmp_path / 'documents'}",
         mail_url=f"file://{tmp_path / 'mail'}",
-        secret_key=secrets.token_urlsafe(48),
+        secret_key=SECRET_KEY,
         token_keys=(secrets.token_urlsafe(32),),
         qonto_api_url=SIMULATOR_URL,
         qonto_oauth_url=SIMULATOR_URL,
@@ -241,12 +220,10 @@ def ports(settings: Settings, database: Database, clock: FixedClock, bank: Bank)
 
 
 @pytest.fixture
-def world(database: Database, settings: Settings, clock: FixedClock) -> World:
+def world(request: pytest.FixtureRequest, database: Database, settings: Settings) -> World:
     """A firm with an admin, two staff members and two clients whose content is identical."""
-    from tests.factories import make_world
-
-    with acting(Origin("system:test"), key=settings.secret_key):
-        return make_world(database, settings, now=clock.now())
+    assert database
+    return request.node.stash[COPIES].world(settings.data_dir / "documents")
 
 
 @pytest.fixture

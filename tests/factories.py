@@ -112,9 +112,8 @@ def make_ports(settings: Settings, database: Database, clock: Clock, bank: Bank)
     )  # fmt: skip
 
 
-def make_world(database: Database, settings: Settings, *, now: datetime) -> World:
+def make_world(database: Database, storage: Storage, *, now: datetime) -> World:
     """Write the whole firm; asks for an `acting` around it."""
-    storage = Storage(settings.documents_url)
     with database.write() as session:
         admin = user(session, "admin@kanzlei.example", "Katrin Elbtor", Role.ADMIN, now=now)
         staff = user(session, "mara@kanzlei.example", "Mara Klein", Role.STAFF, now=now)

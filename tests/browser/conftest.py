@@ -14,18 +14,19 @@ from playwright.sync_api import sync_playwright
 from portal.services.auditing import Origin, acting
 from tests.browser.sites import Site, opened
 from tests.browser.windows import Windows
+from tests.copies import EMPTY, SqliteCopies
 from tests.factories import make_world
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
 @pytest.fixture(scope="session")
-def firm(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def firm(sqlite_copies: SqliteCopies, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The test firm's portal, for all tests of the session."""
     folder = tmp_path_factory.mktemp("site")
-    with opened(folder, _copied(sqlite_template, folder)) as made:
+    with opened(folder, _copied(sqlite_copies, folder)) as made:
         with acting(Origin("system:test"), key=made.ports.settings.secret_key):
-            made.world = make_world(made.ports.database, made.ports.settings, now=datetime.now(UTC))
+            made.world = make_world(made.ports.database, made.ports.storage, now=datetime.now(UTC))
         yield made
 
 
@@ -37,14 +38,14 @@ def site(firm: Site, tmp_path: Path) -> Iterator[Site]:
 
 
 @pytest.fixture
-def bare_site(sqlite_template: Path, tmp_path: Path) -> Iterator[Site]:
+def bare_site(sqlite_copies: SqliteCopies, tmp_path: Path) -> Iterator[Site]:
     """An installation that nobody has used yet."""
-    with opened(tmp_path, _copied(sqlite_template, tmp_path)) as made:
+    with opened(tmp_path, _copied(sqlite_copies, tmp_path)) as made:
         yield made
 
 
-def _copied(template: Path, folder: Path) -> str:
-    shutil.copy(template, folder / "belegfluss.db")
+def _copied(copies: SqliteCopies, folder: Path) -> str:
+    shutil.copy(copies.kept(EMPTY), folder / "belegfluss.db")
     return f"sqlite:///{folder / 'belegfluss.db'}"
 
 

@@ -25,7 +25,7 @@ from portal.services import running
 from portal.services.people.staffing import IS_ASKED
 from portal.services.running import Lease
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 REMINDERS, BETWEEN = 3, timedelta(days=1)  #: of a connection that needs somebody: once a day, three times, then silence
 DOUBT = timedelta(minutes=30)  #: that nobody knows what became of a payment, until people are told
 EXPIRY_STEPS = (timedelta(days=7), timedelta(days=15), timedelta(days=30))  #: before an unused consent ends
