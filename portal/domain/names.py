@@ -166,6 +166,8 @@ class Name:
     """The shop that a card payment's line names first; "" where that is a trade, a town, or not known to be a shop."""
     behind: Name | None = None
     """What stands behind a star, where the word before it may be a shop or only its card reader's: "VIVA *MUSTERSHOP"."""
+    is_guessed: bool = False
+    """Whether it may be something else: it says something only where it is like another."""
 
     def __bool__(self) -> bool:
         return bool(self.words)
@@ -258,6 +260,17 @@ def _is_of(brand: str, words: tuple[str, ...]) -> bool:
 def is_in_text(name: Name, words: frozenset[str]) -> bool:
     """Tell whether a text, given as its loosened words, holds all words of a name (payment by an intermediary)."""
     return is_long(name) and words.issuperset(name.words)
+
+
+def is_brand_in_text(name: Name, words: frozenset[str]) -> bool:
+    """Tell whether the text of a payment service, which says little but what was bought where, holds a telling word of a name.
+
+    A short one has to be its first ("OTTO"), a long one any ("Conrad Electronic").
+    """
+    return any(
+        word in words and word.isalpha() and word not in _COMMON and len(word) >= (_CONTAINED_LETTERS if n else _SHORTEST_BRAND)
+        for n, word in enumerate(name.words)
+    )
 
 
 def is_long(name: Name) -> bool:

@@ -162,7 +162,7 @@ class Strength(IntEnum):
 class Near(Enum):
     """How a text nearly holds a number.
 
-    Two signs swapped, letters read for digits, its beginning at the text's end, or a sign missing or too many.
+    Two signs swapped, letters read for digits, its beginning at the text's end or its end alone, or a sign missing or too many.
     """
 
     SWAPPED = auto()
@@ -306,7 +306,7 @@ class RemittanceText:
             for window in (*lookalikes.get(length - 1, ()), *lookalikes.get(length + 1, ())):
                 if found is None and OSA.distance(key, window, score_cutoff=1) == 1:
                     found = Near.MISTYPED
-        return Near.CUT if self._ends_within(reference) else found
+        return Near.CUT if self._ends_within(reference) or self._holds_end(reference) else found
 
     def _ends_within(self, reference: Reference) -> bool:
         """Tell whether the text ends in the middle of the number: a bank cuts what does not fit."""
@@ -314,6 +314,16 @@ class RemittanceText:
             key.startswith(tail) and _LEAST_LEFT * len(key) <= len(tail) < len(key)
             for tail in self._tails
             for key in reference.keys
+        )
+
+    def _holds_end(self, reference: Reference) -> bool:
+        """Tell whether the end of the number stands there alone: "250116" for 20250116. Another invoice's is as long as this one's."""
+        return any(
+            window.isdigit() and key.endswith(window)
+            for key in reference.keys
+            for length, windows in self.lookalikes.items()
+            if _LEAST_LEFT * len(key) <= length < len(key)
+            for window in windows
         )
 
     @cached_property

@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Hashable, Iterable, Mapping, Sequence
 from copy import copy
 from functools import cached_property
+from math import isnan, nan
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from portal.domain.matching.calendar import SPAN, Calendar, Places
 from portal.domain.matching.facts import ReceiptFacts, Side, TransactionFacts
 from portal.domain.matching.records import MOST_CENTS, BookedTransaction, OpenReceipt, compact_iban
-from portal.domain.names import CLEARLY_SAME, Name, similarity
+from portal.domain.names import CLEARLY_SAME, SIMILAR, Name, similarity
 from portal.domain.references import INVOICE_WORDS, Found
 
 MOST_BY_AMOUNT = MOST_BY_NUMBER = 24
@@ -157,7 +158,8 @@ class Index:
         """Compare the two names, each pair of spellings once; None when one is missing."""
         if not receipt.name or not booked.name:
             return None
-        return self.likeness_of(receipt.spelling, booked.spelling)
+        found = self.likeness_of(receipt.spelling, booked.spelling)
+        return None if isnan(found) else found
 
     def take_for_one(self, couples: Iterable[tuple[int, int]]) -> None:
         """Count names (places in `spellings`, on receipts and at the bank) as clearly the same from now on."""
@@ -168,11 +170,15 @@ class Index:
                 self.acquainted.add((ours, theirs))
 
     def likeness_of(self, ours: int, theirs: int) -> float:
-        """Compare two spellings (places in `spellings`) that are not empty."""
+        """Compare two spellings (places in `spellings`) that are not empty; nan where one is a guess, and not like the other."""
         key = ours * len(self.spellings) + theirs
         found = self._likeness.get(key)
         if found is None:
-            found = self._likeness[key] = similarity(self.spellings[ours], self.spellings[theirs])
+            one, other = self.spellings[ours], self.spellings[theirs]
+            found = similarity(one, other)
+            if found < SIMILAR and (one.is_guessed or other.is_guessed):
+                found = nan
+            self._likeness[key] = found
         return found
 
     def pairs(self, more: Iterable[tuple[int, int]] = (), only: npt.NDArray[np.bool_] | None = None) -> tuple[Places, Places]:

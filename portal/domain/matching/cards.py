@@ -1,7 +1,8 @@
-"""How banks tell of a card payment: Qonto in fields, a bank's file in words, each in its own way.
+"""How banks tell of the other side, above all of a card payment: Qonto in fields, a bank's file in words, each in its own way.
 
 The other side may be the shop ("EDEKA MUELLER//HAMBURG/DE"), nobody, or the card itself ("VISA DEBITKARTE"); then the shop stands
-first in the remittance information, and the day of the purchase somewhere behind it.
+first in the remittance information, and the day of the purchase somewhere behind it. Some files have no column for the other side
+of anything: it stands before the text ("Vattenfall Europe Sales GmbH Kd 91255 Beitrag").
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import re
 from datetime import date, timedelta
 
 from portal.domain.matching.facts import TransactionFacts
+from portal.domain.names import fold
+from portal.domain.references import INVOICE_WORDS
 
 _LONGEST_BOOKING = timedelta(days=7)
 _WORDS = r"(?:karten?\w*|giro\s?card|debitk\w*|kreditk\w*|visa|master\s?card|maestro|card)"
@@ -18,6 +21,19 @@ _ONLY_CARD = re.compile(rf"(?:(?:{_WORDS}|debit|ec|v\s?pay|umsatz|zahlung)\W*)+"
 _PLACE = re.compile(r"//(?:[^/]*/)?[A-Z]{2}\b")
 """Town and country as the German card networks write them behind a shop."""
 _BEHIND_SHOP = re.compile(rf"//|\s*\b(?:\d{{4}}-\d\d-\d\d|\d\d?\.\d\d?\.|{_WORDS}\b)", re.IGNORECASE)
+_MOST_WORDS = 8
+_NUMBER = re.compile(r"\d.*\d.*\d")
+_NO_NAME = """
+    abo abonnement abrechnung abschlag abschlagszahlung anzahlung auftrag avis az ba basislastschrift begleichung beitrag
+    beleg bestellung dank danke dauerauftrag datum echtzeit eingang einzug end entgelt erstattung faktura
+    firmenlastschrift gebuehr gehalt guthaben gutschrift ihr ihre ihren kauf kd kdnr knr kunde kunden kundennr
+    kundennummer lastschrift laut lohn lt mandat mandatsref miete mieter mitgliedsbeitrag monatsbeitrag nebenkosten online
+    pacht rate raten ref referenz rest restbetrag restzahlung saldo sammelueberweisung schlusszahlung sepa siehe sonstiges
+    spende svwz teilbetrag teilzahlung ueberweisung umbuchung unser unsere vertrag vertragsnr vielen vom wg wie wir
+    zahlung zins zinsen zum zur
+"""
+_ENDS_NAME = frozenset(_NO_NAME.split()) | {word.lower() for word in INVOICE_WORDS}
+"""With these a text begins, or goes on behind a name."""
 _ISO_DAY = re.compile(r"\b(\d{4})-(\d\d)-(\d\d)(?:T|\b)")
 _DAY = re.compile(r"\b(\d\d?)\.(\d\d?)\.(?!\d\d?\.)")
 
@@ -30,8 +46,14 @@ def is_card(facts: TransactionFacts) -> bool:
 
 
 def other_side(facts: TransactionFacts) -> str:
-    """Return the other side's name as the bank wrote it, "" if nowhere: of a card payment the shop, wherever it stands."""
+    """Return the other side's name as the bank wrote it, "" if nowhere: of a card payment the shop, wherever it stands.
+
+    Where the bank has nobody on the other side (`is_guessed`), it is what the text begins with, up to a number or a word that is
+    no name's: it may hold more than the name, or be none.
+    """
     written = (facts.counterparty or "").strip()
+    if is_guessed(facts):
+        return _beginning(facts.remittance)
     if (written and not _ONLY_CARD.fullmatch(written)) or not is_card(facts):
         return written.partition("//")[0] if _PLACE.search(written) else written
     text = facts.remittance.strip()
@@ -39,6 +61,21 @@ def other_side(facts: TransactionFacts) -> str:
     text = text[begin.end() :] if begin else text
     end = _BEHIND_SHOP.search(text)
     return (text[: end.start()] if end else text).strip() or written
+
+
+def is_guessed(facts: TransactionFacts) -> bool:
+    """Tell whether the bank does not say who is on the other side."""
+    return not (facts.counterparty or "").strip() and not is_card(facts)
+
+
+def _beginning(text: str) -> str:
+    found: list[str] = []
+    for word in text.split()[:_MOST_WORDS]:
+        first = fold(word).partition(" ")[0]
+        if first in _ENDS_NAME or _NUMBER.search(word):
+            break
+        found.append(word)
+    return " ".join(found).strip(" .,;:/-")
 
 
 def purchased_on(facts: TransactionFacts) -> date | None:

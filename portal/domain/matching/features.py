@@ -14,7 +14,7 @@ from portal.domain.matching.groups import Groups, find_groups, find_twins
 from portal.domain.matching.pairs import NO, UNKNOWN, YES, Amount, Number, Pairs
 from portal.domain.matching.records import BookedTransaction, OpenReceipt
 from portal.domain.matching.sides import NO_DAY, Column, Sides, flags
-from portal.domain.names import CLEARLY_SAME, SIMILAR, is_in_text
+from portal.domain.names import CLEARLY_SAME, SIMILAR
 from portal.domain.periods import agree
 from portal.domain.references import Found, Near
 
@@ -156,7 +156,7 @@ class Comparison:
         if receipt.iban and receipt.iban == booked.iban:
             return True
         likeness = self.index.likeness(receipt, booked)
-        return likeness is None or likeness >= SAME_PARTY or is_in_text(receipt.name, booked.words)
+        return likeness is None or likeness >= SAME_PARTY or booked.tells(receipt.name)
 
     def _mark(self, name: str, places: Sequence[tuple[int, int]]) -> None:
         column = np.zeros(len(self.pairs), np.bool_)
@@ -254,17 +254,19 @@ class Comparison:
         pairs.name, pairs.is_alias = likeness[inverse], is_alias[inverse]
         pairs.is_in_text = np.zeros(len(pairs), np.bool_)
         to_look_up = np.flatnonzero(
-            ~pairs.is_named(SAME_PARTY) & self.sides.has_text[pairs.line] & self.sides.has_long_name[pairs.receipt]
+            ~pairs.is_named(SAME_PARTY)
+            & self.sides.has_text[pairs.line]
+            & (self.sides.has_long_name[pairs.receipt] | self.sides.is_processor[pairs.line])
         )
         places = zip(to_look_up.tolist(), pairs.receipt[to_look_up].tolist(), pairs.line[to_look_up].tolist(), strict=True)
-        hits = [n for n, r, t in places if is_in_text(index.receipts[r].name, index.transactions[t].words)]
+        hits = [n for n, r, t in places if index.transactions[t].tells(index.receipts[r].name)]
         pairs.is_in_text[hits] = True
 
     def _compare_ibans(self) -> None:
         pairs, sides = self.pairs, self.sides
         ours, theirs = sides.iban[pairs.receipt], sides.line_iban[pairs.line]
         # a payment through another goes to the other's account
-        is_known = (ours >= 0) & (theirs >= 0) & ~pairs.is_in_text
+        is_known = (ours >= 0) & (theirs >= 0) & ~pairs.is_in_text & ~sides.is_processor[pairs.line]
         pairs.iban = np.where(is_known, ours == theirs, UNKNOWN)
 
     def _note_numbers(self) -> None:

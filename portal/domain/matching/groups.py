@@ -127,7 +127,7 @@ def find_twins(index: Index) -> dict[int, tuple[int, bool]]:
     """Map each receipt that exists twice to (another copy, whether it has a number).
 
     Copies agree in direction, amount, currency, number, and in counterparty and invoice date as far as both are known. Of
-    several copies the only one that came from the bank (or that the bank marked as paid) is no twin: it is the receipt, the
+    several copies the only one that came from the bank (or that the bank linked) is no twin: it is the receipt, the
     others hang on it. Without a number,
     date and name have to be equal, and it may as well be two equal purchases. What a person has called distinct is no pair.
     """
@@ -150,7 +150,7 @@ def find_twins(index: Index) -> dict[int, tuple[int, bool]]:
         found = sorted({receipt.place for pair in pairs for receipt in pair})
         from_bank = [place for place in found if index.receipts[place].facts.is_from_bank]
         if len(from_bank) > 1 and pairs[0][0].reference:  # of two that the bank has, it knows the payment of the one that counts
-            from_bank = [place for place in from_bank if index.links[place] or index.receipts[place].facts.paid_on]
+            from_bank = [place for place in from_bank if index.links[place]]
         first = from_bank[0] if len(from_bank) == 1 else None
         for one, other in pairs:
             for place, copy in ((one.place, other.place), (other.place, one.place)):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from portal.domain.matching.cards import is_card, other_side, purchased_on
+from portal.domain.matching.cards import is_card, is_guessed, other_side, purchased_on
 from portal.domain.matching.facts import ReceiptFacts, Side, TransactionFacts
-from portal.domain.names import fold, loosen, parse_name, parse_shop
+from portal.domain.names import Name, fold, is_brand_in_text, is_in_text, is_processor, loosen, parse_name, parse_shop
 from portal.domain.periods import Month, months
 from portal.domain.references import RemittanceText, parse_reference
 
@@ -58,8 +59,8 @@ class BookedTransaction:
     """A transaction with everything derived once. `place`: its rank by id."""
 
     __slots__ = (
-        "_months", "_words", "currency", "day", "emitted_day", "facts", "free", "iban", "is_card", "is_pulled", "local_currency",
-        "name", "other_side", "place", "spelling", "text",
+        "_months", "_words", "currency", "day", "emitted_day", "facts", "free", "iban", "is_card", "is_passed_on", "is_pulled",
+        "local_currency", "name", "other_side", "place", "spelling", "text",
     )  # fmt: skip
 
     def __init__(self, place: int, facts: TransactionFacts) -> None:
@@ -72,7 +73,10 @@ class BookedTransaction:
         self.currency = facts.currency.strip().upper()
         self.local_currency = facts.local_currency.strip().upper() if facts.local_currency else None
         self.other_side = other_side(facts)
+        self.is_passed_on = is_processor(self.other_side)
         self.name = parse_shop(self.other_side) if self.is_card else parse_name(self.other_side)
+        if self.name and is_guessed(facts):
+            self.name = replace(self.name, is_guessed=True)
         self.spelling = 0
         self.text = RemittanceText(facts.remittance)
         self.iban = compact_iban(facts.iban)
@@ -87,6 +91,10 @@ class BookedTransaction:
         if self._months is None:
             self._months = months(self.facts.remittance)
         return self._months
+
+    def tells(self, name: Name) -> bool:
+        """Tell whether the remittance information holds a name; where somebody passed the money on, its brand is enough."""
+        return is_in_text(name, self.words) or (self.is_passed_on and is_brand_in_text(name, self.words))
 
     @property
     def words(self) -> frozenset[str]:

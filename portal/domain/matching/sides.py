@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from portal.domain.matching.blocking import Index
 from portal.domain.matching.records import MOST_CENTS
-from portal.domain.names import is_long, is_processor
+from portal.domain.names import is_long
 
 NO_DAY = 10**7
 """In place of a number of days where one of the two dates is not known."""
@@ -87,7 +87,7 @@ class Sides:
         self.is_day_known = flags(b.facts.emitted_on is not None or b.emitted_day != b.day for b in lines)
         self.has_text = flags(bool(b.text.atoms) for b in lines)
         self.has_digits = flags(b.text.has_digits for b in lines)
-        self.is_processor = flags(is_processor(b.other_side) for b in lines)
+        self.is_processor = flags(b.is_passed_on for b in lines)
         ibans: dict[str, int] = {}
         self.iban = _numbers(ibans.setdefault(r.iban, len(ibans)) if r.iban else -1 for r in receipts)
         self.line_iban = _numbers(ibans.setdefault(b.iban, len(ibans)) if b.iban else -1 for b in lines)
