@@ -132,11 +132,11 @@ _PROCESSORS = frozenset(
 )
 _TRADES = """
     apotheke auto autohaus autoservice baecker baeckerei bar bau baumarkt bio bistro blumen buchhandlung buero cafe center city
-    computer copyshop das der deutsche deutscher deutsches die drogerie druck druckerei edv elektro energie erste eis fahrrad feinkost fleischerei fluss foto
+    computer copyshop das der dr deutsche deutscher deutsches die drogerie druck druckerei edv elektro energie erste eis fahrrad feinkost fleischerei fluss foto
     friseur garten gasthaus gasthof getraenke glas grill hafen handel handwerk haus holz hotel imbiss immobilien internet kaffee
     kanzlei kasse kfz kiosk klinik konditorei kueche laden landhaus lotto markt metzgerei meyer meier mueller moebel museum musik
     neue nord online optik ost papier park parken parkhaus pension physio pizza pizzeria post praxis reifen reinigung reise
-    restaurant ristorante schmidt schneider schuhe schulz shop sparkasse sport stadt stadtwerke station steuer sued tabak tankstelle tank taxi technik
+    restaurant ristorante schmidt schneider schuhe schulz shop st sparkasse sport stadt stadtwerke station steuer sued tabak tankstelle tank taxi technik
     the theater tier ticket trattoria uhren verein verlag versand versicherung volksbank wasser wein weiss werkzeug west wirtshaus zahnarzt
     zeitung zentrale zentrum zoo
 """
@@ -148,6 +148,8 @@ _TOWNS = """
 _COMMON = frozenset(_SPELLED_UMLAUT.sub("", word) for word in (_TRADES + _TOWNS).split())
 """What stands first in many shops' names tells none of them apart."""
 _SHORTEST_BRAND = 3
+_INITIALS = re.compile(r"[b-df-hj-np-tv-xz]{2}")
+"""Two letters that no word is made of: "DB", "HP"."""
 _MANY_DIGITS = re.compile(r"\d.*\d.*\d")
 _SHORTEST_CUT, _SHORTEST_CUT_WORDS = 10, 7
 _SHORTEST_WORD_CUT = 4
@@ -247,7 +249,7 @@ def parse_shop(written: str | None) -> Name:
 
 def _with_brand(name: Name) -> Name:
     first = name.words[0] if name else ""
-    is_brand = len(first) >= _SHORTEST_BRAND and first.isalpha() and first not in _COMMON
+    is_brand = (len(first) >= _SHORTEST_BRAND or _INITIALS.fullmatch(first)) and first.isalpha() and first not in _COMMON
     behind = _with_brand(name.behind) if name.behind else None
     return replace(name, brand=first if is_brand else "", behind=behind) if is_brand or behind else name
 

@@ -121,15 +121,17 @@ def test_a_link_with_which_nothing_agrees_stops_nobody() -> None:
     assert one(receipt(linked_transactions=("t2",)), booked(remittance=""), stranger).status == "review"
 
 
-def test_of_two_that_the_bank_has_the_paid_one_counts() -> None:
-    paid = receipt("r1", paid_on=ISSUED + timedelta(days=9))
-    decisions = decide([paid, receipt("r2")], [booked()])
-    assert decisions["r1"].status == "assigned"
-    both = decide([paid, replace(paid, id="r2")], [booked()])
-    assert {decision.reason for decision in both.values()} == {ReviewReason.DUPLICATE_SUSPECTED}
+def test_of_two_that_the_bank_has_the_linked_one_counts() -> None:
+    """Somebody wrote down when he paid it: that says nothing about which copy is the one to keep."""
+    paid, linked = receipt("r1", paid_on=ISSUED + timedelta(days=9)), receipt("r1", linked_transactions=("t1",))
+    assert decide([linked, receipt("r2")], [booked()])["r1"].status == "assigned"
+    for one_of_two in (paid, replace(paid, id="r2"), linked):
+        others = decide([one_of_two, replace(one_of_two, id="r3"), receipt("r4")], [booked()])
+        assert {decision.reason for decision in others.values()} == {ReviewReason.DUPLICATE_SUSPECTED}
+    assert {decision.status for decision in decide([paid, receipt("r2")], [booked()]).values()} == {"review"}
     # without a number they may be two purchases
-    unnumbered = [replace(paid, number=None), replace(paid, id="r2", number=None, paid_on=None)]
-    assert {decision.status for decision in decide(unnumbered, [booked(remittance="")]).values()} == {"review"}
+    unnumbered = [replace(linked, number=None), replace(linked, id="r2", number=None, linked_transactions=())]
+    assert decide(unnumbered, [booked(remittance="")])["r2"].status == "review"
 
 
 def test_an_invoice_filed_twice_is_suspected() -> None:

@@ -49,6 +49,27 @@ ASSIGNED = {
         receipt(),
         booked(counterparty="PayPal Europe", remittance="PP.1234.PP Ihr Einkauf bei Holzhandel Weber GmbH"),
     ),
+    "through a payment service that names the brand": (
+        receipt(counterparty="Conrad Electronic SE"),
+        booked(counterparty="PayPal Europe", remittance="1051709382910 PP.9809.PP . Conrad, Ihr Einkauf bei Conrad"),
+    ),
+    "through a payment service, whose account is not the supplier's": (
+        receipt(counterparty="Otto GmbH & Co. KGaA", iban=IBAN),
+        booked(counterparty="Klarna Bank AB", remittance="Bestellung FLVJPTTL OTTO Pay in 30 days", iban=OTHER_IBAN),
+    ),
+    "a bank's file that has the name before the text": (
+        receipt(),
+        booked(counterparty=None, remittance="HOLZHANDEL WEBER Kd 91255 Beitrag End-to-End-Ref.: NOTPROVIDED"),
+    ),
+    "the end of a long number alone": (receipt(number="20261042"), booked(remittance="Rechnung 261042 v. 02.11.2026")),
+    "a card in another currency, without its original amount": (
+        receipt(currency="USD", amount_cents=11900, due_on=None),
+        booked(amount_cents=10950, remittance="", operation_type="card", booked_on=ISSUED + timedelta(days=2)),
+    ),
+    "a shop of two letters, by card": (
+        receipt(counterparty="DB Fernverkehr AG", number=None, due_on=None),
+        booked(counterparty="DB BAHN A-WQ5567*", remittance="", booked_on=ISSUED + timedelta(days=2)),
+    ),
     "a name that is only similar, an amount that nothing else has": (
         receipt(),
         booked(remittance="", counterparty="HOLZHAND. WEBER"),
@@ -102,6 +123,12 @@ REVIEWED = {
     ),
     "the net was read, no number": (receipt(amount_cents=10000), booked(remittance=""), ReviewReason.AMOUNT_DIFFERS),
     "converted at a rate that never was": (receipt(currency="USD", amount_cents=30000), booked(), ReviewReason.AMOUNT_DIFFERS),
+    "converted long after the invoice": (
+        receipt(currency="USD", due_on=None), booked(amount_cents=10950, remittance=""), ReviewReason.AMOUNT_DIFFERS,
+    ),
+    "a name before the text, of somebody else": (
+        receipt(), booked(counterparty=None, remittance="BAECKEREI KORNFELD Kd 91255"), ReviewReason.COUNTERPARTY_UNCLEAR,
+    ),
     "converted from a currency of another worth": (
         receipt(currency="JPY", amount_cents=13000), booked(), ReviewReason.AMOUNT_DIFFERS,
     ),

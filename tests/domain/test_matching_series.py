@@ -138,6 +138,24 @@ def test_a_banks_text_tells_when_a_card_was_used() -> None:
         assert one(bought, replace(line, remittance=f"{day}T19:11 KARTENZAHLUNG VISA 3884")).status == "review"
 
 
+def test_two_foreign_purchases_of_one_week_are_not_told_apart() -> None:
+    """Each month's is the only one around; with a second one that the bank converted too, it might be either."""
+    receipts = [
+        receipt(f"r{n}", currency="USD", number=None, due_on=None, issued_on=ISSUED + n * MONTH, amount_cents=10_000 + n)
+        for n in range(3)
+    ]
+    lines = [
+        booked(f"t{n}", amount_cents=9_300 + 50 * n, remittance="", operation_type="card", booked_on=ISSUED + n * MONTH + LATE)
+        for n in range(3)
+    ]
+    found = decide(receipts, lines)
+    assert {name: d.allocations[0].transaction for name, d in found.items()} == {f"r{n}": f"t{n}" for n in range(3)}
+    second = replace(lines[1], id="t9", amount_cents=9_100, open_cents=9_100, booked_on=ISSUED + MONTH)
+    assert decide(receipts, [*lines, second])["r1"].status == "review"
+    for other in (replace(lines[1], amount_cents=12_000, open_cents=12_000), replace(lines[1], open_cents=5_000)):
+        assert decide(receipts[1:2], [other])["r1"].status == "review", "no rate that ever was; partly used"
+
+
 def test_a_series_of_two_rhythms_has_none() -> None:
     receipts, lines = _series(30)
     receipts = [replace(made, due_on=made.issued_on and made.issued_on + timedelta(days=30)) for made in receipts]

@@ -67,6 +67,9 @@ def test_finding(number: str, text: str, strength: Strength | None) -> None:
         ("RE-2026-1042", "RE-2026-10442", Near.MISTYPED),  # one doubled
         ("RE-2026-1042", "RE-2026-104", Near.CUT),
         ("RE-2026-1042", "Rechnung RE-2026-1", Near.CUT),
+        ("20250116", "RE 250116/05.09.2025", Near.CUT),
+        ("789801508", "Rechn.9801508 v.20.03.2025", Near.CUT),
+        ("789801508", "Rechn.01508", None),  # too little of it
         ("RE-2026-1042", "RE-2026-104 Danke", Near.MISTYPED),
         ("RE-2026-1042", "Rechnung RE-2026-10 Danke", None),  # nobody cuts in the middle
         ("RE-2026-1042", "RE-202", None),  # too little is left

@@ -39,9 +39,11 @@ _DAY = re.compile(r"\b(\d\d?)\.(\d\d?)\.(?!\d\d?\.)")
 
 
 def is_card(facts: TransactionFacts) -> bool:
-    """Tell whether it was paid by card: the bank says so, or, in a bank's file, its words do."""
+    """Tell whether it was paid by card: the bank says so, or, in a bank's file, its words or a card reader's star do."""
     if facts.operation_type is not None:
         return facts.operation_type == "card"
+    if facts.side == "debit" and not facts.remittance.strip() and "*" in (facts.counterparty or ""):
+        return True
     return any(_CARD.search(told) or _PLACE.search(told) for told in (facts.remittance, facts.counterparty or ""))
 
 
@@ -55,6 +57,8 @@ def other_side(facts: TransactionFacts) -> str:
     if is_guessed(facts):
         return _beginning(facts.remittance)
     if (written and not _ONLY_CARD.fullmatch(written)) or not is_card(facts):
+        begin = _ONLY_CARD.match(written)
+        written = written[begin.end() :] if begin and is_card(facts) else written
         return written.partition("//")[0] if _PLACE.search(written) else written
     text = facts.remittance.strip()
     begin = _ONLY_CARD.match(text)

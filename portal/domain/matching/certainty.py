@@ -26,10 +26,10 @@ _MISDATED_DAYS = 10
 _SETTLING, _NEXT_MONTH = 8, 35
 # as plain integers: a member of an enumeration costs more to look up than the comparison
 WHOLE = frozenset({int(Amount.EQUAL), int(Amount.LOCAL)})
-_WHOLE_OR_DISCOUNTED = WHOLE | {int(Amount.DISCOUNT)}
+_FOREIGN = frozenset({int(Amount.LOCAL), int(Amount.CONVERTED)})
+_TELLING = WHOLE | {int(Amount.DISCOUNT), int(Amount.CONVERTED)}
 UNSAID = frozenset({int(Number.ABSENT), int(Number.UNKNOWN)})
-_LOCAL, _REST, _FOUND, _SHORT, _HINTED = (
-    int(Amount.LOCAL),
+_REST, _FOUND, _SHORT, _HINTED = (
     int(Amount.REST),
     int(Number.FOUND),
     int(Number.SHORT),
@@ -108,7 +108,7 @@ class Certainty:
         return bool(
             (has_iban or is_named or is_passed_on or lists["is_shop"][n])
             and self.index.receipts[lists["receipt"][n]].facts.is_from_bank
-            and lists["amount"][n] in _WHOLE_OR_DISCOUNTED
+            and lists["amount"][n] in _TELLING
             and (number in _SILENT or number == _HINTED or lists["is_slip"][n] or (number in _NEARLY and has_iban))
         )
 
@@ -124,7 +124,7 @@ class Certainty:
             return _SETTLING if self._is_at_once(n) or not self._has_rival(n, RECURRENCE_DAYS) else None
         # somebody says when it was paid, and that was another day; an original amount is equal every month, and not always told
         paid = lists["from_payment"][n]
-        if (paid != NO_DAY and abs(paid) > _MISDATED_DAYS) or lists["amount"][n] == _LOCAL:
+        if (paid != NO_DAY and abs(paid) > _MISDATED_DAYS) or lists["amount"][n] in _FOREIGN:
             return None
         days, (first, last) = lists["from_issue"][n], _LATE_DAYS
         if lists["from_due"][n] != NO_DAY:

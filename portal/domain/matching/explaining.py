@@ -68,6 +68,7 @@ class Explainer:
             ReasonCode.NET_AMOUNT: self._percent,
             ReasonCode.AMOUNT_DIFFERS: self._difference,
             ReasonCode.CURRENCY_DIFFERS: self._currencies,
+            ReasonCode.CONVERTED: self._converted,
             ReasonCode.NUMBER_FOUND: self._written,
             ReasonCode.NUMBER_HINTED: self._written,
             ReasonCode.NUMBER_MISTYPED: self._number,
@@ -131,6 +132,13 @@ class Explainer:
 
     def _currencies(self, _place: int, _n: int, receipt: OpenReceipt, booked: BookedTransaction) -> Values:
         return (("receipt_currency", receipt.currency or ""), ("transaction_currency", booked.currency))
+
+    def _converted(self, _place: int, _n: int, receipt: OpenReceipt, booked: BookedTransaction) -> Values:
+        facts = booked.facts
+        return (
+            ("receipt_cents", receipt.cents or 0), ("receipt_currency", receipt.currency or ""),
+            ("amount_cents", facts.amount_cents), ("currency", booked.currency),
+        )  # fmt: skip
 
     def _written(self, _place: int, _n: int, receipt: OpenReceipt, booked: BookedTransaction) -> Values:
         hits = self._index.named[booked.place][receipt.place]

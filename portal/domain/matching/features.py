@@ -22,6 +22,9 @@ SAME_PARTY = 0.6
 """From this similarity on two names may be one party."""
 _CARD_DAYS, _BOOKING_DAYS = (-1, 3), 2
 """From the receipt to the purchase; so much later it may be booked, where the bank does not tell the day of the purchase."""
+_CONVERTED_DAYS = (-1, 4)
+_ALONE_DAYS = 10
+"""In so many days before and after a receipt nothing else was bought in the shop, where the amount alone does not tell it."""
 MOST_OFF_CENTS, MOST_OFF_SHARE = 1500, 10
 """What a bank keeps as its fee, what is rounded or mistyped: at most so much, and at most one part in so many."""
 
@@ -50,6 +53,7 @@ class Comparison:
         self._compare(groups, declined)
         if before is not None and fresh is not None:
             self.pairs = before.pairs.moved(index.kept, fresh).joined(self.pairs, self._width)
+        self._find_converted()
         self.set_of: dict[int, tuple[int, ...]] = {}
         """Pair of a set → the other pairs of it; shorter than `set_size` where one was not compared."""
         self.set_size: dict[int, int] = {}
@@ -211,6 +215,30 @@ class Comparison:
             free == 0,
         ).astype(np.bool_)
 
+    def is_convertible(self) -> Column:
+        """Tell of which pairs the transaction may be the receipt's foreign amount in euros."""
+        pairs, sides = self.pairs, self.sides
+        cents, paid = sides.cents[pairs.receipt], sides.paid[pairs.line]
+        found: Column = (
+            sides.is_euro[pairs.line]
+            & (sides.least_rate[pairs.receipt] * cents <= paid)
+            & (paid <= sides.most_rate[pairs.receipt] * cents)
+        )
+        return found
+
+    def _find_converted(self) -> None:
+        """Find what was paid in another currency: the only purchase at this supplier around the receipt's day, both ways."""
+        pairs, sides = self.pairs, self.sides
+        pairs.amount[pairs.amount == Amount.CONVERTED] = Amount.CURRENCY
+        is_of_shop = pairs.is_named(SIMILAR) & (pairs.nearest <= _ALONE_DAYS)
+        may_be = is_of_shop & ((pairs.amount == Amount.CURRENCY) & self.is_convertible() | (pairs.is_exact & ~pairs.is_used))
+        by_receipt = np.bincount(pairs.receipt[may_be], minlength=len(self.index.receipts))
+        by_line = np.bincount(pairs.line[may_be], minlength=self._width)
+        is_only = (by_receipt[pairs.receipt] == 1) & (by_line[pairs.line] == 1)
+        is_whole = sides.free[pairs.line] == sides.paid[pairs.line]
+        is_soon = self._is_on_day(*_CONVERTED_DAYS) & sides.is_expense[pairs.receipt]
+        pairs.amount[may_be & (pairs.amount == Amount.CURRENCY) & is_soon & is_only & is_whole] = Amount.CONVERTED
+
     def _note_sets(self, groups: Groups) -> None:
         pairs, index = self.pairs, self.index
         paid_out = self.at([(place, line) for line, places in groups.payouts.items() for place in places])[1]
@@ -356,14 +384,19 @@ class Comparison:
             days = np.where(abs(booked - day) < abs(emitted - day), booked - day, emitted - day)
             days = np.where(day == NO_DAY, NO_DAY, days)
             setattr(pairs, name, days)
-        day, (first, until) = sides.emitted[pairs.line], _CARD_DAYS
-        last = until + np.where(sides.is_day_known[pairs.line], 0, _BOOKING_DAYS)
-        is_on_day = np.zeros(len(pairs), np.bool_)
-        for known in (sides.issued[pairs.receipt], sides.paid_on[pairs.receipt]):
-            is_on_day |= (known != NO_DAY) & (first <= day - known) & (day - known <= last)
-        pairs.is_shop = sides.is_card[pairs.line] & pairs.is_named(SIMILAR) & is_on_day
+        pairs.is_shop = sides.is_card[pairs.line] & pairs.is_named(SIMILAR) & self._is_on_day(*_CARD_DAYS)
         pairs.nearest = np.minimum(1000, np.minimum(abs(pairs.from_issue), abs(pairs.from_due)))
         pairs.nearest = np.where(pairs.from_payment == NO_DAY, pairs.nearest, abs(pairs.from_payment))
+
+    def _is_on_day(self, first: int, last: int) -> Column:
+        """Tell whether it was bought so many days after the receipt, or somewhat later where only the day of booking is told."""
+        pairs, sides = self.pairs, self.sides
+        until = last + np.where(sides.is_day_known[pairs.line], 0, _BOOKING_DAYS)
+        found = np.zeros(len(pairs), np.bool_)
+        for known in (sides.issued[pairs.receipt], sides.paid_on[pairs.receipt]):
+            days = sides.emitted[pairs.line] - known
+            found |= (known != NO_DAY) & (first <= days) & (days <= until)
+        return found
 
     def _is_worth_showing(self) -> Column:
         """Tell whether a pair is more than noise: an amount that is not equal needs a number, bank link, IBAN or similar name."""

@@ -11,7 +11,7 @@ import numpy as np
 from portal.domain.matching.features import Comparison
 from portal.domain.matching.pairs import NO, Amount, Number
 from portal.domain.matching.scoring import Scores
-from portal.domain.matching.sides import NO_DAY, RATES, Column
+from portal.domain.matching.sides import NO_DAY, Column
 from portal.domain.names import CLEARLY_SAME, SIMILAR
 
 _FIRST_DAYS, _LAST_DAYS = -31, 135
@@ -43,7 +43,7 @@ class Gates:
             & (first <= pairs.from_issue)
             & (pairs.from_issue <= last)
         )
-        yield "amount", pairs.is_exact | is_discounted | self._differs_by_name()
+        yield "amount", pairs.is_exact | is_discounted | (pairs.amount == Amount.CONVERTED) | self._differs_by_name()
         for name, veto in self._vetoes():
             yield f"veto: {name}", ~veto
         yield "days", self._is_in_time()
@@ -57,10 +57,8 @@ class Gates:
         pairs, sides = self.pairs, self.sides
         cents, paid = sides.cents[pairs.receipt], sides.paid[pairs.line]
         is_whole = sides.free[pairs.line] == paid
-        least, most = RATES
-        is_converted = sides.is_convertible[pairs.receipt] & sides.is_euro[pairs.line]
-        is_converted &= (least * cents <= paid) & (paid <= most * cents)
-        is_currency = (pairs.amount == Amount.CURRENCY) & is_whole & ((paid == cents) | is_converted)
+        is_foreign = (pairs.amount == Amount.CURRENCY) | (pairs.amount == Amount.CONVERTED)
+        is_currency = is_foreign & is_whole & ((paid == cents) | self.comparison.is_convertible())
         is_net = (pairs.amount == Amount.NET) & is_whole
         fits = pairs.is_exact & ~pairs.is_used & self._has_sign_of_party()
         by_receipt = np.bincount(pairs.receipt[fits], minlength=len(self.index.receipts))

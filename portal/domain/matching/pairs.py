@@ -23,6 +23,8 @@ class Amount(IntEnum):
     PAYOUT = auto()
     DIFFERS = auto()
     CURRENCY = auto()
+    CONVERTED = auto()
+    """In another currency, at a possible rate, and nothing else can be meant."""
     MISSING = auto()
 
 

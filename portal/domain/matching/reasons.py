@@ -48,6 +48,9 @@ class ReasonCode(StrEnum):
     """The receipt's amount could not be read."""
     CURRENCY_DIFFERS = "currency_differs"
     """receipt_currency ("" if unknown), transaction_currency; no original amount to compare."""
+    CONVERTED = "converted"
+    """In another currency at a possible rate, and nothing else of this shop is around: receipt_cents, receipt_currency;
+    amount_cents, currency on the account."""
     NUMBER_FOUND = "number_found"
     """The invoice number is a whole token of the remittance information: number, written (as it stands there)."""
     NUMBER_HINTED = "number_hinted"

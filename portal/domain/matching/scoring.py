@@ -29,6 +29,7 @@ _AMOUNT_CODES = {
     Amount.PAYOUT: ReasonCode.PAYOUT,
     Amount.DIFFERS: ReasonCode.AMOUNT_DIFFERS,
     Amount.CURRENCY: ReasonCode.CURRENCY_DIFFERS,
+    Amount.CONVERTED: ReasonCode.CONVERTED,
     Amount.MISSING: ReasonCode.AMOUNT_MISSING,
 }
 _NUMBER_CODES = {

@@ -15,15 +15,16 @@ from portal.domain.names import is_long
 
 NO_DAY = 10**7
 """In place of a number of days where one of the two dates is not known."""
-CONVERTIBLE, RATES = frozenset({"USD", "CHF", "GBP"}), (0.7, 1.4)
-"""Currencies of which one unit has for long cost between these in euros."""
+_RATES = {"USD": (0.77, 1.08), "CHF": (0.80, 1.12), "GBP": (1.03, 1.47)}
+"""What one unit has cost in euros since 2015 at least and at most, a bank's fee included."""
+_NO_RATE = (0.0, 0.0)
 _LONG_NUMBER = 6
 
 Column = npt.NDArray[Any]
 
 _OF_RECEIPTS = (
     "cents", "currency", "side", "is_expense", "is_from_bank", "has_number", "has_long_number", "has_long_name", "has_date",
-    "is_convertible", "issued", "due", "paid_on", "iban", "name",
+    "least_rate", "most_rate", "issued", "due", "paid_on", "iban", "name",
 )  # fmt: skip
 
 
@@ -69,7 +70,8 @@ class Sides:
         self.has_long_number = flags(
             r.reference is not None and sum(map(str.isdigit, r.reference.squashed)) >= _LONG_NUMBER for r in receipts
         )
-        self.is_convertible = flags(r.currency in CONVERTIBLE for r in receipts)
+        rates = np.array([_RATES.get(r.currency or "", _NO_RATE) for r in receipts]).reshape(-1, 2)
+        self.least_rate, self.most_rate = rates.T
         self.is_euro = flags(b.currency == "EUR" for b in lines)
         self.has_long_name = flags(is_long(r.name) for r in receipts)
         self.has_date = flags(r.has_date for r in receipts)
