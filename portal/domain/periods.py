@@ -1,8 +1,9 @@
-"""Months that a text names ("Miete 06/2025", "Wartung Juni"): what an invoice is for, and what a payment says it is for."""
+"""Months and days that a text names ("Miete 06/2025", "Ihre Rechnung vom 18.05.2025"): which invoice a payment is for."""
 
 from __future__ import annotations
 
 import re
+from datetime import date
 
 from portal.domain.names import fold
 
@@ -18,6 +19,7 @@ _NAMES = {
 _WORD = re.compile(r"\b(?:(\d{1,2})\s+)?(" + "|".join(sorted(_NAMES, key=len, reverse=True)) + r")\b(?:\s+(20\d\d)\b)?")
 # not a part of a day (12.06.2025), of a longer number, or of an invoice's number (RE-06/2025)
 _MONTH_YEAR = re.compile(r"(?<![\w./-])(0?[1-9]|1[0-2])\s?[/.-]\s?(20\d\d)(?![\w/.-]*\d)")
+_DAY = re.compile(r"(?<![\d.])(\d\d?)\.\s?(\d\d?)\.\s?(20\d\d|\d\d)(?![\d.]\d)")
 _YEAR_MONTH = re.compile(r"(?<![\w./-])(20\d\d)[/-](0[1-9]|1[0-2])(?![\w/.-]*\d)")
 
 
@@ -28,6 +30,17 @@ def months(text: str) -> frozenset[Month]:
     found: set[Month] = {(int(year), int(month)) for month, year in _MONTH_YEAR.findall(text)}
     found |= {(int(year), int(month)) for year, month in _YEAR_MONTH.findall(text)}
     found |= {(int(year) if year else None, _NAMES[name]) for day, name, year in _WORD.findall(fold(text)) if not day}
+    return frozenset(found)
+
+
+def days(text: str) -> frozenset[date]:
+    """Return the days that a text names in full, as German texts write them: 18.05.2025, 18.5.25."""
+    found = set()
+    for day, month, year in _DAY.findall(text):
+        try:
+            found.add(date(int(year) + (2000 if len(year) == 2 else 0), int(month), int(day)))
+        except ValueError:
+            continue
     return frozenset(found)
 
 

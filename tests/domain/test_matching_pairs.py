@@ -61,6 +61,10 @@ ASSIGNED = {
         receipt(),
         booked(counterparty=None, remittance="HOLZHANDEL WEBER Kd 91255 Beitrag End-to-End-Ref.: NOTPROVIDED"),
     ),
+    "a supplier who collects it himself, to another account than the invoice prints": (
+        receipt(iban=IBAN),
+        booked(iban=OTHER_IBAN, operation_type="direct_debit"),
+    ),
     "the end of a long number alone": (receipt(number="20261042"), booked(remittance="Rechnung 261042 v. 02.11.2026")),
     "a card in another currency, without its original amount": (
         receipt(currency="USD", amount_cents=11900, due_on=None),

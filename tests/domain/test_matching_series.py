@@ -138,6 +138,25 @@ def test_a_banks_text_tells_when_a_card_was_used() -> None:
         assert one(bought, replace(line, remittance=f"{day}T19:11 KARTENZAHLUNG VISA 3884")).status == "review"
 
 
+def test_the_day_of_its_invoice_tells_which_rent_was_paid() -> None:
+    """Three rents are open and one is paid: the text names the second one's day."""
+    rents = [
+        receipt(f"r{n}", direction="income", number=f"M-{n}", issued_on=ISSUED + n * MONTH, due_on=None, counterparty="Ada Voß")
+        for n in range(3)
+    ]
+    paid = booked(
+        side="credit", counterparty="ADA VOSS", booked_on=ISSUED + 3 * MONTH,
+        remittance=f"Ihre Rechnung vom {ISSUED + MONTH:%d.%m.%y}",
+    )  # fmt: skip
+    found = decide(rents, [paid])
+    assert {name: decision.status for name, decision in found.items()} == {"r0": "review", "r1": "assigned", "r2": "review"}
+    assert ReasonCode.DATE_NAMED in {reason.code for reason in found["r1"].candidates[0].reasons}
+    silent = decide(rents, [replace(paid, remittance="Ihre Rechnung")])
+    assert {decision.status for decision in silent.values()} == {"review"}
+    twin = replace(rents[1], id="r9", number="M-9")
+    assert {decision.status for decision in decide([*rents, twin], [paid]).values()} == {"review"}, "two of that day"
+
+
 def test_two_foreign_purchases_of_one_week_are_not_told_apart() -> None:
     """Each month's is the only one around; with a second one that the bank converted too, it might be either."""
     receipts = [

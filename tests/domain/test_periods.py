@@ -1,10 +1,12 @@
-"""Months that texts name."""
+"""Months and days that texts name."""
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
-from portal.domain.periods import Month, agree, months
+from portal.domain.periods import Month, agree, days, months
 
 
 @pytest.mark.parametrize(
@@ -44,3 +46,8 @@ def test_months(text: str, named: set[Month]) -> None:
 def test_agreeing(one: str, other: str, *, expected: bool | None) -> None:
     assert agree(months(one), months(other)) is expected
     assert agree(months(other), months(one)) is expected
+
+
+def test_days_are_read_as_german_texts_write_them() -> None:
+    told = days("Re 4711 v. 18.05.2025 und 1.6.25, nicht 31.02.2025, 12.34.25 oder 192.168.10.25")
+    assert told == {date(2025, 5, 18), date(2025, 6, 1)}

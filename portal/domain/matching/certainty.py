@@ -80,6 +80,9 @@ class Certainty:
         is_short = number == _SHORT and (has_iban or is_named)
         if number == _FOUND or (is_short and is_from_bank and amount != _REST):
             return booked_on
+        is_dated = lists["is_dated"][n] and amount in WHOLE and number in _SILENT
+        if is_dated and is_from_bank and (has_iban or is_named):
+            return booked_on
         if lists["is_linked"][n]:
             return booked_on if amount != _REST else None
         if n in self.comparison.set_of:

@@ -75,6 +75,7 @@ class Explainer:
             ReasonCode.NUMBER_MISSING: self._number,
             ReasonCode.OTHER_RECEIPT_NAMED: self._other_receipt,
             ReasonCode.OTHER_NUMBER_NAMED: self._other_number,
+            ReasonCode.DATE_NAMED: self._day_of_invoice,
             ReasonCode.NAME_EQUAL: lambda _place, _n, _receipt, booked: (("name", booked.other_side),),
             ReasonCode.NAME_SIMILAR: self._similar_name,
             ReasonCode.NAME_KNOWN: self._both_names,
@@ -132,6 +133,10 @@ class Explainer:
 
     def _currencies(self, _place: int, _n: int, receipt: OpenReceipt, booked: BookedTransaction) -> Values:
         return (("receipt_currency", receipt.currency or ""), ("transaction_currency", booked.currency))
+
+    def _day_of_invoice(self, _place: int, _n: int, receipt: OpenReceipt, _booked: BookedTransaction) -> Values:
+        issued = receipt.facts.issued_on
+        return () if issued is None else (("issued_on", issued),)
 
     def _converted(self, _place: int, _n: int, receipt: OpenReceipt, booked: BookedTransaction) -> Values:
         facts = booked.facts

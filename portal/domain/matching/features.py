@@ -109,6 +109,7 @@ class Comparison:
         self._compare_names()
         self._compare_ibans()
         self._compare_months()
+        self._compare_dates()
         self._note_numbers()
         pairs.keep(self._is_worth_showing())
         self._mark("is_declined", self._places_of(declined))
@@ -367,6 +368,13 @@ class Comparison:
             is_same = agree(receipts[place].months, lines[line].months)
             if is_same is not None:
                 pairs.month[n] = YES if is_same else NO
+
+    def _compare_dates(self) -> None:
+        pairs, receipts, lines = self.pairs, self.index.receipts, self.index.transactions
+        pairs.is_dated = np.zeros(len(pairs), np.bool_)
+        asked = np.flatnonzero(self.sides.has_days[pairs.line] & (self.sides.issued[pairs.receipt] != NO_DAY))
+        for n, place, line in zip(asked.tolist(), pairs.receipt[asked].tolist(), pairs.line[asked].tolist(), strict=True):
+            pairs.is_dated[n] = receipts[place].facts.issued_on in lines[line].days
 
     def other_number(self, n: int) -> str:
         """Return the other invoice's number that was found in the transaction's text where `is_other_number`."""

@@ -114,7 +114,7 @@ class Gates:
         yield "another month named", (pairs.month == NO) & (pairs.number != Number.FOUND) & ~pairs.is_linked
         yield "another IBAN", (pairs.iban == NO) & scores.pays_to_iban()
         # money went to somebody of quite another name who merely uses the same number ("25-0015")
-        yield "another's name", is_strange & scores.pays_to_iban() & ~pairs.is_linked
+        yield "another's name", is_strange & scores.pays_out() & ~pairs.is_linked
         yield "twin", twin[pairs.receipt] & (numbered[pairs.receipt] | ~pairs.is_linked)
 
     def _links_against(self) -> tuple[Column, Column]:

@@ -48,6 +48,7 @@ class Pairs:
     discount or VAT; `is_near`: it differs by no more than a fee. `number`: Number. `name`: similarity 0–1, NaN where a name is
     missing; `is_alias`: the two names are one party's though they are not alike (`kinship`); `is_in_text`: the name stands in the
     remittance information. `iban`: YES, NO or UNKNOWN; `month`: whether both texts name the same month, likewise.
+    `is_dated`: the text names the day of the invoice.
     `is_shop`: a card was used at a shop of this name, on the receipt's day or up to three days later; five, if only
     the day of the booking is told.
     `from_issue`, `from_due`, `from_payment`: signed days or NO_DAY; `nearest`: distance to the day on which it was marked as
@@ -70,6 +71,7 @@ class Pairs:
     is_in_text: Column
     iban: Column
     month: Column
+    is_dated: Column
     is_shop: Column
     from_issue: Column
     from_due: Column

@@ -65,6 +65,8 @@ class ReasonCode(StrEnum):
     """The text names a number of an invoice we do not have: number."""
     MONTH_NAMED = "month_named"
     """Receipt and text name the same month."""
+    DATE_NAMED = "date_named"
+    """The text names the day of the invoice: issued_on."""
     OTHER_MONTH_NAMED = "other_month_named"
     """Both name months, and none of them together."""
     NAME_EQUAL = "name_equal"

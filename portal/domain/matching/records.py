@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import date
 
 from portal.domain.matching.cards import is_card, is_guessed, other_side, purchased_on
 from portal.domain.matching.facts import ReceiptFacts, Side, TransactionFacts
 from portal.domain.names import Name, fold, is_brand_in_text, is_in_text, is_processor, loosen, parse_name, parse_shop
-from portal.domain.periods import Month, months
+from portal.domain.periods import Month, days, months
 from portal.domain.references import RemittanceText, parse_reference
 
 DAYS_BEFORE, DAYS_AFTER = 45, 135
@@ -59,8 +60,8 @@ class BookedTransaction:
     """A transaction with everything derived once. `place`: its rank by id."""
 
     __slots__ = (
-        "_months", "_words", "currency", "day", "emitted_day", "facts", "free", "iban", "is_card", "is_passed_on", "is_pulled",
-        "local_currency", "name", "other_side", "place", "spelling", "text",
+        "_days", "_months", "_words", "currency", "day", "emitted_day", "facts", "free", "iban", "is_card", "is_passed_on",
+        "is_pulled", "local_currency", "name", "other_side", "place", "spelling", "text",
     )  # fmt: skip
 
     def __init__(self, place: int, facts: TransactionFacts) -> None:
@@ -84,6 +85,14 @@ class BookedTransaction:
         self.emitted_day = (facts.emitted_on or (self.is_card and purchased_on(facts)) or facts.booked_on).toordinal()
         self._words: frozenset[str] | None = None
         self._months: frozenset[Month] | None = None
+        self._days: frozenset[date] | None = None
+
+    @property
+    def days(self) -> frozenset[date]:
+        """The days that the remittance information names, but for that of the booking itself."""
+        if self._days is None:
+            self._days = days(self.facts.remittance) - {self.facts.booked_on}
+        return self._days
 
     @property
     def months(self) -> frozenset[Month]:

@@ -77,7 +77,12 @@ class Scores:
         return found
 
     def pays_to_iban(self) -> Column:
-        """Tell whether the printed IBAN is where the money goes; a payer may use any of his accounts."""
+        """Tell whether the printed IBAN is where the money goes: who pays us, or collects it himself, may use any account."""
+        found: Column = self.pays_out() & ~self._sides.is_pulled[self._pairs.line]
+        return found
+
+    def pays_out(self) -> Column:
+        """Tell whether it is an expense that left the account."""
         found: Column = self._sides.is_expense[self._pairs.receipt] & (self._sides.line_side[self._pairs.line] == 0)
         return found
 
@@ -109,6 +114,7 @@ class Scores:
         self._add(ReasonCode.OTHER_RECEIPT_NAMED, is_other, weights.OTHER_RECEIPT)
         self._add(ReasonCode.OTHER_NUMBER_NAMED, pairs.is_other_number & ~is_other, weights.OTHER_NUMBER)
         self._add(ReasonCode.MONTH_NAMED, pairs.month == YES, weights.MONTH_NAMED)
+        self._add(ReasonCode.DATE_NAMED, pairs.is_dated, weights.DATE_NAMED)
         self._add(ReasonCode.OTHER_MONTH_NAMED, pairs.month == NO, weights.OTHER_MONTH)
         self._weigh_party()
         self._weigh_days()

@@ -88,6 +88,8 @@ class Sides:
         self.is_card = flags(b.is_card for b in lines)
         self.is_day_known = flags(b.facts.emitted_on is not None or b.emitted_day != b.day for b in lines)
         self.has_text = flags(bool(b.text.atoms) for b in lines)
+        self.has_days = flags(bool(b.days) for b in lines)
+        self.is_pulled = flags(b.is_pulled for b in lines)
         self.has_digits = flags(b.text.has_digits for b in lines)
         self.is_processor = flags(b.is_passed_on for b in lines)
         ibans: dict[str, int] = {}

@@ -26,7 +26,7 @@ DIFFERENCE: Steps = ((0.05, -1.5), (0.25, -2.5), (inf, -3.0))
 """By share of the receipt's amount."""
 NUMBER = {"found": 6.0, "short": 3.0, "hinted": 1.5, "mistyped": 2.5, "absent": -0.5}
 OTHER_RECEIPT, OTHER_NUMBER = -6.0, -3.0
-MONTH_NAMED, OTHER_MONTH = 2.0, -3.0
+MONTH_NAMED, DATE_NAMED, OTHER_MONTH = 2.0, 4.5, -3.0
 
 NAME_EQUAL, NAME_SAME, NAME_SIMILAR, NAME_IN_TEXT = 3.0, 2.6, 1.5, 1.5
 NAME_DIFFERS, NAME_STRANGE = -0.5, -1.5
