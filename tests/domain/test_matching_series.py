@@ -138,6 +138,37 @@ def test_a_banks_text_tells_when_a_card_was_used() -> None:
         assert one(bought, replace(line, remittance=f"{day}T19:11 KARTENZAHLUNG VISA 3884")).status == "review"
 
 
+def test_of_equal_purchases_in_a_shop_that_of_the_receipts_day_is_meant() -> None:
+    """Parking costs the same day after day: the till's receipt is of the day on which the card was used."""
+    days = [ISSUED + timedelta(days=6 * n) for n in range(4)]
+    receipts = [
+        receipt(f"r{n}", number=f"P-{n}", counterparty="EasyPark GmbH", amount_cents=200, issued_on=day, due_on=None)
+        for n, day in enumerate(days)
+    ]
+    lines = [
+        booked(
+            f"t{n}", counterparty="EASYPARK", amount_cents=200, remittance="", operation_type="card", emitted_on=day,
+            booked_on=day + timedelta(days=2),
+        )
+        for n, day in enumerate(days)
+    ]  # fmt: skip
+    found = decide(receipts, lines)
+    assert {name: d.allocations[0].transaction for name, d in found.items()} == {f"r{n}": f"t{n}" for n in range(4)}
+    twice = decide(receipts, [*lines, replace(lines[1], id="t9")])
+    assert twice["r1"].status == "review", "two of that day"
+    unknown = [replace(line, emitted_on=None) for line in lines]
+    assert {decision.status for decision in decide(receipts, unknown).values()} == {"review"}
+
+
+def test_a_number_in_a_late_payment_is_doubted_where_the_payer_paid_in_time() -> None:
+    """Somebody copied last month's number; where no payment came in time, he was only late."""
+    late = booked("t2", booked_on=ISSUED + timedelta(days=60))
+    in_time = booked("t1", remittance="Danke", booked_on=ISSUED + timedelta(days=14))
+    assert one(receipt(), late).status == "assigned"
+    assert one(receipt(), in_time, late).status == "review"
+    assert one(receipt(), replace(in_time, remittance="Rechnung RE-2026-1039"), late).status == "assigned"
+
+
 def test_the_day_of_its_invoice_tells_which_rent_was_paid() -> None:
     """Three rents are open and one is paid: the text names the second one's day."""
     rents = [

@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 
 from portal.domain.matching.features import Comparison
-from portal.domain.matching.pairs import YES, Amount, Number, Pairs
+from portal.domain.matching.pairs import ISSUE_DAYS, PAYMENT_DAYS, YES, Amount, Number, Pairs, is_prompt
 from portal.domain.matching.reach import RIVAL_DAYS
-from portal.domain.matching.sides import NO_DAY, Column
+from portal.domain.matching.sides import NO_DAY, Column, Sides
 from portal.domain.names import CLEARLY_SAME, SIMILAR
 
 RECURRENCE_DAYS = RIVAL_DAYS
 ALONE_DAYS = 18
 """A monthly series keeps its months apart if each stands alone for so long."""
 MOST_RIVALS = 24
-PAYMENT_DAYS, ISSUE_DAYS, _DUE_DAYS = (-3, 3), (-3, 14), (-6, 6)
 _LATE_DAYS, _OVERDUE_DAYS = (-20, 75), (-60, 60)
 BILLED = -1
 """From so many days after the day on an invoice on, it is there: it may have been written the evening before."""
 _MISDATED_DAYS = 10
 """So far a day of payment that somebody has written down may lie from the bank's."""
 _SETTLING, _NEXT_MONTH = 8, 35
+_SAME_DAYS = 2
 # as plain integers: a member of an enumeration costs more to look up than the comparison
 WHOLE = frozenset({int(Amount.EQUAL), int(Amount.LOCAL)})
 _FOREIGN = frozenset({int(Amount.LOCAL), int(Amount.CONVERTED)})
@@ -48,6 +48,7 @@ class Certainty:
         self.comparison, self.lists = comparison, lists
         self.index, self.sides, self.copies = comparison.index, comparison.sides, comparison.copies
         self.is_prompt = is_prompt(comparison.pairs)
+        self.is_only_on_day = _only_on_day(comparison.pairs, comparison.sides).tolist()
         self.months: set[int] = set()
         """The pairs that are certain as one month of a series, and not without it."""
         self._days_of: dict[int, date | None] = {}
@@ -120,6 +121,8 @@ class Certainty:
         lists = self.lists
         if self._is_unbilled(n):
             return None
+        if self.is_only_on_day[n]:
+            return _SETTLING
         if self.is_prompt[n] and not self._has_rival(n, ALONE_DAYS):
             if self.may_be_late(n):
                 return None
@@ -219,15 +222,15 @@ class Certainty:
         )
 
 
-def is_prompt(pairs: Pairs) -> Column:
-    """Tell whether it was paid so close to the expected day that no neighbour of a monthly series can be meant."""
-    by_payment, by_due, by_issue = (
-        (days >= first) & (days <= last)
-        for days, (first, last) in (
-            (pairs.from_payment, PAYMENT_DAYS),
-            (pairs.from_due, _DUE_DAYS),
-            (pairs.from_issue, ISSUE_DAYS),
-        )
-    )
-    found: Column = np.where(pairs.from_payment != NO_DAY, by_payment, by_due | by_issue)
+def _only_on_day(pairs: Pairs, sides: Sides) -> Column:
+    """Tell whether a card was used that day for this amount just once, and one receipt tells of it.
+
+    What was bought within two days counts as well, and what has no day: some receipts are dated a day before or after.
+    """
+    is_near = (abs(pairs.from_issue) <= _SAME_DAYS) | (pairs.from_issue == NO_DAY)
+    may_be = (pairs.is_shop & ~sides.is_day_known[pairs.line]) | (pairs.is_named(SIMILAR) & is_near)
+    fits = (pairs.is_on_day | may_be) & np.isin(pairs.amount, [*WHOLE]) & ~pairs.is_used
+    by_receipt = np.bincount(pairs.receipt[fits], minlength=len(sides.cents))
+    by_line = np.bincount(pairs.line[fits], minlength=len(sides.paid))
+    found: Column = fits & pairs.is_on_day & (by_receipt[pairs.receipt] == 1) & (by_line[pairs.line] == 1)
     return found

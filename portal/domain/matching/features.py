@@ -237,7 +237,7 @@ class Comparison:
         by_line = np.bincount(pairs.line[may_be], minlength=self._width)
         is_only = (by_receipt[pairs.receipt] == 1) & (by_line[pairs.line] == 1)
         is_whole = sides.free[pairs.line] == sides.paid[pairs.line]
-        is_soon = self._is_on_day(*_CONVERTED_DAYS) & sides.is_expense[pairs.receipt]
+        is_soon = self._is_bought(*_CONVERTED_DAYS) & sides.is_expense[pairs.receipt]
         pairs.amount[may_be & (pairs.amount == Amount.CURRENCY) & is_soon & is_only & is_whole] = Amount.CONVERTED
 
     def _note_sets(self, groups: Groups) -> None:
@@ -392,11 +392,14 @@ class Comparison:
             days = np.where(abs(booked - day) < abs(emitted - day), booked - day, emitted - day)
             days = np.where(day == NO_DAY, NO_DAY, days)
             setattr(pairs, name, days)
-        pairs.is_shop = sides.is_card[pairs.line] & pairs.is_named(SIMILAR) & self._is_on_day(*_CARD_DAYS)
+        is_of_shop = sides.is_card[pairs.line] & pairs.is_named(SIMILAR)
+        pairs.is_shop = is_of_shop & self._is_bought(*_CARD_DAYS)
+        is_same_day = self._is_bought(0, 0) & sides.is_day_known[pairs.line]
+        pairs.is_on_day = is_of_shop & is_same_day & (pairs.from_issue != NO_DAY)
         pairs.nearest = np.minimum(1000, np.minimum(abs(pairs.from_issue), abs(pairs.from_due)))
         pairs.nearest = np.where(pairs.from_payment == NO_DAY, pairs.nearest, abs(pairs.from_payment))
 
-    def _is_on_day(self, first: int, last: int) -> Column:
+    def _is_bought(self, first: int, last: int) -> Column:
         """Tell whether it was bought so many days after the receipt, or somewhat later where only the day of booking is told."""
         pairs, sides = self.pairs, self.sides
         until = last + np.where(sides.is_day_known[pairs.line], 0, _BOOKING_DAYS)

@@ -9,7 +9,7 @@ from itertools import compress
 import numpy as np
 
 from portal.domain.matching.features import Comparison
-from portal.domain.matching.pairs import NO, Amount, Number
+from portal.domain.matching.pairs import NO, Amount, Number, is_prompt
 from portal.domain.matching.scoring import Scores
 from portal.domain.matching.sides import NO_DAY, Column
 from portal.domain.names import CLEARLY_SAME, SIMILAR
@@ -111,11 +111,28 @@ class Gates:
         yield "linked to another", is_linked_to_other | is_linked_elsewhere
         yield "another receipt named", pairs.other_receipt >= 0
         yield "another number named", pairs.is_other_number & (pairs.number != Number.FOUND)
+        yield "named too late", self._is_named_too_late()
         yield "another month named", (pairs.month == NO) & (pairs.number != Number.FOUND) & ~pairs.is_linked
         yield "another IBAN", (pairs.iban == NO) & scores.pays_to_iban()
         # money went to somebody of quite another name who merely uses the same number ("25-0015")
         yield "another's name", is_strange & scores.pays_out() & ~pairs.is_linked
         yield "twin", twin[pairs.receipt] & (numbered[pairs.receipt] | ~pairs.is_linked)
+
+    def _is_named_too_late(self) -> Column:
+        """Tell where the number stands in a payment far from the invoice's days, and the same payer paid this amount in time.
+
+        In a series people copy the number of the month before. A payment that names its own invoice is no contradiction.
+        """
+        pairs, sides = self.pairs, self.sides
+        is_plain = (pairs.amount == Amount.EQUAL) & ~pairs.is_set & ~pairs.is_linked
+        is_prompt_pair = is_prompt(pairs)
+        is_late = is_plain & (pairs.number == Number.FOUND) & ~is_prompt_pair
+        is_named_otherwise = (pairs.other_receipt >= 0) | pairs.is_other_number | (pairs.number < Number.ABSENT)
+        in_time = is_plain & is_prompt_pair & ~is_named_otherwise & ~pairs.is_used
+        width = max(1, len(self.index.spellings))
+        payer = pairs.receipt * width + sides.line_name[pairs.line]
+        found: Column = is_late & np.isin(payer, payer[in_time])
+        return found
 
     def _links_against(self) -> tuple[Column, Column]:
         """For each pair how many links by the bank its receipt and its transaction have.

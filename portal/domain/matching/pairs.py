@@ -6,9 +6,11 @@ from enum import IntEnum, auto
 
 import numpy as np
 
-from portal.domain.matching.sides import Column
+from portal.domain.matching.sides import NO_DAY, Column
 
 UNKNOWN, NO, YES = -1, 0, 1
+PAYMENT_DAYS, ISSUE_DAYS, _DUE_DAYS = (-3, 3), (-3, 14), (-6, 6)
+"""A payment in these days from each is in time."""
 
 
 class Amount(IntEnum):
@@ -50,7 +52,7 @@ class Pairs:
     remittance information. `iban`: YES, NO or UNKNOWN; `month`: whether both texts name the same month, likewise.
     `is_dated`: the text names the day of the invoice.
     `is_shop`: a card was used at a shop of this name, on the receipt's day or up to three days later; five, if only
-    the day of the booking is told.
+    the day of the booking is told. `is_on_day`: the bank tells the day, and it is the receipt's.
     `from_issue`, `from_due`, `from_payment`: signed days or NO_DAY; `nearest`: distance to the day on which it was marked as
     paid, else to the nearer of the other two. `other_receipt`: place of another receipt that the text names, -1 if none.
     `is_other_number`: it names an invoice we do not have. `is_slip`: what is mistyped has all signs of the number (letters that a
@@ -73,6 +75,7 @@ class Pairs:
     month: Column
     is_dated: Column
     is_shop: Column
+    is_on_day: Column
     from_issue: Column
     from_due: Column
     from_payment: Column
@@ -142,3 +145,17 @@ class Pairs:
     def is_named(self, likeness: float) -> Column:
         """Whether the names are known and at least so similar."""
         return np.nan_to_num(self.name, nan=-1.0) >= likeness
+
+
+def is_prompt(pairs: Pairs) -> Column:
+    """Tell whether it was paid so close to the expected day that no neighbour of a monthly series can be meant."""
+    by_payment, by_due, by_issue = (
+        (days >= first) & (days <= last)
+        for days, (first, last) in (
+            (pairs.from_payment, PAYMENT_DAYS),
+            (pairs.from_due, _DUE_DAYS),
+            (pairs.from_issue, ISSUE_DAYS),
+        )
+    )
+    found: Column = np.where(pairs.from_payment != NO_DAY, by_payment, by_due | by_issue)
+    return found

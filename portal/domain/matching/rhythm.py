@@ -5,16 +5,8 @@ from __future__ import annotations
 from datetime import date
 from itertools import pairwise
 
-from portal.domain.matching.certainty import (
-    ALONE_DAYS,
-    BILLED,
-    ISSUE_DAYS,
-    MOST_RIVALS,
-    PAYMENT_DAYS,
-    RECURRENCE_DAYS,
-    WHOLE,
-    Certainty,
-)
+from portal.domain.matching.certainty import ALONE_DAYS, BILLED, MOST_RIVALS, RECURRENCE_DAYS, WHOLE, Certainty
+from portal.domain.matching.pairs import ISSUE_DAYS, PAYMENT_DAYS
 from portal.domain.matching.records import BookedTransaction, OpenReceipt
 from portal.domain.matching.sides import NO_DAY, Column
 

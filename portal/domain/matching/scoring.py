@@ -58,7 +58,8 @@ class Scores:
         self.codes, self.terms = np.array(self._codes), np.array(self._terms)
         # rounded: two sums that mean the same may not differ in a last digit
         self.sum: Column = np.round(self.terms.sum(axis=0) + weights.PRIOR, 9)
-        self.weight: Column = np.where(self.has_identity(), self.sum, np.minimum(self.sum, weights.MOST_WITHOUT_IDENTITY))
+        most = weights.MOST_WITHOUT_IDENTITY + np.where(self._pairs.is_on_day, weights.MORE_ON_DAY, 0.0)
+        self.weight: Column = np.where(self.has_identity(), self.sum, np.minimum(self.sum, most))
         self.score: Column = self._share()
 
     def has_identity(self) -> Column:
@@ -149,6 +150,8 @@ class Scores:
             (ReasonCode.DAYS_FROM_ISSUE, pairs.from_issue, weights.ISSUE_DAYS, 100),
         ):
             weight = _stepped(days, steps) - weights.PER_DAY * np.minimum(abs(days), most)
+            if code is ReasonCode.DAYS_FROM_ISSUE:
+                weight = weight + np.where(pairs.is_on_day, weights.ON_DAY, 0.0)
             self._add(code, days != NO_DAY, weight)
 
     def _share(self) -> Column:

@@ -41,5 +41,7 @@ ISSUE_DAYS: Steps = (
     (inf, -4.0),
 )  # fmt: skip
 PER_DAY = 0.01
+ON_DAY, MORE_ON_DAY = 3.0, 0.2
+"""Of a card: of equal purchases in a shop that of the receipt's day is meant; what is added to the limit without identity."""
 
 USED, DECLINED = -5.0, -8.0
