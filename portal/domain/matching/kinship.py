@@ -88,7 +88,7 @@ def _meeting(index: Index, receipt: OpenReceipt) -> BookedTransaction | None:
     is_told_apart = receipt.side == "debit" and receipt.iban and booked.iban and receipt.iban != booked.iban
     is_another = any(place != receipt.place for place in index.named_whole.get(booked.place, ()))
     is_whole = booked.name and booked.free == booked.facts.amount_cents
-    if is_told_apart or is_another or not is_whole or is_processor(booked.other_side):
+    if is_told_apart or is_another or not is_whole or booked.is_passed_on:
         return None
     return booked
 
