@@ -105,6 +105,14 @@ _NOISE = frozenset(
         "deutschland",
         "europe",
         "emea",
+        "herr",
+        "herrn",
+        "frau",
+        "familie",
+        "fam",
+        "eheleute",
+        "dr",
+        "prof",
     ]
 )
 _LONG_FORMS = {"amzn": "amazon", "gebr": "gebrueder", "dt": "deutsche", "dtsch": "deutsche", "bhf": "bahnhof"}
@@ -270,7 +278,7 @@ def is_brand_in_text(name: Name, words: frozenset[str]) -> bool:
     A short one has to be its first ("OTTO"), a long one any ("Conrad Electronic").
     """
     return any(
-        word in words and word.isalpha() and word not in _COMMON and len(word) >= (_CONTAINED_LETTERS if n else _SHORTEST_BRAND)
+        word in words and word not in _COMMON and sum(map(str.isalpha, word)) >= (_CONTAINED_LETTERS if n else _SHORTEST_BRAND)
         for n, word in enumerate(name.words)
     )
 
@@ -281,9 +289,17 @@ def is_long(name: Name) -> bool:
 
 
 @lru_cache(maxsize=65_536)
+def service(written: str | None) -> str:
+    """Return the word by which a payment service is known that only passes money on (PayPal, Stripe), "" if it is none.
+
+    Its name says nothing of the payee's.
+    """
+    return next((word for word in fold(written or "").split() if word in _PROCESSORS), "")
+
+
 def is_processor(written: str | None) -> bool:
-    """Tell whether money went through somebody who only passes it on (PayPal, Stripe): his name says nothing of the payee's."""
-    return any(word in _PROCESSORS for word in fold(written or "").split())
+    """Tell whether money went through a payment service."""
+    return service(written) != ""
 
 
 def _without_processor(written: str) -> tuple[str, str]:
@@ -295,7 +311,7 @@ def _without_processor(written: str) -> tuple[str, str]:
     before, star, after = written.partition("*")
     if not star:
         return written, ""
-    first = fold(before).split()
+    first = [word for word in fold(before).split() if word not in _NOISE]  # "PADDLE.NET* LINEAR"
     if not first or (first[0] in _PROCESSORS and after.strip(" *")):
         return after, ""
     if len(first) > 1 or not any(part.isalpha() and len(part) > _LONGEST_CODE for part in fold(after).split()):

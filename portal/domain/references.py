@@ -102,6 +102,8 @@ _OTHER_THINGS = frozenset(
         "ZÄHLER",
     ]
 )
+_PAYERS_OWN = frozenset(["BELEG", "BELEGNR", "BELEGNUMMER"])
+"""What many who pay call the number of their own booking: it may announce an invoice, and as well another thing."""
 FEWEST_DIGITS = 3
 """With fewer a number is not looked for in texts."""
 _ENOUGH_DIGITS = 6
@@ -115,6 +117,8 @@ _READ_FOR = str.maketrans("OILSZB", "011528")
 _LEAST_LEFT = 0.6
 """So much of a number has to be left of it to be known as cut off."""
 _SHAPED_DIGITS = 4
+_OF_BEGINNING = 4
+"""One digit in so many stays the same while somebody counts his invoices."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,8 @@ class Reference:
     `atoms`: its runs of letters and of digits, upper case. `prefix`: the letters before the first digits.
     `squashed`: all atoms in a row; `core`: the same without the prefix, as payers like to write it.
     `keys`: the squashed strings under which a text may hold it; empty when it is too short to look for.
-    `tail`: its last digits where others stand before them, "" if there are too few: "RE 0042" for RE-2026-0042.
+    `tails`: its last digits where others stand before them, and the same without leading zeros, none if there are too few:
+    "RE 0142" and "RE 142" for RE-2026-0142.
     """
 
     written: str
@@ -133,12 +138,12 @@ class Reference:
     squashed: str
     core: str
     keys: tuple[str, ...]
-    tail: str
+    tails: tuple[str, ...]
 
     @property
     def sought(self) -> tuple[str, ...]:
-        """What to look for in a text: its keys and its tail."""
-        return (*self.keys, self.tail) if self.tail else self.keys
+        """What to look for in a text: its keys and its tails."""
+        return (*self.keys, *self.tails)
 
     @cached_property
     def letters(self) -> str:
@@ -146,9 +151,9 @@ class Reference:
         return "".join(self.prefix)
 
     @cached_property
-    def digits(self) -> list[int]:
-        """How long its runs of digits are."""
-        return [len(atom) for atom in self.atoms if atom.isdigit()]
+    def digits(self) -> list[str]:
+        """Its runs of digits."""
+        return [*filter(str.isdigit, self.atoms)]
 
 
 class Strength(IntEnum):
@@ -196,9 +201,12 @@ def parse_reference(number: str | None) -> Reference | None:
     if first_digits is None:
         return None
     squashed, core = "".join(atoms), "".join(atoms[first_digits:])
-    tail = atoms[-1] if len(atoms) - first_digits > 1 and atoms[-1].isdigit() and len(atoms[-1]) >= FEWEST_DIGITS else ""
     keys = tuple(key for key in dict.fromkeys((squashed, core)) if sum(map(str.isdigit, key)) >= FEWEST_DIGITS)
-    return Reference((number or "").strip(), atoms, atoms[:first_digits], squashed, core, keys, tail)
+    last = atoms[-1] if atoms[-1].isdigit() else ""
+    tails = tuple(
+        tail for tail in dict.fromkeys((last, last.lstrip("0"))) if len(tail) >= FEWEST_DIGITS and tail not in {squashed, core}
+    )
+    return Reference((number or "").strip(), atoms, atoms[:first_digits], squashed, core, keys, tails)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +214,7 @@ class _DigitGroup:
     start: int
     end: int
     lengths: list[int]
+    beginning: str
     is_announced: bool
     is_long: bool
 
@@ -259,11 +268,11 @@ class RemittanceText:
         found = self.atoms[first:after]
         is_full = len(reference.prefix) > 0 and not found[0].isdigit()
         begin, end = self._list_around(first, after)
-        is_announced, is_free_left, is_other_thing = self._left_of(begin)
+        announcing, is_free_left, is_other_thing = self._left_of(begin)
         if is_other_thing and not is_full:
             return None
-        is_tail = found == [reference.tail]
-        if is_tail and not is_announced:
+        is_tail = after == first + 1 and found[0] in reference.tails
+        if is_tail and not announcing:
             return None
         expected = found if is_tail else reference.atoms if is_full else reference.atoms[len(reference.prefix) :]
         is_regrouped = list(expected) != found
@@ -274,7 +283,7 @@ class RemittanceText:
         if is_whole and is_regrouped and len(squashed) < _REGROUPED_LENGTH:
             strength = Strength.SHORT if len(digits) >= _REGROUPED_DIGITS else Strength.PART
         elif is_whole:
-            is_telling = _is_telling(digits, is_full=is_full, is_announced=is_announced)
+            is_telling = _is_telling([*filter(str.isdigit, found)], is_full=is_full, is_announced=announcing != "")
             strength = Strength.WHOLE if is_telling and not is_tail else Strength.SHORT
         return Found(self.spans[first][0], self.spans[after - 1][1], strength)
 
@@ -352,10 +361,12 @@ class RemittanceText:
                 rest = window[len(letters) :]
                 if window.startswith(letters) and rest.isdigit() and rest != reference.core:
                     return window
-        lengths = reference.digits
+        runs = reference.digits
+        lengths, digits = [*map(len, runs)], "".join(runs)
         for group in self._digit_groups:
-            is_alike = group.lengths == lengths and (group.is_long or len(lengths) > 1)
-            is_alike |= group.is_long and group.lengths == [sum(lengths)]
+            is_alike = len(runs) > 1 and group.lengths == lengths
+            # who counts on does not begin quite otherwise: that is a customer's number, or the payer's own
+            is_alike |= group.is_long and group.lengths == [len(digits)] and digits.startswith(group.beginning)
             if group.is_announced or is_alike:
                 here = Found(group.start, group.end, Strength.PART)
                 if not any(here.overlaps(hit) for hit in own):
@@ -376,24 +387,26 @@ class RemittanceText:
                 after += 1
             parts = self.atoms[first:after]
             digits, written = "".join(parts), self.written[self.spans[first][0] : self.spans[after - 1][1]]
-            is_announced, is_free, is_other_thing = self._left_of(first)
+            word, is_free, is_other_thing = self._left_of(first)
+            is_announced = word != "" and word not in _PAYERS_OWN
             is_long = len(digits) >= _ENOUGH_DIGITS
             is_shaped = len(parts) > 1 and len(digits) >= _SHAPED_DIGITS and not _DAY_AND_MONTH.fullmatch(written)
             is_number = is_announced or (is_free and self._is_free_right(first, after) and (is_long or is_shaped))
-            if is_number and not is_other_thing and len(digits) >= _ANNOUNCED_DIGITS and not _is_date(digits):
+            if is_number and not is_other_thing and len(digits) >= _ANNOUNCED_DIGITS and not _is_date(parts):
                 start, end = self.spans[first][0], self.spans[after - 1][1]
-                groups.append(_DigitGroup(start, end, [len(part) for part in parts], is_announced, is_long))
+                beginning = digits[: len(digits) // _OF_BEGINNING]
+                groups.append(_DigitGroup(start, end, [len(part) for part in parts], beginning, is_announced, is_long))
             first = after
         return groups
 
-    def _left_of(self, first: int) -> tuple[bool, bool, bool]:
-        """Read backwards from a window: (an invoice word announces it, its left end is free, it is a customer's or order's number)."""
-        is_announced = False
+    def _left_of(self, first: int) -> tuple[str, bool, bool]:
+        """Read backwards from a window: (the invoice word that announces it or "", its left end is free, it is no invoice's number)."""
+        announcing = ""
         position = first
         while position > 0 and self.joints[position] != FREE:
             word = self.atoms[position - 1]
             if word in INVOICE_WORDS:
-                is_announced = True
+                announcing = word
             elif word not in _NUMBER_WORDS:
                 break
             position -= 1
@@ -405,9 +418,9 @@ class RemittanceText:
                 self.atoms[first].isdigit() and self.atoms[first - 1].isdigit() and len(self.atoms[first]) < _ENOUGH_DIGITS
             )
         is_other_thing = (
-            not is_announced and position > 0 and self.joints[position] != FREE and self.atoms[position - 1] in _OTHER_THINGS
+            not announcing and position > 0 and self.joints[position] != FREE and self.atoms[position - 1] in _OTHER_THINGS
         )
-        return is_announced, is_free, is_other_thing
+        return announcing, is_free, is_other_thing
 
     def _list_around(self, first: int, after: int) -> tuple[int, int]:
         """Widen a window to the list it is a part of: neighbours of its form, "25-0042 25-0043" or "25-0042/25-0043"."""
@@ -448,7 +461,7 @@ class RemittanceText:
         following = self.atoms[after]
         if joint == SPACE:
             has_spaces = SPACE in self.joints[first + 1 : after] and self.atoms[after - 1].isdigit()
-            return not (has_spaces and following.isdigit())
+            return not (has_spaces and following.isdigit() and len(following) < _ENOUGH_DIGITS)
         gap = self.written[self.spans[after - 1][1] : self.spans[after][0]]
         if gap == "/" and _WRITTEN_DATE.match(self.written, self.spans[after][0]):  # "Rech.Nr.4711/18.04.2026"
             return True
@@ -467,21 +480,27 @@ def _joint(gap: str) -> str:
     return SPACE if is_space else FREE
 
 
-def _is_telling(digits: str, *, is_full: bool, is_announced: bool) -> bool:
-    """Tell whether a whole token is rare enough to name one invoice."""
+def _is_telling(runs: list[str], *, is_full: bool, is_announced: bool) -> bool:
+    """Tell whether a whole token, given as its runs of digits, is rare enough to name one invoice."""
+    digits = "".join(runs)
     if len(digits) < _ANNOUNCED_DIGITS or _is_year(digits):
         return False
     if is_full or is_announced:
         return True
-    return len(digits) >= _ENOUGH_DIGITS and not _is_date(digits)
+    return len(digits) >= _ENOUGH_DIGITS and not _is_date(runs)
 
 
 def _is_year(digits: str) -> bool:
     return len(digits) == len("2026") and digits[:2] in {"19", "20"}
 
 
-def _is_date(digits: str) -> bool:
-    """Tell whether digits may be a day or month: 2026, 202611, 112026, 121126, 20261112, 12112026."""
-    year, month, day = r"(?:19|20)\d\d", r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
-    forms = f"{year}|{year}{month}|{month}{year}|{day}{month}\\d\\d|{year}{month}{day}|{day}{month}{year}"
-    return re.fullmatch(forms, digits) is not None
+_YEAR, _MONTH, _DAY = r"(?:19|20)\d\d", r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
+_DATE_FORMS = (
+    (_YEAR,), (_YEAR, _MONTH), (_MONTH, _YEAR), (_DAY, _MONTH, r"\d\d"), (_YEAR, _MONTH, _DAY), (_DAY, _MONTH, _YEAR),
+)  # fmt: skip
+_DATE = re.compile("|".join(apart.join(form) for form in _DATE_FORMS for apart in ("", "-")))
+
+
+def _is_date(runs: list[str]) -> bool:
+    """Tell whether runs of digits may be a day or month: 2026, 202611, 11/2026, 12.11.26, 20261112; but nobody writes 2026/1112."""
+    return _DATE.fullmatch("-".join(runs)) is not None

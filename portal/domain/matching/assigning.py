@@ -20,7 +20,9 @@ from portal.domain.matching.features import Comparison
 from portal.domain.matching.gates import Gates
 from portal.domain.matching.kinship import acquaint
 from portal.domain.matching.optimum import optimum
+from portal.domain.matching.fees import Sale
 from portal.domain.matching.pairs import YES, Amount, Number
+from portal.domain.matching.payouts import note_fees
 from portal.domain.matching.reasons import Allocation, Candidate, Decision, Reason, ReasonCode, ReviewReason
 from portal.domain.matching.rhythm import MONTH_APART, Months
 from portal.domain.matching.scoring import Scores
@@ -35,7 +37,7 @@ _LEAST_SCORE_SHOWN = 0.005
 _PLAUSIBLE = 0.15
 _OPTIMUM_LEAD = 0.1
 _A_NIGHT = timedelta(days=1)
-_SUM, _PAYOUT = int(Amount.SUM), int(Amount.PAYOUT)
+_LAST_EXACT, _PROBABLY = int(Amount.LESS_FEE), frozenset({int(Amount.PAYOUT), int(Amount.COLLECTED)})
 
 
 def match(
@@ -45,6 +47,7 @@ def match(
     declined: Collection[tuple[str, str]] = (),
     covered_until: date | None = None,
     aliases: Collection[tuple[str, str]] = (),
+    sales: Collection[Sale] = (),
     caution: float = 0.0,
     party_counts: Mapping[PartyKey, int] | None = None,
 ) -> list[Decision]:
@@ -53,15 +56,16 @@ def match(
     `transactions`: all booked ones, those used up included; or those in the receipts' `reach`, and the `party_counts` of all.
     `declined`: (receipt id, transaction id) pairs that somebody refused, never assigned again by machine. `covered_until`: the
     last day up to which transactions are known to be complete, None if unknown; without number or bank link nothing later is
-    assigned. `aliases`: (name on receipts, name at the bank) that are known to be the same party's. `caution`: log-odds
-    (0 or more) by which the machine has to lead further than usual.
-    The same facts give the same decisions in whatever order they come, and with what was assigned taken out (and the names that
-    it showed told as aliases) the same again: what an assignment makes clear for others is decided in the same call.
+    assigned. `aliases`: (name on receipts, name at the bank) that are known to be the same party's. `sales`: those that were
+    assigned to payouts of their own: they show the service's fee. `caution`: log-odds (0 or more) by which the machine has to lead further than usual.
+    The same facts give the same decisions in whatever order they come, and with what was assigned taken out (and the names and
+    fees that it showed told) the same again: what an assignment makes clear for others is decided in the same call.
     Errors: ValueError when an id occurs twice.
     """
     with _collector_resting():
         index = Index(receipts, transactions, party_counts)
         acquaint(index, aliases)
+        note_fees(index, sales)
         return _decisions(index, receipts, declined, covered_until, CLEAR_MARGIN + max(0.0, caution))
 
 
@@ -302,12 +306,12 @@ class Judge:
         return ReviewReason.AMOUNT_DIFFERS if len(self.index.links[place]) > 1 else ReviewReason.COUNTERPARTY_UNCLEAR
 
     def _is_exact(self, n: int) -> bool:
-        return bool(self.lists["amount"][n] <= _SUM)
+        return bool(self.lists["amount"][n] <= _LAST_EXACT)
 
     def _has_sign(self, n: int) -> bool:
         """Tell whether anything but amount and day points from the receipt to the transaction."""
         lists = self.lists
-        if lists["amount"][n] == _PAYOUT:
+        if lists["amount"][n] in _PROBABLY:
             return True
         has_party = lists["iban"][n] == YES or lists["is_in_text"][n] or lists["name"][n] >= SIMILAR
         return has_party or lists["is_linked"][n] or lists["number"][n] not in UNSAID

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from portal.domain.matching.calendar import SPAN, Calendar, Places
 from portal.domain.matching.facts import ReceiptFacts, Side, TransactionFacts
+from portal.domain.matching.fees import Fee
 from portal.domain.matching.records import MOST_CENTS, BookedTransaction, OpenReceipt, compact_iban
 from portal.domain.names import CLEARLY_SAME, SIMILAR, Name, similarity
 from portal.domain.references import INVOICE_WORDS, Found
@@ -62,6 +63,8 @@ class Index:
         self.transactions = lines
         self.place_of = {booked.facts.id: booked.place for booked in lines}
         self.currencies = sorted({booked.currency for booked in lines})
+        self.fees: dict[str, Fee] = {}
+        """What each payment service keeps of a sale, where that is known."""
         self.memo: dict[Hashable, Any] = {}
         """What was found out about texts and names: it stays true when receipts leave."""
         spellings: dict[Name, int] = {}

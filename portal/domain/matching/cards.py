@@ -20,7 +20,13 @@ _CARD = re.compile(rf"\b{_WORDS}\b", re.IGNORECASE)
 _ONLY_CARD = re.compile(rf"(?:(?:{_WORDS}|debit|ec|v\s?pay|umsatz|zahlung)\W*)+", re.IGNORECASE)
 _PLACE = re.compile(r"//(?:[^/]*/)?[A-Z]{2}\b")
 """Town and country as the German card networks write them behind a shop."""
-_BEHIND_SHOP = re.compile(rf"//|\s*\b(?:\d{{4}}-\d\d-\d\d|\d\d?\.\d\d?\.|{_WORDS}\b)", re.IGNORECASE)
+_CUT_PLACE = re.compile(r"(?<!:)//[^/]*(?:/[A-Z]?)?$")
+"""The same where the bank cuts the name: "UPWORK -5701532177//MAINZ/D"."""
+_TERMINAL = re.compile(r"\w\s+(?:AT|BE|CH|CZ|DE|DK|ES|FI|FR|GB|IE|IT|LU|NL|PL|SE|US)(?:\s+2[-\dT:]*)?$")
+"""The same as others write it, where the text may be cut in the day behind: "ESSO STATION 9533 Freiburg DE 2024-1"."""
+_BEHIND_SHOP = re.compile(
+    rf"//|\s*\b(?:\d{{4}}-\d\d-\d\d|\d\d?\.\d\d?\.|[A-Z]{{2}}\s+2[-\d]*$|{_WORDS}\b)", re.IGNORECASE
+)
 _MOST_WORDS = 8
 _NUMBER = re.compile(r"\d.*\d.*\d")
 _NO_NAME = """
@@ -44,6 +50,10 @@ def is_card(facts: TransactionFacts) -> bool:
         return facts.operation_type == "card"
     if facts.side == "debit" and not facts.remittance.strip() and "*" in (facts.counterparty or ""):
         return True
+    if facts.side == "debit" and not (facts.counterparty or "").strip() and _TERMINAL.search(facts.remittance):
+        return True
+    if _CUT_PLACE.search(facts.counterparty or ""):
+        return True
     return any(_CARD.search(told) or _PLACE.search(told) for told in (facts.remittance, facts.counterparty or ""))
 
 
@@ -59,7 +69,7 @@ def other_side(facts: TransactionFacts) -> str:
     if (written and not _ONLY_CARD.fullmatch(written)) or not is_card(facts):
         begin = _ONLY_CARD.match(written)
         written = written[begin.end() :] if begin and is_card(facts) else written
-        return written.partition("//")[0] if _PLACE.search(written) else written
+        return written.partition("//")[0] if _PLACE.search(written) or _CUT_PLACE.search(written) else written
     text = facts.remittance.strip()
     begin = _ONLY_CARD.match(text)
     text = text[begin.end() :] if begin else text

@@ -29,6 +29,7 @@ WHOLE = frozenset({int(Amount.EQUAL), int(Amount.LOCAL)})
 _FOREIGN = frozenset({int(Amount.LOCAL), int(Amount.CONVERTED)})
 _TELLING = WHOLE | {int(Amount.DISCOUNT), int(Amount.CONVERTED)}
 UNSAID = frozenset({int(Number.ABSENT), int(Number.UNKNOWN)})
+_LESS_FEE = int(Amount.LESS_FEE)
 _REST, _FOUND, _SHORT, _HINTED = (
     int(Amount.REST),
     int(Number.FOUND),
@@ -49,6 +50,7 @@ class Certainty:
         self.index, self.sides, self.copies = comparison.index, comparison.sides, comparison.copies
         self.is_prompt = is_prompt(comparison.pairs)
         self.is_only_on_day = _only_on_day(comparison.pairs, comparison.sides).tolist()
+        self.is_only_of_month = _only_of_month(comparison.pairs, comparison.sides).tolist()
         self.months: set[int] = set()
         """The pairs that are certain as one month of a series, and not without it."""
         self._days_of: dict[int, date | None] = {}
@@ -86,6 +88,9 @@ class Certainty:
             return booked_on
         if lists["is_linked"][n]:
             return booked_on if amount != _REST else None
+        if amount == _LESS_FEE:
+            is_sure = is_from_bank and lists["line"][n] in self.comparison.groups.payouts.sure
+            return booked_on + timedelta(days=_SETTLING) if is_sure else None
         if n in self.comparison.set_of:
             if number in {_HINTED, _SHORT} and (has_iban or is_named):
                 return booked_on  # one of several numbers in a row ("…117/…118/…119") whose sum is right
@@ -119,6 +124,8 @@ class Certainty:
     def _alone_after(self, n: int) -> int | None:
         """No other line and no other receipt can be meant: near its day, or, if it was paid late, in half a year."""
         lists = self.lists
+        if self.is_only_of_month[n]:
+            return _SETTLING
         if self._is_unbilled(n):
             return None
         if self.is_only_on_day[n]:
@@ -225,12 +232,29 @@ class Certainty:
 def _only_on_day(pairs: Pairs, sides: Sides) -> Column:
     """Tell whether a card was used that day for this amount just once, and one receipt tells of it.
 
-    What was bought within two days counts as well, and what has no day: some receipts are dated a day before or after.
+    What was bought within two days counts as well, and what has no day: some receipts are dated a day before or after. But not
+    if both have their own: two tickets of Monday and Wednesday, and two purchases of these days.
     """
     is_near = (abs(pairs.from_issue) <= _SAME_DAYS) | (pairs.from_issue == NO_DAY)
     may_be = (pairs.is_shop & ~sides.is_day_known[pairs.line]) | (pairs.is_named(SIMILAR) & is_near)
-    fits = (pairs.is_on_day | may_be) & np.isin(pairs.amount, [*WHOLE]) & ~pairs.is_used
+    is_open = np.isin(pairs.amount, [*WHOLE]) & ~pairs.is_used
+    on_day = pairs.is_on_day & is_open
+    own = on_day & _is_single(pairs, sides, on_day)
+    has_own = np.isin(pairs.receipt, pairs.receipt[own]) & np.isin(pairs.line, pairs.line[own])
+    fits = on_day | (may_be & is_open & ~has_own)
+    return own & _is_single(pairs, sides, fits)
+
+
+def _only_of_month(pairs: Pairs, sides: Sides) -> Column:
+    """Tell whether one payment of the party names the month of one invoice."""
+    is_party = pairs.has_iban | pairs.is_named(CLEARLY_SAME)
+    fits = (pairs.month == YES) & is_party & np.isin(pairs.amount, [*WHOLE]) & ~pairs.is_used
+    return fits & _is_single(pairs, sides, fits)
+
+
+def _is_single(pairs: Pairs, sides: Sides, fits: Column) -> Column:
+    """Tell of which pairs no other that fits has the same receipt or transaction."""
     by_receipt = np.bincount(pairs.receipt[fits], minlength=len(sides.cents))
     by_line = np.bincount(pairs.line[fits], minlength=len(sides.paid))
-    found: Column = fits & pairs.is_on_day & (by_receipt[pairs.receipt] == 1) & (by_line[pairs.line] == 1)
+    found: Column = (by_receipt[pairs.receipt] == 1) & (by_line[pairs.line] == 1)
     return found

@@ -63,7 +63,10 @@ class Explainer:
             ReasonCode.REST_EQUAL: self._amount,
             ReasonCode.LOCAL_AMOUNT_EQUAL: self._local_amount,
             ReasonCode.SUM_EQUAL: self._sum,
+            ReasonCode.SUM_LESS_DISCOUNT: self._sum_less,
             ReasonCode.PAYOUT: self._payout,
+            ReasonCode.COLLECTED: self._payout,
+            ReasonCode.LESS_FEE: self._less_fee,
             ReasonCode.DISCOUNT: self._percent,
             ReasonCode.NET_AMOUNT: self._percent,
             ReasonCode.AMOUNT_DIFFERS: self._difference,
@@ -118,11 +121,23 @@ class Explainer:
             ("currency", receipt.currency or ""),
         )
 
+    def _sum_less(self, place: int, n: int, receipt: OpenReceipt, booked: BookedTransaction) -> Values:
+        pairs, receipts = self._comparison.pairs, self._index.receipts
+        parts = [receipts[int(pairs.receipt[part])] for part in (n, *self._comparison.set_of[n])]
+        total = sum((one.cents or 0) if one.side == booked.facts.side else -(one.cents or 0) for one in parts)
+        difference = _difference(total, booked.free - total, receipt.currency or "")
+        return (("count", len(parts)), ("amount_cents", total), ("percent", self._columns["percent"][place]), *difference)
+
     def _payout(self, _place: int, n: int, receipt: OpenReceipt, booked: BookedTransaction) -> Values:
         pairs, receipts = self._comparison.pairs, self._index.receipts
         sales = [receipts[int(pairs.receipt[part])].cents or 0 for part in (n, *self._comparison.set_of[n])]
         difference = _difference(sum(sales), booked.free - sum(sales), receipt.currency or "")
         return (("count", len(sales)), ("amount_cents", sum(sales)), *difference)
+
+    def _less_fee(self, place: int, n: int, receipt: OpenReceipt, booked: BookedTransaction) -> Values:
+        cents = receipt.cents or 1
+        difference = _difference(cents, self._columns["allocate"][place] - cents, receipt.currency or "")
+        return (("name", booked.other_side), ("count", self._comparison.set_size[n]), *difference)
 
     def _difference(self, place: int, _n: int, receipt: OpenReceipt, _booked: BookedTransaction) -> Values:
         cents = receipt.cents or 1

@@ -23,6 +23,8 @@ SAME_PARTY = 0.6
 _CARD_DAYS, _BOOKING_DAYS = (-1, 3), 2
 """From the receipt to the purchase; so much later it may be booked, where the bank does not tell the day of the purchase."""
 _CONVERTED_DAYS = (-1, 4)
+_MONTH_DAYS = (-7, 25)
+"""Of what is paid in these days from its invoice, the month that the payer names is the invoice's own, if it is that of its date."""
 _ALONE_DAYS = 10
 """In so many days before and after a receipt nothing else was bought in the shop, where the amount alone does not tell it."""
 MOST_OFF_CENTS, MOST_OFF_SHARE = 1500, 10
@@ -97,7 +99,9 @@ class Comparison:
             for place in places
         }
         found |= {
-            (False, receipts[place].facts.id, (line, len(places))) for line, places in groups.payouts.items() for place in places
+            (False, receipts[place].facts.id, (line, len(places)))
+            for line, places in (*groups.payouts.sales.items(), *groups.payouts.collected.items())
+            for place in places
         }
         return found | {(False, receipts[place].facts.id, lines) for place, lines in groups.bundles.items()}
 
@@ -242,22 +246,31 @@ class Comparison:
 
     def _note_sets(self, groups: Groups) -> None:
         pairs, index = self.pairs, self.index
-        paid_out = self.at([(place, line) for line, places in groups.payouts.items() for place in places])[1]
-        pairs.amount[paid_out] = Amount.PAYOUT
-        pairs.is_used[paid_out] = False
+        payouts = groups.payouts
+        for kind, several in ((Amount.PAYOUT, payouts.sales), (Amount.COLLECTED, payouts.collected)):
+            at = self.at([(place, line) for line, places in several.items() for place in places])[1]
+            pairs.amount[at], pairs.is_used[at] = kind, False
         self._mark("is_collective", [(place, line) for line, places in groups.collective.items() for place in places])
         self._mark("is_bundle", [(place, line) for place, lines in groups.bundles.items() for line in lines])
         pairs.is_bundle &= ~pairs.is_collective
         pairs.amount[pairs.is_set] = Amount.SUM
         pairs.is_used[pairs.is_collective] = False
         pairs.allocate[pairs.is_bundle] = self.sides.free[pairs.line[pairs.is_bundle]]
-        for n in np.flatnonzero(pairs.is_collective).tolist():
-            receipt, booked = index.receipts[pairs.receipt[n]], index.transactions[pairs.line[n]]
-            cents = receipt.cents or 0
-            pairs.allocate[n] = cents if receipt.side == booked.facts.side else -cents
+        shares = {
+            (place, line): share
+            for line, places in groups.collective.items()
+            for place, share in zip(places, groups.shares_of(index, line), strict=True)
+        }
+        is_there, at = self.at([*shares])
+        pairs.allocate[at] = np.array([*shares.values()], dtype=np.int64)[is_there]
+        sold = self.at([(place, line) for line in payouts.nets for place in groups.collective[line]])[1]
+        pairs.amount[sold] = Amount.LESS_FEE
+        for line, percent in groups.discounts.items():
+            less = self.at([(place, line) for place in groups.collective[line]])[1]
+            pairs.amount[less], pairs.percent[less] = Amount.SUM_LESS, percent
 
     def _find_sets(self, groups: Groups) -> None:
-        sets = [[(place, line) for place in places] for line, places in (*groups.payouts.items(), *groups.collective.items())]
+        sets = [[(place, line) for place in places] for line, places in _together(groups)]
         sets += [[(place, line) for line in lines] for place, lines in groups.bundles.items()]
         is_there, at = self.at([pair for places in sets for pair in places])
         indices = np.full(len(is_there), -1)
@@ -368,6 +381,13 @@ class Comparison:
             is_same = agree(receipts[place].months, lines[line].months)
             if is_same is not None:
                 pairs.month[n] = YES if is_same else NO
+        days = self.sides.day[pairs.line] - self.sides.issued[pairs.receipt]
+        is_soon = (days >= _MONTH_DAYS[0]) & (days <= _MONTH_DAYS[1]) & self.sides.has_text[pairs.line]
+        asked = np.flatnonzero(is_soon & ~has_month[pairs.receipt] & pairs.is_exact)
+        for n, place, line in zip(asked.tolist(), pairs.receipt[asked].tolist(), pairs.line[asked].tolist(), strict=True):
+            told, issued = lines[line].months, receipts[place].facts.issued_on
+            if len(told) == 1 and issued and agree(told, frozenset([(issued.year, issued.month)])):
+                pairs.month[n] = YES
 
     def _compare_dates(self) -> None:
         pairs, receipts, lines = self.pairs, self.index.receipts, self.index.transactions
@@ -420,14 +440,18 @@ class Comparison:
         is_bare = (pairs.amount == Amount.CURRENCY) & (cents == paid) & (sides.currency[pairs.receipt] < 0)
         is_fit = np.where(pairs.amount == Amount.DIFFERS, has_party & is_near, has_party | is_bare)
         keep: Column = (
-            pairs.is_exact | (pairs.amount == Amount.PAYOUT) | pairs.is_linked | (pairs.number <= Number.HINTED) | is_fit
+            pairs.is_exact | np.isin(pairs.amount, [Amount.PAYOUT, Amount.COLLECTED]) | pairs.is_linked | (pairs.number <= Number.HINTED) | is_fit
         )
         return keep
 
 
 def _members(groups: Groups, fresh: Column | None) -> list[tuple[int, int]]:
     """The pairs of all sets, or of those receipts of them that are compared anew."""
-    together = (*groups.collective.items(), *groups.payouts.items())
-    found = [(place, line) for line, places in together for place in places]
+    found = [(place, line) for line, places in _together(groups) for place in places]
     found += [(place, line) for place, lines in groups.bundles.items() for line in lines]
     return found if fresh is None else [(place, line) for place, line in found if fresh[place]]
+
+
+def _together(groups: Groups) -> list[tuple[int, tuple[int, ...]]]:
+    """Each transaction that several receipts share, with their places."""
+    return [*groups.payouts.sales.items(), *groups.payouts.collected.items(), *groups.collective.items()]

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, combinations, pairwise
 from math import comb, gcd
 from typing import Generic, TypeVar
 
-from portal.domain.matching.blocking import Index
-from portal.domain.matching.payouts import find_payouts
+from portal.domain.matching.blocking import DISCOUNTS, Index
+from portal.domain.matching.payouts import Payouts, find_payouts
 from portal.domain.matching.records import BookedTransaction, OpenReceipt
 from portal.domain.names import CLEARLY_SAME, SIMILAR, similarity
 from portal.domain.references import Found, Strength
+from portal.domain.shares import scaled
 
 Row = TypeVar("Row", OpenReceipt, BookedTransaction)
 
@@ -41,8 +42,6 @@ _MOST_ODDS = 1 / 2000
 class Groups:
     """Places of receipts and transactions. `collective`: transaction → receipts; `bundles`: receipt → transactions.
 
-    `payouts`: transaction → the receipts of which it is the sum less a fee.
-
     `sure_lines`: the transactions of those collective payments, `sure_receipts`: the receipts of those bundles of which the sum
     says what is meant where no number does.
     """
@@ -51,7 +50,17 @@ class Groups:
     bundles: dict[int, tuple[int, ...]] = field(default_factory=dict)
     sure_lines: set[int] = field(default_factory=set)
     sure_receipts: set[int] = field(default_factory=set)
-    payouts: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    payouts: Payouts = field(default_factory=Payouts)
+    discounts: dict[int, int] = field(default_factory=dict)
+    """The collective payments that are the sum less a usual discount, with its percent."""
+
+    def shares_of(self, index: Index, line: int) -> list[int]:
+        """Return what each receipt of a collective payment takes of it, in their order; negative: a credit note gives room."""
+        booked = index.transactions[line]
+        if line in self.payouts.nets:
+            return list(self.payouts.nets[line])
+        parts = [_share(index.receipts[place], booked) or 0 for place in self.collective[line]]
+        return (scaled(parts, booked.free) or parts) if line in self.discounts else parts
 
 
 def find_groups(index: Index) -> Groups:
@@ -66,6 +75,9 @@ def find_groups(index: Index) -> Groups:
         {line: members for line, named in telling.items() if (members := _collective(index, index.transactions[line], named))},
         {receipt.place: lines for receipt in index.receipts if (lines := _bundle(index, receipt, telling))},
     )
+    found.discounts = {
+        line: percent for line, members in found.collective.items() if (percent := _discount(index, index.transactions[line], members))
+    }
     parties = _Parties(index)
     taken = _taken(found)
     completed = {line: members for line, named in telling.items() if (members := parties.completed(line, named, *taken))}
@@ -81,6 +93,8 @@ def find_groups(index: Index) -> Groups:
     found.sure_receipts = {place for place in parts.keys() & found.bundles.keys() if parties.is_sure_split(place, parts[place])}
     taken_receipts, _ = _taken(found)
     found.payouts = find_payouts(index, taken_receipts, lambda receipt: parties.has_own_line(receipt, set()))
+    found.collective |= {line: found.payouts.sales.pop(line) for line in found.payouts.nets} | found.payouts.added_up
+    found.sure_lines |= found.payouts.added_up.keys() & found.payouts.sure
     return found
 
 
@@ -238,12 +252,13 @@ class _Parties:
         return found
 
     def parts(self, taken_receipts: set[int], taken_lines: set[int]) -> dict[int, tuple[int, ...]]:
-        """Receipts that several payments add up to in exactly one way, though none names them."""
+        """Receipts that several payments add up to in exactly one way, though none names them, or not every one."""
         found = {}
         for receipt in self._payable:
             if receipt.place in taken_receipts:
                 continue
-            cents, issued = receipt.cents or 0, _issued(receipt)
+            named = self._named_parts(receipt, taken_lines)
+            cents, issued = (receipt.cents or 0) - sum(named.values()), _issued(receipt)
             lines = {
                 booked.place: booked.free
                 for party in (receipt.iban, receipt.name.ordered)
@@ -253,10 +268,25 @@ class _Parties:
                 and booked.currency == receipt.currency
                 and booked.place not in taken_lines
             }
-            if _FEWEST <= len(lines) <= _MOST_OPEN and (chosen := _only_subset([*lines.items()], cents)):
-                found[receipt.place] = chosen
-                self._tried_parts[receipt.place] = _subsets(len(lines))
+            fewest = 1 if named else _FEWEST
+            if fewest <= len(lines) <= _MOST_OPEN and (chosen := _only_subset([*lines.items()], cents, fewest)):
+                found[receipt.place] = tuple(sorted((*named, *chosen)))
+                self._tried_parts[receipt.place] = _subsets(len(lines), fewest)
         return found
+
+    def _named_parts(self, receipt: OpenReceipt, taken_lines: set[int]) -> dict[int, int]:
+        """The payments that name this receipt alone and are less than it, with their cents."""
+        index = self._index
+        named = {line: index.transactions[line] for line in index.naming(receipt) if line not in taken_lines}
+        return {
+            line: booked.free
+            for line, booked in named.items()
+            if len(index.named_whole[line]) == 1
+            and booked.free == booked.facts.amount_cents
+            and booked.free < (receipt.cents or 0)
+            and _share(receipt, booked) == receipt.cents
+            and is_clear_party(index, receipt, booked)
+        }
 
     def is_sure_sum(self, line: int, members: Sequence[int]) -> bool:
         """Tell whether these unnamed parts of a sum are meant: it is hardly chance, and none has a payment of its own."""
@@ -272,8 +302,9 @@ class _Parties:
         """The same of one receipt paid in parts: no part has an invoice of its own."""
         index, receipt = self._index, self._index.receipts[place]
         booked = [index.transactions[line] for line in lines]
+        guessed = [one.free for one in booked if one.place not in index.named_whole]
         return (
-            _is_no_chance(self._tried_parts[place], receipt.cents or 0, [one.free for one in booked])
+            _is_no_chance(self._tried_parts[place], sum(guessed), guessed)
             and all(is_clear_party(index, receipt, one) for one in booked)
             and not self.has_own_line(receipt, set(lines))
             and not any(self._has_own_receipt(one, receipt) for one in booked)
@@ -396,13 +427,22 @@ def _collective(index: Index, booked: BookedTransaction, named: Mapping[int, lis
         named = {place: hits for place, hits in named.items() if _is_party(index, index.receipts[place], booked)}
         if len(named) < _FEWEST or _share_a_number(named):
             return ()
-    total = 0
-    for place in named:
-        part = _share(index.receipts[place], booked)
-        if part is None:
-            return ()
-        total += part
-    return tuple(sorted(named)) if total == booked.free else ()
+    return tuple(sorted(named)) if _discount(index, booked, named) is not None else ()
+
+
+def _discount(index: Index, booked: BookedTransaction, places: Collection[int]) -> int | None:
+    """By how many percent several receipts are more than a transaction that pays them; 0: by none; None: it does not pay them."""
+    shares = [_share(index.receipts[place], booked) for place in places]
+    told = [share for share in shares if share is not None]
+    if len(told) < len(shares):
+        return None
+    total = sum(told)
+    if total == booked.free:
+        return 0
+    # each may have been rounded for itself
+    most, paid = 50 * len(told), 100 * booked.free
+    is_shared = total > 0 and scaled(told, booked.free) is not None
+    return next((percent for percent in DISCOUNTS if is_shared and abs(total * (100 - percent) - paid) <= most), None)
 
 
 def _share_a_number(named: Mapping[int, list[Found]]) -> bool:

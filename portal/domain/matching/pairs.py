@@ -14,15 +14,21 @@ PAYMENT_DAYS, ISSUE_DAYS, _DUE_DAYS = (-3, 3), (-3, 14), (-6, 6)
 
 
 class Amount(IntEnum):
-    """How the amounts relate; the first four are equal to the cent."""
+    """How the amounts relate; the first six are right to the cent."""
 
     EQUAL = auto()
     LOCAL = auto()
     REST = auto()
     SUM = auto()
+    SUM_LESS = auto()
+    """Of several in one payment, less a usual discount on all of them."""
+    LESS_FEE = auto()
+    """Of a sale that a payment service paid out, less the fee that it always takes."""
     DISCOUNT = auto()
     NET = auto()
     PAYOUT = auto()
+    COLLECTED = auto()
+    """One of several that were collected together, of which some are missing here."""
     DIFFERS = auto()
     CURRENCY = auto()
     CONVERTED = auto()
@@ -128,8 +134,8 @@ class Pairs:
 
     @property
     def is_exact(self) -> Column:
-        """Whether the amounts are equal to the cent in one way or another."""
-        return self.amount <= Amount.SUM
+        """Whether the amounts are right to the cent in one way or another."""
+        return self.amount <= Amount.LESS_FEE
 
     @property
     def is_set(self) -> Column:

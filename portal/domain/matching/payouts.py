@@ -1,61 +1,178 @@
 """Payouts of a payment service: what was sold in some days, in one sum, less a fee that nobody told us.
 
-Nothing names the sales, so no payout is ever assigned by machine. But the sales of neighbouring days come together, and a fee is
-small: one run of days fits best, and is proposed as a whole.
+Nothing names the sales. But a service keeps the same of each (`fees`): where the books show its fee, one sale may be right to the
+cent, and nothing else. Of several sales no payout is ever assigned by machine; they are proposed together: those that are right to
+the cent, or the run of neighbouring days that leaves a usual fee.
+
+Nobody is named either where a firm collects its customers' money itself, in one sum: a club its members' fees. They were billed
+together, and the bank tells how many they are.
 """
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import cache
+from itertools import combinations
+from math import comb
+from statistics import median
 
 from portal.domain.matching.blocking import Index
 from portal.domain.matching.cards import other_side
 from portal.domain.matching.facts import ReceiptFacts, TransactionFacts
+from portal.domain.matching.fees import Fee, Sale, learn_fees
 from portal.domain.matching.records import BookedTransaction, OpenReceipt
 from portal.domain.names import is_processor
 
-FIRST_DAYS, LAST_DAYS = -1, 12
-"""From a sale to its payout: the sales of a week are paid out some days after it."""
+FIRST_DAYS, LAST_DAYS, _RUN_DAYS = -1, 16, 12
+"""From a sale to its payout, and from the first of several: the sales of a week are paid out some days after it."""
 _LEAST_SHARE, _MOST_SHARE, _MOST_A_SALE = 5, 50, 50
 """A fee is at least so many thousandths of the sales, at most so many and so many cents for each."""
 _USUAL_SHARE, _USUAL_A_SALE = 20, 25
 _MOST_SALES = 300
 """In the days of one payout: with more every sum is reached by some run."""
+_MOST_CHOSEN, _MOST_TOGETHER = 16, 4
+"""Of so many sales so few are looked for that are right to the cent."""
+_ODDS = 500
+"""So many cents stand against each sum that was tried: as likely one of them would be right by chance."""
+_USUAL_LAG = 3
+
+_COLLECTED = re.compile(r"sammel-?\s?(?:last|ein|gut)", re.IGNORECASE)
+_COUNT = re.compile(r"\b(\d{1,4})\s+posten\b|\banzahl:?\s*(\d{1,4})\b", re.IGNORECASE)
+_FEWEST_COLLECTED = 3
+
+_Row = tuple[int, int, int]
+"""A sale: day, place and cents."""
 
 
-def find_payouts(
-    index: Index, taken: Collection[int], has_own_line: Callable[[OpenReceipt], bool]
-) -> dict[int, tuple[int, ...]]:  # fmt: skip
-    """Map each payout to the receipts of the run of days whose fee is nearest to the usual, sorted.
+@dataclass(slots=True)
+class Payouts:
+    """`sales`: transaction → the receipts of which it is probably the sum less a fee, sorted.
+
+    `nets`: for those that are right to the cent less a fee what each receipt takes, in their order. `collected`: what a firm
+    collected itself, likewise; `added_up`: those of them that are right to the cent. `sure`: what nothing else can be meant by.
+    """
+
+    sales: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    nets: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    collected: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    added_up: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    sure: set[int] = field(default_factory=set)
+
+    def add(self, line: int, rows: Collection[_Row], fee: Fee | None = None) -> None:
+        """Note the sales of a payout. `fee`: what is kept of each, if they are right to the cent."""
+        rows = sorted(rows, key=lambda row: row[1])
+        self.sales[line] = tuple([place for _, place, _ in rows])
+        if fee:
+            self.nets[line] = tuple([fee.less(cents) for _, _, cents in rows])
+
+
+def note_fees(index: Index, known: Iterable[Sale]) -> None:
+    """Have the index know what each service keeps. `known`: sales that were assigned to payouts of their own."""
+    rows = _sales(index, ())
+    index.fees = learn_fees(
+        known,
+        [
+            Sale(booked.service, booked.facts.id, cents, booked.free)
+            for booked in _payouts(index)
+            for _, _, cents in _near(rows, booked, LAST_DAYS)
+            if booked.free == booked.facts.amount_cents and _may_be_fee(cents, cents - booked.free, 1)
+        ],
+    )
+
+
+def find_payouts(index: Index, taken: Collection[int], has_own_line: Callable[[OpenReceipt], bool]) -> Payouts:
+    """Find for each payout the receipts that are probably its sales.
 
     `taken`: receipts that belong to another set already. `has_own_line`: whether one has a payment of its own.
     """
-    payouts = [
+    found, payouts = Payouts(), _payouts(index)
+    collected = [booked for booked in index.transactions if booked.free and booked.place not in index.named_whole and is_collected(booked.facts)]
+    if not payouts and not collected:
+        return found
+    rows = _sales(index, taken)
+    is_paid_alone = cache(lambda place: has_own_line(index.receipts[place]))
+    fees = {booked.place: fee for booked in payouts if booked.free == booked.facts.amount_cents and (fee := index.fees.get(booked.service))}
+    fits = {
+        booked: [row for row in _near(rows, booked, LAST_DAYS) if fee.less(row[2]) == booked.free and not is_paid_alone(row[1])]
+        for booked in payouts
+        if (fee := fees.get(booked.place))
+    }
+    claims = Counter(place for fitting in fits.values() for _, place, _ in fitting)
+    given, lags = set[int](), defaultdict[str, list[int]](list)
+    for booked in collected:
+        near = [row for row in _near(rows, booked, LAST_DAYS) if row[1] not in given and not is_paid_alone(row[1])]
+        together, is_whole = _collected(booked, near)
+        if together:
+            places = tuple(sorted(place for _, place, _ in together))
+            (found.added_up if is_whole else found.collected)[booked.place] = places
+            given.update(places)
+            if is_whole:
+                found.sure.add(booked.place)
+    for booked, fitting in fits.items():
+        if len(fitting) == 1 and claims[fitting[0][1]] == 1:
+            found.add(booked.place, fitting, fees[booked.place])
+            found.sure.add(booked.place)
+            given.add(fitting[0][1])
+            lags[booked.service].append(booked.day - fitting[0][0])
+    for booked, fitting in fits.items():
+        # of sales at one price that which is as old as this service's usually are
+        usual = median(lags[booked.service] or [_USUAL_LAG])
+        free = [row for row in fitting if row[1] not in given]
+        if free and booked.place not in found.sales:
+            chosen = min(free, key=lambda row: (abs(booked.day - row[0] - usual), row))
+            found.add(booked.place, [chosen], fees[booked.place])
+            given.add(chosen[1])
+    for booked in payouts:
+        near = [row for row in _near(rows, booked, _RUN_DAYS) if row[1] not in given]
+        if booked.place in found.sales or len(near) > _MOST_SALES:
+            continue
+        near = [row for row in near if not is_paid_alone(row[1])]
+        fee = fees.get(booked.place)
+        tried, exact = _exact(near, fee, booked.free) if fee else (0, ())
+        if exact:
+            found.add(booked.place, exact, fee)
+            given.update(place for _, place, _ in exact)
+            prices = Counter(cents for _, _, cents in _near(rows, booked, LAST_DAYS))
+            # of two sales at one price either may be the one
+            if tried * _ODDS <= booked.free and all(
+                prices[cents] == sum(sold == cents for _, _, sold in exact) for _, _, cents in exact
+            ):
+                found.sure.add(booked.place)
+        elif run := _best_run(booked, near):
+            found.add(booked.place, run)
+    return found
+
+
+def _payouts(index: Index) -> list[BookedTransaction]:
+    """Payouts of which something is open, in the order of their days."""
+    found = [
         booked
         for booked in index.transactions
-        if booked.free and booked.place not in index.named_whole and is_payout(booked.facts)
+        if booked.service and booked.free and booked.facts.side == "credit" and booked.place not in index.named_whole
     ]
-    if not payouts:
-        return {}
-    sales: defaultdict[str, list[tuple[int, int, int]]] = defaultdict(list)
+    return sorted(found, key=lambda booked: (booked.day, booked.place))
+
+
+def _sales(index: Index, taken: Collection[int]) -> defaultdict[str, list[_Row]]:
+    """The open sales by currency, by day."""
+    sales: defaultdict[str, list[_Row]] = defaultdict(list)
     for receipt in index.receipts:
         issued = receipt.facts.issued_on
         if issued and receipt.currency and receipt.cents and is_sale(receipt.facts) and receipt.place not in taken:
             sales[receipt.currency].append((issued.toordinal(), receipt.place, receipt.cents))
     for rows in sales.values():
         rows.sort()
-    is_paid_alone = cache(lambda place: has_own_line(index.receipts[place]))
-    found = {}
-    for booked in payouts:
-        near = sales[booked.currency]
-        first = bisect_left(near, (booked.day - LAST_DAYS,))
-        rows = near[first : bisect_left(near, (booked.day - FIRST_DAYS + 1,))]
-        if len(rows) <= _MOST_SALES and (run := _best_run(booked, [row for row in rows if not is_paid_alone(row[1])])):
-            found[booked.place] = run
-    return found
+    return sales
+
+
+def _near(sales: defaultdict[str, list[_Row]], booked: BookedTransaction, days: int) -> list[_Row]:
+    """The sales of so many days before a payout."""
+    rows = sales[booked.currency]
+    return rows[bisect_left(rows, (booked.day - days,)) : bisect_left(rows, (booked.day - FIRST_DAYS + 1,))]
 
 
 def is_payout(facts: TransactionFacts) -> bool:
@@ -63,23 +180,72 @@ def is_payout(facts: TransactionFacts) -> bool:
     return facts.side == "credit" and is_processor(other_side(facts))
 
 
+def is_collected(facts: TransactionFacts) -> bool:
+    """Tell whether somebody collected money of several others in one sum."""
+    return facts.side == "credit" and _COLLECTED.search(facts.remittance) is not None
+
+
 def is_sale(facts: ReceiptFacts) -> bool:
     """Tell whether a receipt may be one of the sales of a payout."""
     return facts.direction == "income" and facts.issued_on is not None and (facts.amount_cents or 0) > 0
 
 
-def _best_run(booked: BookedTransaction, rows: list[tuple[int, int, int]]) -> tuple[int, ...]:
-    """The places of the run whose fee is nearest to the usual, sorted; () if none has a small one. `rows`: day, place, cents."""
-    ends = [n for n in range(len(rows)) if n + 1 == len(rows) or rows[n + 1][0] > rows[n][0]]
-    used = booked.facts.amount_cents - booked.free
+def _may_be_fee(total: int, fee: int, count: int) -> bool:
+    """Tell whether a service may keep that of so many sales."""
+    return _LEAST_SHARE * total <= 1000 * fee <= _MOST_SHARE * total + 1000 * _MOST_A_SALE * count
+
+
+def _exact(rows: list[_Row], fee: Fee, cents: int) -> tuple[int, Collection[_Row]]:
+    """Return the sales that leave exactly so much: those of a run of days, or the only few that do; before them how many were tried."""
+    tried = 0
+    for start, end in _runs(rows):
+        tried += 1
+        if sum(fee.less(sold) for _, _, sold in rows[start:end]) == cents:
+            return tried, rows[start:end]
+    if len(rows) > _MOST_CHOSEN:
+        return tried, ()
+    for count in range(2, _MOST_TOGETHER + 1):
+        tried += comb(len(rows), count)
+        if found := [some for some in combinations(rows, count) if sum(fee.less(sold) for _, _, sold in some) == cents]:
+            return tried, found[0] if len(found) == 1 else ()
+    return tried, ()
+
+
+def _collected(booked: BookedTransaction, rows: list[_Row]) -> tuple[list[_Row], bool]:
+    """The receipts of some days that were collected, and whether they are all; none if no day's may be.
+
+    Whether all is told by sum and count. If some are missing, they are those of the day that leaves the least.
+    """
+    told = _COUNT.search(booked.facts.remittance)
+    count = int(told[1] or told[2]) if told else None
     best: tuple[int, int, int] | None = None
-    for start in (n for n in range(len(rows)) if n == 0 or rows[n - 1][0] < rows[n][0]):
-        total, sold = used, start
-        for end in ends[bisect_left(ends, start) :]:
-            total += sum(cents for _, _, cents in rows[sold : end + 1])
-            sold = end + 1
-            fee, count = 1000 * (total - booked.facts.amount_cents), sold - start
-            if _LEAST_SHARE * total <= fee <= _MOST_SHARE * total + 1000 * _MOST_A_SALE * count:
-                off = abs(fee - _USUAL_SHARE * total - 1000 * _USUAL_A_SALE * count)
-                best = min(best or (off, start, end), (off, start, end))
-    return () if best is None else tuple(sorted(place for _, place, _ in rows[best[1] : best[2] + 1]))
+    for start, end in _runs(rows):
+        left = booked.free - sum(cents for _, _, cents in rows[start:end])
+        if left == 0 and (end - start == count if count else end - start >= _FEWEST_COLLECTED):
+            return rows[start:end], True
+        if left >= 0 and _FEWEST_COLLECTED <= end - start <= (count or end) and rows[start][0] == rows[end - 1][0]:
+            best = min(best or (left, start, end), (left, start, end))
+    return ([] if best is None or 2 * best[0] > booked.free else rows[best[1] : best[2]]), False
+
+
+def _runs(rows: list[_Row]) -> Iterator[tuple[int, int]]:
+    """The runs of whole days, as places of the first row and the one behind the last."""
+    ends = [n + 1 for n in range(len(rows)) if n + 1 == len(rows) or rows[n + 1][0] > rows[n][0]]
+    for start in [0, *ends[:-1]]:
+        yield from ((start, end) for end in ends[bisect_left(ends, start + 1) :])
+
+
+def _best_run(booked: BookedTransaction, rows: list[_Row]) -> list[_Row]:
+    """The run of days whose fee is nearest to the usual; none if none has a small one."""
+    used = booked.facts.amount_cents - booked.free
+    sums = [0]
+    for _, _, cents in rows:
+        sums.append(sums[-1] + cents)
+    best: tuple[int, int, int] | None = None
+    for start, end in _runs(rows):
+        total, count = used + sums[end] - sums[start], end - start
+        fee = total - booked.facts.amount_cents
+        if _may_be_fee(total, fee, count):
+            off = abs(1000 * fee - _USUAL_SHARE * total - 1000 * _USUAL_A_SALE * count)
+            best = min(best or (off, start, end), (off, start, end))
+    return [] if best is None else rows[best[1] : best[2]]

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from portal.domain.matching.blocking import MOST_BY_NAME, party_keys, rarest, related_cents
 from portal.domain.matching.cards import other_side
 from portal.domain.matching.facts import ReceiptFacts, TransactionFacts
-from portal.domain.matching.payouts import FIRST_DAYS, LAST_DAYS, is_payout, is_sale
+from portal.domain.matching.payouts import FIRST_DAYS, LAST_DAYS, is_collected, is_payout, is_sale
 from portal.domain.matching.records import OpenReceipt
 from portal.domain.names import parse_name
 from portal.domain.references import FEWEST_DIGITS, RemittanceText
@@ -67,7 +67,7 @@ def keys_of(facts: TransactionFacts) -> set[str]:
     keys |= {_key(*key) for key in party_keys(name, facts.iban)}
     if name:
         keys.add(_key("party", name.ordered))
-    if is_payout(facts):
+    if is_payout(facts) or is_collected(facts):
         keys.add(_week(facts.booked_on.toordinal()))
     if facts.local_amount_cents:
         keys.add(_cents("local", facts.local_amount_cents))
@@ -125,7 +125,7 @@ def _cents(kind: str, cents: int) -> str:
 
 
 def _week(ordinal: int) -> str:
-    """The key of the payouts of one week."""
+    """The key of the payouts and collections of one week."""
     return _key("payout", str(ordinal // 7))
 
 

@@ -35,8 +35,17 @@ class ReasonCode(StrEnum):
     """Equal to what is still open of the transaction: amount_cents, currency."""
     SUM_EQUAL = "sum_equal"
     """Receipts named in one text (or transactions that name one receipt) add up to the cent: count, amount_cents, currency."""
+    SUM_LESS_DISCOUNT = "sum_less_discount"
+    """Receipts named in one text add up to it less a usual discount: count, amount_cents (of the receipts), percent,
+    difference_cents (negative), basis_points, currency."""
     PAYOUT = "payout"
     """One of several sales that a payment service paid out together, less its fee: count, amount_cents (of the sales),
+    difference_cents (negative), basis_points, currency."""
+    COLLECTED = "collected"
+    """Probably one of several that were collected in one sum; some of them are missing here: count, amount_cents (of those that
+    are here), difference_cents (what is missing), basis_points, currency."""
+    LESS_FEE = "less_fee"
+    """To the cent the sale, or one of several, less what this payment service always keeps: name (the bank's), count,
     difference_cents (negative), basis_points, currency."""
     DISCOUNT = "discount"
     """Paid less a usual discount (Skonto): percent, difference_cents (negative), basis_points, currency."""

@@ -8,7 +8,7 @@ from datetime import date
 
 from portal.domain.matching.cards import is_card, is_guessed, other_side, purchased_on
 from portal.domain.matching.facts import ReceiptFacts, Side, TransactionFacts
-from portal.domain.names import Name, fold, is_brand_in_text, is_in_text, is_processor, loosen, parse_name, parse_shop
+from portal.domain.names import Name, fold, is_brand_in_text, is_in_text, loosen, parse_name, parse_shop, service
 from portal.domain.periods import Month, days, months
 from portal.domain.references import RemittanceText, parse_reference
 
@@ -60,8 +60,8 @@ class BookedTransaction:
     """A transaction with everything derived once. `place`: its rank by id."""
 
     __slots__ = (
-        "_days", "_months", "_words", "currency", "day", "emitted_day", "facts", "free", "iban", "is_card", "is_passed_on",
-        "is_pulled", "local_currency", "name", "other_side", "place", "spelling", "text",
+        "_days", "_months", "_words", "currency", "day", "emitted_day", "facts", "free", "iban", "is_card", "is_pulled",
+        "local_currency", "name", "other_side", "place", "service", "spelling", "text",
     )  # fmt: skip
 
     def __init__(self, place: int, facts: TransactionFacts) -> None:
@@ -74,7 +74,7 @@ class BookedTransaction:
         self.currency = facts.currency.strip().upper()
         self.local_currency = facts.local_currency.strip().upper() if facts.local_currency else None
         self.other_side = other_side(facts)
-        self.is_passed_on = is_processor(self.other_side)
+        self.service = service(self.other_side)
         self.name = parse_shop(self.other_side) if self.is_card else parse_name(self.other_side)
         if self.name and is_guessed(facts):
             self.name = replace(self.name, is_guessed=True)
@@ -86,6 +86,11 @@ class BookedTransaction:
         self._words: frozenset[str] | None = None
         self._months: frozenset[Month] | None = None
         self._days: frozenset[date] | None = None
+
+    @property
+    def is_passed_on(self) -> bool:
+        """Whether a payment service passed the money on."""
+        return self.service != ""
 
     @property
     def days(self) -> frozenset[date]:

@@ -24,14 +24,19 @@ _AMOUNT_CODES = {
     Amount.LOCAL: ReasonCode.LOCAL_AMOUNT_EQUAL,
     Amount.REST: ReasonCode.REST_EQUAL,
     Amount.SUM: ReasonCode.SUM_EQUAL,
+    Amount.SUM_LESS: ReasonCode.SUM_LESS_DISCOUNT,
+    Amount.LESS_FEE: ReasonCode.LESS_FEE,
     Amount.DISCOUNT: ReasonCode.DISCOUNT,
     Amount.NET: ReasonCode.NET_AMOUNT,
     Amount.PAYOUT: ReasonCode.PAYOUT,
+    Amount.COLLECTED: ReasonCode.COLLECTED,
     Amount.DIFFERS: ReasonCode.AMOUNT_DIFFERS,
     Amount.CURRENCY: ReasonCode.CURRENCY_DIFFERS,
     Amount.CONVERTED: ReasonCode.CONVERTED,
     Amount.MISSING: ReasonCode.AMOUNT_MISSING,
 }
+_NOBODYS = [int(Amount.PAYOUT), int(Amount.LESS_FEE), int(Amount.COLLECTED)]
+"""The name at the bank is the service's, or our own."""
 _NUMBER_CODES = {
     Number.FOUND: ReasonCode.NUMBER_FOUND,
     Number.SHORT: ReasonCode.NUMBER_HINTED,
@@ -126,7 +131,7 @@ class Scores:
         pairs = self._pairs
         classes = (
             (pairs.is_in_text, ReasonCode.NAME_IN_TEXT, weights.NAME_IN_TEXT),
-            (np.isnan(pairs.name) | (pairs.amount == Amount.PAYOUT), None, 0.0),  # a payment service has its own
+            (np.isnan(pairs.name) | np.isin(pairs.amount, _NOBODYS), None, 0.0),  # a payment service has its own
             (pairs.is_alias, ReasonCode.NAME_KNOWN, weights.NAME_SAME),
             (pairs.is_named(1.0), ReasonCode.NAME_EQUAL, weights.NAME_EQUAL),
             (pairs.is_named(CLEARLY_SAME), ReasonCode.NAME_SIMILAR, weights.NAME_SAME),

@@ -25,6 +25,7 @@ from portal.services.review.searching import MOST_CHOSEN, MOST_FOUND, MOST_LETTE
 LOOKED_THROUGH = 2000  #: receipts in review, the newest; others are found by a search
 IN_A_QUESTION = 500  #: receipts whose proposals are looked at, at once
 
+_SUMS = frozenset({ReasonCode.SUM_EQUAL, ReasonCode.SUM_LESS_DISCOUNT, ReasonCode.LESS_FEE, ReasonCode.PAYOUT, ReasonCode.COLLECTED})
 _SEEN_OF = (Receipt.id, Receipt.number, Receipt.counterparty, Receipt.iban, Receipt.amount_cents, Receipt.direction)
 
 
@@ -240,7 +241,7 @@ def _proposed(session: Session, transaction: Transaction, pool: Sequence[_Seen])
 
 
 def _is_of_set(candidate: Candidate, transaction_id: str) -> bool:
-    is_sum = any(reason["code"] in {ReasonCode.SUM_EQUAL, ReasonCode.PAYOUT} and reason["is_for"] for reason in candidate.reasons)
+    is_sum = any(reason["code"] in _SUMS and reason["is_for"] for reason in candidate.reasons)
     return is_sum and [part["transaction"] for part in candidate.allocations] == [transaction_id]
 
 
