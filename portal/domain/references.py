@@ -108,6 +108,9 @@ FEWEST_DIGITS = 3
 """With fewer a number is not looked for in texts."""
 _ENOUGH_DIGITS = 6
 _ANNOUNCED_DIGITS = 3
+_ALL_DIGITS = 7
+"""Some write the digits alone of a number with letters between: 4530007 for 4XP53PVD-0007."""
+_YEAR_BEFORE = re.compile(r"(?:20)?[12]\d(?=\d{4})")
 _REGROUPED_LENGTH, _REGROUPED_DIGITS = 8, 5
 _LONGEST_WINDOW = 10
 _TYPO_LENGTH = 6
@@ -128,8 +131,8 @@ class Reference:
     `atoms`: its runs of letters and of digits, upper case. `prefix`: the letters before the first digits.
     `squashed`: all atoms in a row; `core`: the same without the prefix, as payers like to write it.
     `keys`: the squashed strings under which a text may hold it; empty when it is too short to look for.
-    `tails`: its last digits where others stand before them, and the same without leading zeros, none if there are too few:
-    "RE 0142" and "RE 142" for RE-2026-0142.
+    `tails`: its last digits where others or the year stand before them, and the same without leading zeros, none if there are
+    too few: "RE 0142" and "RE 142" for RE-2026-0142, "RE 06142" for 2606142.
     """
 
     written: str
@@ -201,10 +204,16 @@ def parse_reference(number: str | None) -> Reference | None:
     if first_digits is None:
         return None
     squashed, core = "".join(atoms), "".join(atoms[first_digits:])
-    keys = tuple(key for key in dict.fromkeys((squashed, core)) if sum(map(str.isdigit, key)) >= FEWEST_DIGITS)
+    digits = "".join(filter(str.isdigit, core))
+    written = (squashed, core, digits) if len(digits) >= _ALL_DIGITS else (squashed, core)
+    keys = tuple(key for key in dict.fromkeys(written) if sum(map(str.isdigit, key)) >= FEWEST_DIGITS)
     last = atoms[-1] if atoms[-1].isdigit() else ""
+    year = _YEAR_BEFORE.match(last)
+    ends = (last, last[year.end() :]) if year else (last,)
     tails = tuple(
-        tail for tail in dict.fromkeys((last, last.lstrip("0"))) if len(tail) >= FEWEST_DIGITS and tail not in {squashed, core}
+        tail
+        for tail in dict.fromkeys((*ends, *(end.lstrip("0") for end in ends)))
+        if len(tail) >= FEWEST_DIGITS and tail not in keys
     )
     return Reference((number or "").strip(), atoms, atoms[:first_digits], squashed, core, keys, tails)
 

@@ -1,7 +1,8 @@
 """How banks tell of the other side, above all of a card payment: Qonto in fields, a bank's file in words, each in its own way.
 
 The other side may be the shop ("EDEKA MUELLER//HAMBURG/DE"), nobody, or the card itself ("VISA DEBITKARTE"); then the shop stands
-first in the remittance information, and the day of the purchase somewhere behind it. Some files have no column for the other side
+first in the remittance information, and the day of the purchase somewhere behind it. PayPal tells there where something was bought.
+Some files have no column for the other side
 of anything: it stands before the text ("Vattenfall Europe Sales GmbH Kd 91255 Beitrag").
 """
 
@@ -11,7 +12,7 @@ import re
 from datetime import date, timedelta
 
 from portal.domain.matching.facts import TransactionFacts
-from portal.domain.names import fold
+from portal.domain.names import fold, service
 from portal.domain.references import INVOICE_WORDS
 
 _LONGEST_BOOKING = timedelta(days=7)
@@ -27,6 +28,9 @@ _TERMINAL = re.compile(r"\w\s+(?:AT|BE|CH|CZ|DE|DK|ES|FI|FR|GB|IE|IT|LU|NL|PL|SE
 _BEHIND_SHOP = re.compile(
     rf"//|\s*\b(?:\d{{4}}-\d\d-\d\d|\d\d?\.\d\d?\.|[A-Z]{{2}}\s+2[-\d]*$|{_WORDS}\b)", re.IGNORECASE
 )
+_BOUGHT = re.compile(r"\b(?:ein)?kauf\s+b\s?ei\s+(\S.*)$", re.IGNORECASE)
+_BOUGHT_BEFORE = re.compile(r"[\s/]\.\s*([^,]*[^\W\d][^,]*),")
+"""The shop in "1068766094442 PP.8724.PP . FLUXBAU, Ihr Einkauf bei FLUXBAU", also where that is cut."""
 _MOST_WORDS = 8
 _NUMBER = re.compile(r"\d.*\d.*\d")
 _NO_NAME = """
@@ -58,12 +62,16 @@ def is_card(facts: TransactionFacts) -> bool:
 
 
 def other_side(facts: TransactionFacts) -> str:
-    """Return the other side's name as the bank wrote it, "" if nowhere: of a card payment the shop, wherever it stands.
+    """Return the other side's name as the bank wrote it, "" if nowhere: of a card or a payment service the shop, wherever it stands.
 
     Where the bank has nobody on the other side (`is_guessed`), it is what the text begins with, up to a number or a word that is
     no name's: it may hold more than the name, or be none.
     """
     written = (facts.counterparty or "").strip()
+    if facts.side == "debit" and service(written):
+        bought = _BOUGHT.search(facts.remittance) or _BOUGHT_BEFORE.search(facts.remittance)
+        if bought:
+            return bought[1].strip()
     if is_guessed(facts):
         return _beginning(facts.remittance)
     if (written and not _ONLY_CARD.fullmatch(written)) or not is_card(facts):

@@ -74,7 +74,7 @@ class BookedTransaction:
         self.currency = facts.currency.strip().upper()
         self.local_currency = facts.local_currency.strip().upper() if facts.local_currency else None
         self.other_side = other_side(facts)
-        self.service = service(self.other_side)
+        self.service = service(facts.counterparty) or service(self.other_side)
         self.name = parse_shop(self.other_side) if self.is_card else parse_name(self.other_side)
         if self.name and is_guessed(facts):
             self.name = replace(self.name, is_guessed=True)
