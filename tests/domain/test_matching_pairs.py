@@ -53,6 +53,24 @@ ASSIGNED = {
         receipt(counterparty="Conrad Electronic SE"),
         booked(counterparty="PayPal Europe", remittance="1051709382910 PP.9809.PP . Conrad, Ihr Einkauf bei Conrad"),
     ),
+    "through a payment service that names a shop with a digit in it": (
+        receipt(counterparty="eBay Händler tech24"),
+        booked(counterparty="PayPal Europe", remittance="9823805520576 PP.5365.PP . TECH24, Ihr Einkauf b ei TECH24"),
+    ),
+    "through a payment service whose text was cut": (
+        receipt(counterparty="Conrad Electronic SE"),
+        booked(counterparty="PayPal Europe", remittance="1051709382910 PP.9809.PP . Conrad, Ihr Ei"),
+    ),
+    "the end of the number, announced": (receipt(number="2026/0560"), booked(remittance="Zahlung Rechnung 560")),
+    "a number that belongs to the payer": (receipt(iban=IBAN), booked(remittance="Beleg 5105272", iban=IBAN)),
+    "a card, in a text that was cut behind town and country": (
+        receipt(counterparty="OBI GmbH & Co. Deutschland KG", due_on=None),
+        booked(counterparty=None, remittance="OBI BAU- U. HEIMWERKERM Leipzig DE 2026-1", booked_on=ISSUED + timedelta(days=2)),
+    ),
+    "a card, in a name that was cut in the town": (
+        receipt(counterparty="Aral Station Inge Dörr", due_on=None),
+        booked(counterparty="ARAL STATION 4711//DUESSELD", remittance="", booked_on=ISSUED + timedelta(days=2)),
+    ),
     "through a payment service, whose account is not the supplier's": (
         receipt(counterparty="Otto GmbH & Co. KGaA", iban=IBAN),
         booked(counterparty="Klarna Bank AB", remittance="Bestellung FLVJPTTL OTTO Pay in 30 days", iban=OTHER_IBAN),

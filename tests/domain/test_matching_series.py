@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 from portal.domain.matching import (
     ReasonCode,
@@ -154,6 +154,14 @@ def test_of_equal_purchases_in_a_shop_that_of_the_receipts_day_is_meant() -> Non
     ]  # fmt: skip
     found = decide(receipts, lines)
     assert {name: d.allocations[0].transaction for name, d in found.items()} == {f"r{n}": f"t{n}" for n in range(4)}
+    days[1] = days[0] + timedelta(days=2)
+    receipts[1] = replace(receipts[1], issued_on=days[1])
+    near = [lines[0], replace(lines[1], emitted_on=days[1], booked_on=days[1] + timedelta(days=2)), *lines[2:]]
+    found = decide(receipts, near)
+    assert {name: d.allocations[0].transaction for name, d in found.items()} == {f"r{n}": f"t{n}" for n in range(4)}
+    lost = decide([receipts[0]], [near[0], near[1]])
+    assert lost["r0"].status == "review", "its receipt may be dated a day before, and the other's is not here"
+    receipts[1], days[1] = replace(receipts[1], issued_on=days[0] + timedelta(days=6)), days[0] + timedelta(days=6)
     twice = decide(receipts, [*lines, replace(lines[1], id="t9")])
     assert twice["r1"].status == "review", "two of that day"
     unknown = [replace(line, emitted_on=None) for line in lines]
@@ -244,3 +252,25 @@ def test_one_payment_that_came_late_is_no_rhythm() -> None:
     assert {d.status for d in decide(once, lines).values()} == {"review"}
     twice = [replace(made, paid_on=lines[1].booked_on) if made.id == "r1" else made for made in once]
     assert len([name for name, d in decide(twice, lines).items() if d.status == "assigned"]) == 4
+
+
+def test_a_month_in_the_text_is_that_of_the_rents_day() -> None:
+    """Two rents are open and two payments came, late and early: each names its month. A month that nobody billed says nothing."""
+    rents = [
+        receipt(
+            f"r{n}", direction="income", number=f"M-{n}", issued_on=date(2026, 11 + n, 1), due_on=None, counterparty="Ada Voß"
+        )
+        for n in range(2)
+    ]  # fmt: skip
+    lines = [
+        booked("t0", side="credit", counterparty="Ada Voß", remittance="Miete November", booked_on=date(2026, 11, 20)),
+        booked("t1", side="credit", counterparty="Ada Voß", remittance="Miete Dezember", booked_on=date(2026, 11, 28)),
+    ]
+    found = decide(rents, lines)
+    assert {name: d.allocations[0].transaction for name, d in found.items() if d.allocations} == {"r0": "t0", "r1": "t1"}
+    silent = decide(rents, [replace(line, remittance="Miete") for line in lines])
+    assert {decision.status for decision in silent.values()} == {"review"}
+    twice = decide(rents, [*lines, replace(lines[0], id="t2", booked_on=date(2026, 11, 22))])
+    assert twice["r0"].status == "review", "two payments for one month"
+    wrong = [replace(line, remittance="Miete Oktober") for line in lines]
+    assert {decision.status for decision in decide(rents, wrong).values()} == {"review"}

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from portal.domain.matching import Decision, ReasonCode, ReceiptFacts, ReviewReason, TransactionFacts
+from portal.domain.matching import ReasonCode, ReceiptFacts, ReviewReason
 from tests.domain.matching_facts import IBAN, ISSUED, OTHER_IBAN, booked, decide, one, receipt
 
 
@@ -166,70 +166,26 @@ def test_what_was_assigned_makes_others_clear_in_the_same_run() -> None:
     assert decide(left, rest) == {made.id: whole[made.id] for made in left}
 
 
-# --- payouts of a payment service ----------------------------------------------------------------------------------
+@pytest.mark.parametrize(("cents", "percent"), [(5880, 2), (5820, 3), (5700, None), (5881, 2)])
+def test_a_list_less_a_discount_is_shared_to_the_cent(cents: int, percent: int | None) -> None:
+    """Each invoice is shortened alike; five per cent are no usual discount, and every invoice may have been rounded by itself."""
+    found = decide(_three(), [booked(amount_cents=cents, remittance="RE-2026-1011, RE-2026-1021, RE-2026-1031")])
+    if percent is None:
+        assert {d.status for d in found.values()} == {"review"}
+        return
+    assert {d.status for d in found.values()} == {"assigned"}
+    assert sum(d.allocations[0].amount_cents for d in found.values()) == cents
+    reason = found["r3"].candidates[0].reasons[0]
+    assert (reason.code, reason.named["percent"], reason.named["count"]) == (ReasonCode.SUM_LESS_DISCOUNT, percent, 3)
+    assert (reason.named["amount_cents"], reason.named["difference_cents"]) == (6000, cents - 6000)
 
 
-def _sales(*cents: int, **values: object) -> list[ReceiptFacts]:
-    """One sale a day to people whose names no bank tells."""
-    return [
-        receipt(
-            f"s{n}", direction="income", number=f"V-{n:05}", counterparty=f"Kunde {n}", due_on=None,
-            issued_on=ISSUED + timedelta(days=n), amount_cents=amount, **values,
-        )
-        for n, amount in enumerate(cents)
-    ]  # fmt: skip
-
-
-def _payout(id: str, cents: int, days: int, **values: object) -> TransactionFacts:  # noqa: A002 -- the fact's own name
-    day = ISSUED + timedelta(days=days)
-    facts = {"side": "credit", "counterparty": "SumUp Payments Ltd", "remittance": "SUMUP PAYOUT 88123", **values}
-    return booked(id, amount_cents=cents, booked_on=day, **facts)
-
-
-def _proposed(found: dict[str, Decision]) -> dict[str, str]:
-    return {
-        known: decision.candidates[0].allocations[0].transaction
-        for known, decision in found.items()
-        if decision.candidates and decision.candidates[0].reasons[0].code is ReasonCode.PAYOUT
-    }
-
-
-def test_sales_that_were_paid_out_together_are_proposed_and_left() -> None:
-    """Three days, then three days, each less 1.9 %: the run of days whose fee is small is the payout's."""
-    sales = _sales(4200, 1750, 9900, 2300, 8800, 640)
-    found = decide(sales, [_payout("t1", 15549, 4), _payout("t2", 11517, 7)])
-    assert _proposed(found) == {"s0": "t1", "s1": "t1", "s2": "t1", "s3": "t2", "s4": "t2", "s5": "t2"}
-    assert {(d.status, d.reason) for d in found.values()} == {("review", ReviewReason.AMOUNT_DIFFERS)}
-    told = found["s0"].candidates[0].reasons[0].named
-    assert (told["count"], told["amount_cents"], told["difference_cents"], told["basis_points"]) == (3, 15850, -301, -190)
-    assert found["s0"].candidates[0].allocations[0].amount_cents == 4200
-    assert ReasonCode.NAME_DIFFERS not in {reason.code for reason in found["s0"].candidates[0].reasons}
-
-
-def test_of_a_payout_that_was_assigned_in_part_the_rest_is_proposed() -> None:
-    sales = _sales(4200, 1750, 9900)
-    rest = decide(sales[1:], [_payout("t1", 15549, 4, open_cents=15549 - 4200)])
-    assert _proposed(rest) == {"s1": "t1", "s2": "t1"}
-
-
-@pytest.mark.parametrize(
-    ("sales", "line"),
-    [
-        (_sales(4200, 1750, 9900), _payout("t1", 15850, 4)),  # no fee at all
-        (_sales(4200, 1750, 9900), _payout("t1", 14400, 4)),  # nobody takes nine per cent
-        (_sales(4200, 1750, 9900), _payout("t1", 15549, 20)),
-        (_sales(4200, 1750, 9900), _payout("t1", 15549, 4, counterparty="Hotel Adler")),
-        (_sales(4200, 1750, 9900), _payout("t1", 15549, 4, side="debit")),
-        (_sales(4200, 1750, 9900, currency="USD"), _payout("t1", 15549, 4)),
-    ],
-)
-def test_what_is_no_payout_is_not_called_one(sales: list[ReceiptFacts], line: TransactionFacts) -> None:
-    assert not _proposed(decide(sales, [line]))
-
-
-def test_a_sale_with_a_payment_of_its_own_was_not_paid_out() -> None:
-    own = booked(
-        "t2", side="credit", amount_cents=1750, counterparty="Kunde 1", remittance="", booked_on=ISSUED + timedelta(days=3)
-    )
-    found = decide(_sales(4200, 1750, 9900), [_payout("t1", 13832, 4), own])
-    assert _proposed(found) == {"s0": "t1", "s2": "t1"}
+def test_the_rest_of_an_invoice_that_was_paid_in_part_completes_it() -> None:
+    made = receipt(amount_cents=169290, iban=IBAN)
+    part = booked("t1", amount_cents=152361, iban=IBAN)
+    rest = booked("t2", amount_cents=16929, iban=IBAN, remittance="Restbetrag", booked_on=ISSUED + timedelta(days=40))
+    found = one(made, part, rest)
+    assert {part.transaction: part.amount_cents for part in found.allocations} == {"t1": 152361, "t2": 16929}
+    assert one(made, part, replace(rest, amount_cents=17000, open_cents=17000)).status == "review"
+    own = receipt("r2", number="RE-2026-1043", amount_cents=16929, iban=IBAN)
+    assert decide([made, own], [part, rest])["r1"].status == "review", "an invoice of its own may be meant"

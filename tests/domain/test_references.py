@@ -50,6 +50,17 @@ WHOLE, SHORT, PART = Strength.WHOLE, Strength.SHORT, Strength.PART
         ("RE-2026-0042", "Kd 0042", None),
         ("RE-2026-0042", "0042", None),
         ("RE-2026-0042", "RE 00421", None),
+        ("2025/0125", "2025/0125", WHOLE),  # nobody writes a day so
+        ("2025/0125", "20250125", SHORT),
+        ("2025/0109", "2025/0109 61091893", WHOLE),
+        ("2025/0202", "2025 0202 33806099", WHOLE),  # a customer's number is no part of it
+        ("2025/0202", "2025 0202 338", PART),
+        ("2024/0560", "Zahlung Rechnung 560", SHORT),
+        ("2024/0560", "Zahlung 560", None),
+        ("2407142", "Ihre Rechnung 07142 v. 01.07.2024", SHORT),
+        ("2407142", "Ihre Rechnung 7142", SHORT),
+        ("2407142", "Ihre Rechnung 17142", None),
+        ("4XP53PVD-0007", "36630186 4530007", WHOLE),
     ],
 )
 def test_finding(number: str, text: str, strength: Strength | None) -> None:
@@ -91,6 +102,9 @@ def test_nearly_the_number(number: str, text: str, expected: Near | None) -> Non
         ("Rechnung 778899", "778899"),
         ("RE-2026-1042", None),
         ("Kundennr. 778899", None),
+        ("Beleg 778899", None),  # the payer's own
+        ("20261051", "20261051"),
+        ("61091893", None),  # of its length, but nobody counts there
         ("vom 12.11.2026", None),
         ("", None),
     ],

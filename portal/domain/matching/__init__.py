@@ -1,8 +1,9 @@
 """The matcher: facts about one client's receipts and transactions in, decisions with reasons out.
 
 Pure and deterministic: no clock, no chance, no database; the order of the input does not matter, and only what is passed can
-be assigned, so that nothing crosses clients. Way through: `blocking` (which pairs) → `groups` (sets, twins) → `features`
-(signs of each pair, in columns) → `scoring` by `weights` → `optimum` → `assigning` (decisions) → `explaining` (reasons).
+be assigned, so that nothing crosses clients. Way through: `blocking` (which pairs) → `kinship` and `fees` (what the books show
+of names and services) → `groups` (sets, twins) → `features` (signs of each pair, in columns) → `scoring` by `weights` →
+`optimum` → `assigning` (decisions) → `explaining` (reasons).
 """
 
 from __future__ import annotations
@@ -10,8 +11,19 @@ from __future__ import annotations
 from portal.domain.matching.assigning import CLEAR_MARGIN, MOST_CANDIDATES, match
 from portal.domain.matching.blocking import Index
 from portal.domain.matching.facts import Direction, ReceiptFacts, Side, TransactionFacts
+from portal.domain.matching.fees import Sale
 from portal.domain.matching.groups import find_twins
-from portal.domain.matching.reach import NEAREST, Asked, Span, asked_by, asked_next, counted_by, keys_of, named_counts
+from portal.domain.matching.reach import (
+    NEAREST,
+    Asked,
+    Span,
+    asked_by,
+    asked_next,
+    counted_by,
+    keys_of,
+    named_counts,
+    services_among,
+)
 from portal.domain.matching.reasons import Allocation, Candidate, Decision, Grade, Reason, ReasonCode, ReviewReason, Status, Value
 from portal.domain.matching.records import paying_side
 from portal.domain.matching.weights import MATCHER_VERSION
@@ -32,6 +44,7 @@ __all__ = [
     "ReasonCode",
     "ReceiptFacts",
     "ReviewReason",
+    "Sale",
     "Side",
     "Span",
     "Status",
@@ -46,6 +59,7 @@ __all__ = [
     "match",
     "named_counts",
     "paying_side",
+    "services_among",
 ]
 
 

@@ -17,10 +17,10 @@ from portal.domain.matching.certainty import UNSAID, Certainty
 from portal.domain.matching.explaining import Explainer
 from portal.domain.matching.facts import ReceiptFacts, TransactionFacts
 from portal.domain.matching.features import Comparison
+from portal.domain.matching.fees import Sale
 from portal.domain.matching.gates import Gates
 from portal.domain.matching.kinship import acquaint
 from portal.domain.matching.optimum import optimum
-from portal.domain.matching.fees import Sale
 from portal.domain.matching.pairs import YES, Amount, Number
 from portal.domain.matching.payouts import note_fees
 from portal.domain.matching.reasons import Allocation, Candidate, Decision, Reason, ReasonCode, ReviewReason
@@ -57,7 +57,8 @@ def match(
     `declined`: (receipt id, transaction id) pairs that somebody refused, never assigned again by machine. `covered_until`: the
     last day up to which transactions are known to be complete, None if unknown; without number or bank link nothing later is
     assigned. `aliases`: (name on receipts, name at the bank) that are known to be the same party's. `sales`: those that were
-    assigned to payouts of their own: they show the service's fee. `caution`: log-odds (0 or more) by which the machine has to lead further than usual.
+    assigned to payouts of their own; they show the service's fee. `caution`: log-odds (0 or more) by which the machine has to
+    lead further than usual.
     The same facts give the same decisions in whatever order they come, and with what was assigned taken out (and the names and
     fees that it showed told) the same again: what an assignment makes clear for others is decided in the same call.
     Errors: ValueError when an id occurs twice.
@@ -234,16 +235,20 @@ class Judge:
         return leads
 
     def _is_another_month(self, own: Column, others: Column) -> Column:
-        """Tell whether the other pair says the same of the same party, only of a day much further from what was expected."""
+        """Tell whether the other pair says the same of the same party, only of another month than the text names.
+
+        Or of a day much further from what was expected.
+        """
         pairs = self.pairs
         is_unsaid = pairs.number >= Number.ABSENT
+        is_further = self.certainty.is_prompt[own] & (pairs.nearest[others] - pairs.nearest[own] >= MONTH_APART)
+        is_unnamed = self.certainty.is_only_of_month[own] & (pairs.month[others] != YES)
         found: Column = (
             (pairs.amount[others] == pairs.amount[own])
             & ((pairs.number[others] == pairs.number[own]) | (is_unsaid[others] & is_unsaid[own]))
             & (pairs.is_named(CLEARLY_SAME)[others] | (pairs.is_shop[own] & pairs.is_named(SIMILAR)[others]))
             & ~pairs.is_linked[others]
-            & self.certainty.is_prompt[own]
-            & (pairs.nearest[others] - pairs.nearest[own] >= MONTH_APART)
+            & (is_further | is_unnamed)
         )
         return found
 

@@ -1,9 +1,9 @@
 """How banks tell of the other side, above all of a card payment: Qonto in fields, a bank's file in words, each in its own way.
 
 The other side may be the shop ("EDEKA MUELLER//HAMBURG/DE"), nobody, or the card itself ("VISA DEBITKARTE"); then the shop stands
-first in the remittance information, and the day of the purchase somewhere behind it. PayPal tells there where something was bought.
-Some files have no column for the other side
-of anything: it stands before the text ("Vattenfall Europe Sales GmbH Kd 91255 Beitrag").
+first in the remittance information, and the day of the purchase somewhere behind it. PayPal tells there where something was
+bought. Some files have no column for the other side of anything: it stands before the text ("Vattenfall Europe Sales GmbH Kd
+91255 Beitrag").
 """
 
 from __future__ import annotations
@@ -25,9 +25,7 @@ _CUT_PLACE = re.compile(r"(?<!:)//[^/]*(?:/[A-Z]?)?$")
 """The same where the bank cuts the name: "UPWORK -5701532177//MAINZ/D"."""
 _TERMINAL = re.compile(r"\w\s+(?:AT|BE|CH|CZ|DE|DK|ES|FI|FR|GB|IE|IT|LU|NL|PL|SE|US)(?:\s+2[-\dT:]*)?$")
 """The same as others write it, where the text may be cut in the day behind: "ESSO STATION 9533 Freiburg DE 2024-1"."""
-_BEHIND_SHOP = re.compile(
-    rf"//|\s*\b(?:\d{{4}}-\d\d-\d\d|\d\d?\.\d\d?\.|[A-Z]{{2}}\s+2[-\d]*$|{_WORDS}\b)", re.IGNORECASE
-)
+_BEHIND_SHOP = re.compile(rf"//|\s*\b(?:\d{{4}}-\d\d-\d\d|\d\d?\.\d\d?\.|[A-Z]{{2}}\s+2[-\d]*$|{_WORDS}\b)", re.IGNORECASE)
 _BOUGHT = re.compile(r"\b(?:ein)?kauf\s+b\s?ei\s+(\S.*)$", re.IGNORECASE)
 _BOUGHT_BEFORE = re.compile(r"[\s/]\.\s*([^,]*[^\W\d][^,]*),")
 """The shop in "1068766094442 PP.8724.PP . FLUXBAU, Ihr Einkauf bei FLUXBAU", also where that is cut."""
@@ -62,7 +60,7 @@ def is_card(facts: TransactionFacts) -> bool:
 
 
 def other_side(facts: TransactionFacts) -> str:
-    """Return the other side's name as the bank wrote it, "" if nowhere: of a card or a payment service the shop, wherever it stands.
+    """Return the other side's name as the bank wrote it, "" if nowhere: of a card or payment service the shop, wherever it is.
 
     Where the bank has nobody on the other side (`is_guessed`), it is what the text begins with, up to a number or a word that is
     no name's: it may hold more than the name, or be none.
@@ -83,6 +81,11 @@ def other_side(facts: TransactionFacts) -> str:
     text = text[begin.end() :] if begin else text
     end = _BEHIND_SHOP.search(text)
     return (text[: end.start()] if end else text).strip() or written
+
+
+def service_of(facts: TransactionFacts) -> str:
+    """Return the word of the payment service that passed the money on, "" if none did."""
+    return service(facts.counterparty) or service(other_side(facts))
 
 
 def is_guessed(facts: TransactionFacts) -> bool:

@@ -50,7 +50,7 @@ class Certainty:
         self.index, self.sides, self.copies = comparison.index, comparison.sides, comparison.copies
         self.is_prompt = is_prompt(comparison.pairs)
         self.is_only_on_day = _only_on_day(comparison.pairs, comparison.sides).tolist()
-        self.is_only_of_month = _only_of_month(comparison.pairs, comparison.sides).tolist()
+        self.is_only_of_month = _only_of_month(comparison.pairs, comparison.sides)
         self.months: set[int] = set()
         """The pairs that are certain as one month of a series, and not without it."""
         self._days_of: dict[int, date | None] = {}
@@ -242,14 +242,16 @@ def _only_on_day(pairs: Pairs, sides: Sides) -> Column:
     own = on_day & _is_single(pairs, sides, on_day)
     has_own = np.isin(pairs.receipt, pairs.receipt[own]) & np.isin(pairs.line, pairs.line[own])
     fits = on_day | (may_be & is_open & ~has_own)
-    return own & _is_single(pairs, sides, fits)
+    found: Column = own & _is_single(pairs, sides, fits)
+    return found
 
 
 def _only_of_month(pairs: Pairs, sides: Sides) -> Column:
     """Tell whether one payment of the party names the month of one invoice."""
     is_party = pairs.has_iban | pairs.is_named(CLEARLY_SAME)
     fits = (pairs.month == YES) & is_party & np.isin(pairs.amount, [*WHOLE]) & ~pairs.is_used
-    return fits & _is_single(pairs, sides, fits)
+    found: Column = fits & _is_single(pairs, sides, fits)
+    return found
 
 
 def _is_single(pairs: Pairs, sides: Sides, fits: Column) -> Column:

@@ -24,7 +24,7 @@ _CARD_DAYS, _BOOKING_DAYS = (-1, 3), 2
 """From the receipt to the purchase; so much later it may be booked, where the bank does not tell the day of the purchase."""
 _CONVERTED_DAYS = (-1, 4)
 _MONTH_DAYS = (-7, 25)
-"""Of what is paid in these days from its invoice, the month that the payer names is the invoice's own, if it is that of its date."""
+"""Of what is paid in these days from its invoice, a month that the payer names is the invoice's, if it was written in it."""
 _ALONE_DAYS = 10
 """In so many days before and after a receipt nothing else was bought in the shop, where the amount alone does not tell it."""
 MOST_OFF_CENTS, MOST_OFF_SHARE = 1500, 10
@@ -440,7 +440,11 @@ class Comparison:
         is_bare = (pairs.amount == Amount.CURRENCY) & (cents == paid) & (sides.currency[pairs.receipt] < 0)
         is_fit = np.where(pairs.amount == Amount.DIFFERS, has_party & is_near, has_party | is_bare)
         keep: Column = (
-            pairs.is_exact | np.isin(pairs.amount, [Amount.PAYOUT, Amount.COLLECTED]) | pairs.is_linked | (pairs.number <= Number.HINTED) | is_fit
+            pairs.is_exact
+            | np.isin(pairs.amount, [Amount.PAYOUT, Amount.COLLECTED])
+            | pairs.is_linked
+            | (pairs.number <= Number.HINTED)
+            | is_fit
         )
         return keep
 

@@ -51,7 +51,10 @@ def learn_fees(known: Iterable[Sale], possible: Iterable[Sale]) -> dict[str, Fee
     `possible`: each payout with every sale that may be its.
     """
     told, guessed = _by_service(known), _by_service(possible)
-    found = {service: _common(told[service] if len(told[service]) >= FEWEST_SALES else guessed[service]) for service in {*told, *guessed}}
+    found = {
+        service: _common(told[service] if len(told[service]) >= FEWEST_SALES else guessed[service])
+        for service in {*told, *guessed}
+    }
     return {service: fee for service, fee in found.items() if fee is not None}
 
 

@@ -76,7 +76,9 @@ def find_groups(index: Index) -> Groups:
         {receipt.place: lines for receipt in index.receipts if (lines := _bundle(index, receipt, telling))},
     )
     found.discounts = {
-        line: percent for line, members in found.collective.items() if (percent := _discount(index, index.transactions[line], members))
+        line: percent
+        for line, members in found.collective.items()
+        if (percent := _discount(index, index.transactions[line], members))
     }
     parties = _Parties(index)
     taken = _taken(found)

@@ -1,8 +1,7 @@
 """Payouts of a payment service: what was sold in some days, in one sum, less a fee that nobody told us.
 
-Nothing names the sales. But a service keeps the same of each (`fees`): where the books show its fee, one sale may be right to the
-cent, and nothing else. Of several sales no payout is ever assigned by machine; they are proposed together: those that are right to
-the cent, or the run of neighbouring days that leaves a usual fee.
+Nothing names the sales. But a service keeps the same of each (`fees`): where the books show its fee, one sale, or a few, are
+right to the cent, and nothing else is. Where they do not, the run of neighbouring days that leaves a usual fee is proposed.
 
 Nobody is named either where a firm collects its customers' money itself, in one sum: a club its members' fees. They were billed
 together, and the bank tells how many they are.
@@ -21,11 +20,10 @@ from math import comb
 from statistics import median
 
 from portal.domain.matching.blocking import Index
-from portal.domain.matching.cards import other_side
+from portal.domain.matching.cards import service_of
 from portal.domain.matching.facts import ReceiptFacts, TransactionFacts
 from portal.domain.matching.fees import Fee, Sale, learn_fees
 from portal.domain.matching.records import BookedTransaction, OpenReceipt
-from portal.domain.names import is_processor
 
 FIRST_DAYS, LAST_DAYS, _RUN_DAYS = -1, 16, 12
 """From a sale to its payout, and from the first of several: the sales of a week are paid out some days after it."""
@@ -90,12 +88,20 @@ def find_payouts(index: Index, taken: Collection[int], has_own_line: Callable[[O
     `taken`: receipts that belong to another set already. `has_own_line`: whether one has a payment of its own.
     """
     found, payouts = Payouts(), _payouts(index)
-    collected = [booked for booked in index.transactions if booked.free and booked.place not in index.named_whole and is_collected(booked.facts)]
+    collected = [
+        booked
+        for booked in index.transactions
+        if booked.free and booked.place not in index.named_whole and is_collected(booked.facts)
+    ]
     if not payouts and not collected:
         return found
     rows = _sales(index, taken)
     is_paid_alone = cache(lambda place: has_own_line(index.receipts[place]))
-    fees = {booked.place: fee for booked in payouts if booked.free == booked.facts.amount_cents and (fee := index.fees.get(booked.service))}
+    fees = {
+        booked.place: fee
+        for booked in payouts
+        if booked.free == booked.facts.amount_cents and (fee := index.fees.get(booked.service))
+    }
     fits = {
         booked: [row for row in _near(rows, booked, LAST_DAYS) if fee.less(row[2]) == booked.free and not is_paid_alone(row[1])]
         for booked in payouts
@@ -177,7 +183,7 @@ def _near(sales: defaultdict[str, list[_Row]], booked: BookedTransaction, days: 
 
 def is_payout(facts: TransactionFacts) -> bool:
     """Tell whether a payment service paid it, and so perhaps for several sales."""
-    return facts.side == "credit" and is_processor(other_side(facts))
+    return facts.side == "credit" and service_of(facts) != ""
 
 
 def is_collected(facts: TransactionFacts) -> bool:
@@ -196,7 +202,7 @@ def _may_be_fee(total: int, fee: int, count: int) -> bool:
 
 
 def _exact(rows: list[_Row], fee: Fee, cents: int) -> tuple[int, Collection[_Row]]:
-    """Return the sales that leave exactly so much: those of a run of days, or the only few that do; before them how many were tried."""
+    """Return how many sums were tried, and the sales that leave exactly so much: of a run of days, or the only few that do."""
     tried = 0
     for start, end in _runs(rows):
         tried += 1

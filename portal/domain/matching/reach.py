@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from portal.domain.matching.blocking import MOST_BY_NAME, party_keys, rarest, related_cents
-from portal.domain.matching.cards import other_side
+from portal.domain.matching.cards import other_side, service_of
 from portal.domain.matching.facts import ReceiptFacts, TransactionFacts
 from portal.domain.matching.payouts import FIRST_DAYS, LAST_DAYS, is_collected, is_payout, is_sale
 from portal.domain.matching.records import OpenReceipt
@@ -67,6 +67,8 @@ def keys_of(facts: TransactionFacts) -> set[str]:
     keys |= {_key(*key) for key in party_keys(name, facts.iban)}
     if name:
         keys.add(_key("party", name.ordered))
+    if is_payout(facts):
+        keys.add(_key("service", service_of(facts)))
     if is_payout(facts) or is_collected(facts):
         keys.add(_week(facts.booked_on.toordinal()))
     if facts.local_amount_cents:
@@ -106,6 +108,11 @@ def asked_by(receipts: Collection[ReceiptFacts], counts: Mapping[str, int]) -> A
     for kind in ("local", "open"):
         asked.within.update(_cents(kind, cents) for cents in asked.cents)
     return asked._replace(span=(_day(min(first) - RIVAL_DAYS), _day(max(last) + RIVAL_DAYS))) if first else asked
+
+
+def services_among(found: Iterable[TransactionFacts]) -> dict[str, str]:
+    """Return the payment services that paid something out, each with the key of all its payouts (`Sale`: what they keep)."""
+    return {service_of(facts): _key("service", service_of(facts)) for facts in found if is_payout(facts)}
 
 
 def asked_next(found: Iterable[TransactionFacts], span: Span) -> Asked:

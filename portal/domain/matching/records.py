@@ -6,9 +6,9 @@ import re
 from dataclasses import replace
 from datetime import date
 
-from portal.domain.matching.cards import is_card, is_guessed, other_side, purchased_on
+from portal.domain.matching.cards import is_card, is_guessed, other_side, purchased_on, service_of
 from portal.domain.matching.facts import ReceiptFacts, Side, TransactionFacts
-from portal.domain.names import Name, fold, is_brand_in_text, is_in_text, loosen, parse_name, parse_shop, service
+from portal.domain.names import Name, fold, is_brand_in_text, is_in_text, loosen, parse_name, parse_shop
 from portal.domain.periods import Month, days, months
 from portal.domain.references import RemittanceText, parse_reference
 
@@ -74,7 +74,7 @@ class BookedTransaction:
         self.currency = facts.currency.strip().upper()
         self.local_currency = facts.local_currency.strip().upper() if facts.local_currency else None
         self.other_side = other_side(facts)
-        self.service = service(facts.counterparty) or service(self.other_side)
+        self.service = service_of(facts)
         self.name = parse_shop(self.other_side) if self.is_card else parse_name(self.other_side)
         if self.name and is_guessed(facts):
             self.name = replace(self.name, is_guessed=True)

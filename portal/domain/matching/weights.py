@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import inf
 
-MATCHER_VERSION = "rules-10"
+MATCHER_VERSION = "rules-11"
 """Stored with every decision. Changes whenever the same facts may lead to another decision."""
 
 Steps = tuple[tuple[float, float], ...]
@@ -19,8 +19,8 @@ MOST_WITHOUT_IDENTITY = 2.7
 
 LINKED = 6.0
 AMOUNT = {
-    "equal": 4.0, "local": 4.0, "rest": 3.5, "sum": 4.0, "sum_less": 3.0, "less_fee": 4.0, "discount": 1.0, "net": 0.5, "payout": 3.5, "collected": 3.5, "currency": -0.5,
-    "converted": 2.5, "missing": -0.1,
+    "equal": 4.0, "local": 4.0, "rest": 3.5, "sum": 4.0, "sum_less": 3.0, "less_fee": 4.0, "discount": 1.0, "net": 0.5,
+    "payout": 3.5, "collected": 3.5, "currency": -0.5, "converted": 2.5, "missing": -0.1,
 }  # fmt: skip
 DIFFERENCE: Steps = ((0.05, -1.5), (0.25, -2.5), (inf, -3.0))
 """By share of the receipt's amount."""

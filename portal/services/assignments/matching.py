@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -20,14 +20,16 @@ from portal.domain.matching import (
     ReasonCode,
     ReceiptFacts,
     ReviewReason,
+    Sale,
     match,
+    services_among,
 )  # fmt: skip
 from portal.domain.matching import (
     Candidate as CandidateFacts,
 )
 from portal.domain.matching.kinship import FEWEST, FEWEST_OF_ONE_AMOUNT
 from portal.errors import AlreadyAssigned, Stale
-from portal.models import Assignment, BankAccount, Candidate, Distinction, Receipt, Refusal, Transaction
+from portal.models import Assignment, BankAccount, Candidate, Distinction, Receipt, Refusal, Transaction, TransactionKey
 from portal.ports import Ports
 from portal.services import running
 from portal.services.assignments import assigning, measuring, reaching
@@ -63,10 +65,11 @@ def match_client(ports: Ports, lease: Lease) -> None:
         declined = _declined(session, lease.client_id)
         covered = _covered_until(session, lease.client_id)
         aliases = _aliases(session, lease.client_id, {known.counterparty for known in facts if known.counterparty})
+        sales = _sales(session, lease.client_id, services_among(transactions))
         caution = measuring.caution(session, lease.client_id, now=ports.clock.now())
     decisions = match(
-        facts, transactions, declined=declined, covered_until=covered, aliases=aliases, caution=float(caution),
-        party_counts=counts_of_words,
+        facts, transactions, declined=declined, covered_until=covered, aliases=aliases, sales=sales,
+        caution=float(caution), party_counts=counts_of_words,
     )  # fmt: skip
     decisions.sort(key=_gives_room, reverse=True)  # a netted credit note makes the room that the invoices beside it need
     counts: dict[str, Any] = {"total": len(decisions), "seen": 0, "new": paid, "updated": 0, "unchanged": 0}
@@ -279,6 +282,34 @@ def _aliases(session: Session, client_id: str, names: Collection[str]) -> set[tu
     return {
         (name, bank or "") for name in sorted(names) for bank in session.scalars(_BANK_NAMES, {"client": client_id, "name": name})
     }
+
+
+def _sales(session: Session, client_id: str, services: Mapping[str, str]) -> list[Sale]:
+    """The last sales assigned to payouts of their own, which show the fee. `services`: each with the key of its payouts."""
+    return [
+        Sale(service, payout, cents or 0, paid_cents)
+        for service, key in sorted(services.items())
+        for payout, cents, paid_cents in session.execute(_SOLD, {"client": client_id, "key": key}).tuples()
+    ]
+
+
+def _sold() -> Select[str, int | None, int]:
+    return (
+        select(Transaction.id, Receipt.amount_cents, Transaction.amount_cents)
+        .join(TransactionKey, TransactionKey.transaction_id == Transaction.id)
+        .join(Assignment, Assignment.transaction_id == Transaction.id)
+        .join(Receipt, Receipt.id == Assignment.receipt_id)
+        .where(
+            TransactionKey.client_id == bindparam("client"), TransactionKey.key == bindparam("key"),
+            Assignment.withdrawn_at.is_(None), Assignment.amount_cents == Transaction.amount_cents,
+            Receipt.amount_cents > Transaction.amount_cents, Receipt.currency == Transaction.currency,
+        )
+        .order_by(TransactionKey.booked_on.desc(), Transaction.id)
+        .limit(_LAST)
+    )  # fmt: skip
+
+
+_SOLD = _sold()
 
 
 def _bank_names() -> Select[str | None]:

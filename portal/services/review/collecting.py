@@ -25,7 +25,9 @@ from portal.services.review.searching import MOST_CHOSEN, MOST_FOUND, MOST_LETTE
 LOOKED_THROUGH = 2000  #: receipts in review, the newest; others are found by a search
 IN_A_QUESTION = 500  #: receipts whose proposals are looked at, at once
 
-_SUMS = frozenset({ReasonCode.SUM_EQUAL, ReasonCode.SUM_LESS_DISCOUNT, ReasonCode.LESS_FEE, ReasonCode.PAYOUT, ReasonCode.COLLECTED})
+_SUMS = frozenset(
+    {ReasonCode.SUM_EQUAL, ReasonCode.SUM_LESS_DISCOUNT, ReasonCode.LESS_FEE, ReasonCode.PAYOUT, ReasonCode.COLLECTED}
+)
 _SEEN_OF = (Receipt.id, Receipt.number, Receipt.counterparty, Receipt.iban, Receipt.amount_cents, Receipt.direction)
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from bench.matching_set import FEEDS, ClientSet, make_client
 from jobs.runs import execute_run
 from portal.clock import FixedClock
-from portal.domain.matching import Allocation, Decision, ReceiptFacts, TransactionFacts, match
+from portal.domain.matching import Allocation, Decision, ReceiptFacts, TransactionFacts, match, services_among
 from portal.errors import Rejected
 from portal.models import BankAccount, Candidate, Connection, Receipt, Transaction, TransactionKey
 from portal.ports import Ports
@@ -112,6 +112,7 @@ class Books:
                 facts, lines, declined=matching._declined(session, self.client_id), party_counts=counts,
                 covered_until=matching._covered_until(session, self.client_id),
                 aliases=matching._aliases(session, self.client_id, {known.counterparty or "" for known in facts}),
+                sales=matching._sales(session, self.client_id, services_among(lines)),
                 caution=float(measuring.caution(session, self.client_id, now=self.clock.now())),
             )  # fmt: skip
 
