@@ -51,11 +51,13 @@ def learn_fees(known: Iterable[Sale], possible: Iterable[Sale]) -> dict[str, Fee
     `possible`: each payout with every sale that may be its.
     """
     told, guessed = _by_service(known), _by_service(possible)
-    found = {
-        service: _common(told[service] if len(told[service]) >= FEWEST_SALES else guessed[service])
-        for service in {*told, *guessed}
-    }
-    return {service: fee for service, fee in found.items() if fee is not None}
+    found = {}
+    for service in {*told, *guessed}:
+        is_told = len(told[service]) >= FEWEST_SALES
+        fee = _common(told[service], 0) if is_told else _common(guessed[service], _CHANCE)
+        if fee:
+            found[service] = fee
+    return found
 
 
 def _by_service(sales: Iterable[Sale]) -> defaultdict[str, list[Sale]]:
@@ -66,8 +68,8 @@ def _by_service(sales: Iterable[Sale]) -> defaultdict[str, list[Sale]]:
     return found
 
 
-def _common(sales: list[Sale]) -> Fee | None:
-    """The fee that explains the most payouts; of several the smallest."""
+def _common(sales: list[Sale], chance: int) -> Fee | None:
+    """The fee that explains the most payouts, and so many times more than others do by chance; of several the smallest."""
     sales = sorted(sales, key=lambda sale: (sale.payout, sale.cents))[-_MOST_SALES:]
     if len(sales) < FEWEST_SALES:
         return None
@@ -79,7 +81,7 @@ def _common(sales: list[Sale]) -> Fee | None:
         [np.logical_or.reduceat(shares + fixed == kept[:, None], starts).sum(axis=0) for fixed in _FIXED]
     )
     most = int(votes.max())
-    if most < FEWEST_SALES + _CHANCE * votes.mean():
+    if most < FEWEST_SALES + chance * votes.mean():
         return None
     row, column = np.argwhere(votes == most)[0].tolist()
     return Fee(int(_POINTS[column]), _FIXED[row])

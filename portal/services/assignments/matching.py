@@ -289,7 +289,7 @@ def _sales(session: Session, client_id: str, services: Mapping[str, str]) -> lis
     return [
         Sale(service, payout, cents or 0, paid_cents)
         for service, key in sorted(services.items())
-        for payout, cents, paid_cents in session.execute(_SOLD, {"client": client_id, "key": key}).tuples()
+        for payout, cents, paid_cents in session.execute(_SOLD, {"client": client_id, "key": key})
     ]
 
 
