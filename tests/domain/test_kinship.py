@@ -8,6 +8,7 @@ from datetime import date, timedelta
 import pytest
 
 from portal.domain.matching import Decision, ReasonCode, ReceiptFacts, TransactionFacts, match
+from tests.domain.matching_facts import IBAN, ISSUED, LATE, OTHER_IBAN, booked, decide, receipt
 
 FIRST = date(2026, 3, 2)
 DATES = [FIRST + timedelta(days=17 * n) for n in range(6)]
@@ -111,3 +112,35 @@ def test_an_original_amount_of_another_month_is_not_taken() -> None:
     del receipts[3]
     made = assigned(match(receipts, lines))
     assert made == {"r0": "t0", "r1": "t1", "r4": "t4", "r5": "t5"}
+
+
+# --- accounts ------------------------------------------------------------------------------------------------------
+
+
+def _paid_elsewhere(count: int, apart: int) -> tuple[list[ReceiptFacts], list[TransactionFacts]]:
+    """A supplier's invoices, and the transfers that name them and go to another account than is printed."""
+    days = [ISSUED + timedelta(days=apart * n) for n in range(count)]
+    receipts = [
+        receipt(f"r{n}", number=f"RE-2026-2{n:03}", amount_cents=11900 + n, iban=IBAN, issued_on=day, due_on=None)
+        for n, day in enumerate(days)
+    ]
+    lines = [
+        booked(f"t{n}", amount_cents=11900 + n, iban=OTHER_IBAN, remittance=f"RE-2026-2{n:03}", booked_on=day + LATE)
+        for n, day in enumerate(days)
+    ]
+    return receipts, lines
+
+
+def test_an_account_to_which_a_supplier_is_paid_for_months_is_his() -> None:
+    receipts, lines = _paid_elsewhere(4, 21)
+    found = decide(receipts, lines)
+    assert {name: d.allocations[0].transaction for name, d in found.items()} == {f"r{n}": f"t{n}" for n in range(4)}
+    assert ReasonCode.IBAN_KNOWN in {reason.code for reason in found["r0"].candidates[0].reasons}
+    for count, apart in ((3, 40), (4, 14)):
+        few = decide(*_paid_elsewhere(count, apart))
+        assert {d.status for d in few.values()} == {"review"}, "too few, or too short a time for anybody to miss his money"
+    told = [("Holzhandel Weber GmbH", OTHER_IBAN)]
+    assert {d.status for d in decide(receipts[:1], lines[:1], accounts=told).values()} == {"assigned"}
+    assert {d.status for d in decide(receipts[:1], lines[:1], accounts=[("Andere AG", OTHER_IBAN)]).values()} == {"review"}
+    strange = [replace(line, counterparty="Baustoffe Peters") for line in lines]
+    assert {d.status for d in decide(receipts, strange).values()} == {"review"}

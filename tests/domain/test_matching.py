@@ -21,7 +21,7 @@ from portal.domain.matching import (
     match,
 )
 from portal.domain.matching.blocking import Index
-from portal.domain.matching.kinship import acquaint
+from portal.domain.matching.kinship import acquaint, find_accounts
 from tests.domain.matching_facts import IBAN, ISSUED, OTHER_IBAN, booked, decide, one, receipt
 
 
@@ -251,10 +251,14 @@ def test_what_is_left_is_decided_as_if_nothing_else_had_ever_been_there(feed: st
     """The rounds after the first compare only what an assignment may have changed: that must be all of it, reasons included."""
     client = make_client(200, feed=feed, stories=250, prices=prices, twins=40)
     aliases = {("Meier Reinigung", "CLEANFIX"), *shown_by_the_books(client)}
-    decisions = match(client.receipts, client.transactions, aliases=aliases)
+    index = Index(client.receipts, client.transactions)
+    accounts = find_accounts(index)
+    decisions = match(client.receipts, client.transactions, aliases=aliases, accounts=accounts)
     used: Counter[str] = Counter()
     for decision in decisions:
         used.update({part.transaction: part.amount_cents for part in decision.allocations})
     left = [made for made, decision in zip(client.receipts, decisions, strict=True) if decision.status == "review"]
     rest = [replace(line, open_cents=line.open_cents - used[line.id]) for line in client.transactions]
-    assert match(left, rest, aliases=aliases) == [decision for decision in decisions if decision.status == "review"]
+    assert match(left, rest, aliases=aliases, accounts=accounts) == [
+        decision for decision in decisions if decision.status == "review"
+    ]

@@ -47,6 +47,7 @@ def match(
     declined: Collection[tuple[str, str]] = (),
     covered_until: date | None = None,
     aliases: Collection[tuple[str, str]] = (),
+    accounts: Collection[tuple[str, str]] = (),
     sales: Collection[Sale] = (),
     caution: float = 0.0,
     party_counts: Mapping[PartyKey, int] | None = None,
@@ -56,16 +57,17 @@ def match(
     `transactions`: all booked ones, those used up included; or those in the receipts' `reach`, and the `party_counts` of all.
     `declined`: (receipt id, transaction id) pairs that somebody refused, never assigned again by machine. `covered_until`: the
     last day up to which transactions are known to be complete, None if unknown; without number or bank link nothing later is
-    assigned. `aliases`: (name on receipts, name at the bank) that are known to be the same party's. `sales`: those that were
+    assigned. `aliases`: (name on receipts, name at the bank) that are known to be the same party's; `accounts`: (name on
+    receipts, IBAN) where a supplier is known to be paid, whatever his invoices print. `sales`: those that were
     assigned to payouts of their own; they show the service's fee. `caution`: log-odds (0 or more) by which the machine has to
     lead further than usual.
-    The same facts give the same decisions in whatever order they come, and with what was assigned taken out (and the names and
-    fees that it showed told) the same again: what an assignment makes clear for others is decided in the same call.
+    The same facts give the same decisions in whatever order they come, and with what was assigned taken out (and the names,
+    accounts and fees that it showed told) the same again: what an assignment makes clear for others is decided in the same call.
     Errors: ValueError when an id occurs twice.
     """
     with _collector_resting():
         index = Index(receipts, transactions, party_counts)
-        acquaint(index, aliases)
+        acquaint(index, aliases, accounts)
         note_fees(index, sales)
         return _decisions(index, receipts, declined, covered_until, CLEAR_MARGIN + max(0.0, caution))
 

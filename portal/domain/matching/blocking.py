@@ -63,6 +63,8 @@ class Index:
         self.transactions = lines
         self.place_of = {booked.facts.id: booked.place for booked in lines}
         self.currencies = sorted({booked.currency for booked in lines})
+        self.accounts: set[tuple[str, str]] = set()
+        """Where suppliers (a name in order) are paid as well, though their invoices print another IBAN."""
         self.fees: dict[str, Fee] = {}
         """What each payment service keeps of a sale, where that is known."""
         self.memo: dict[Hashable, Any] = {}

@@ -247,7 +247,7 @@ def _only_on_day(pairs: Pairs, sides: Sides) -> Column:
 
 
 def _only_of_month(pairs: Pairs, sides: Sides) -> Column:
-    """Tell whether one payment of the party names the month of one invoice. A name that is only known by its amounts is not enough."""
+    """Tell whether one payment of the party names the month of one invoice. A name known only by its amounts is not enough."""
     is_party = pairs.has_iban | (pairs.is_named(CLEARLY_SAME) & ~pairs.is_alias)
     fits = (pairs.month == YES) & is_party & np.isin(pairs.amount, [*WHOLE]) & ~pairs.is_used
     found: Column = fits & _is_single(pairs, sides, fits)

@@ -85,10 +85,8 @@ class Explainer:
             ReasonCode.NAME_DIFFERS: self._both_names,
             ReasonCode.NAME_IN_TEXT: self._name_in_text,
             ReasonCode.IBAN_EQUAL: lambda _place, _n, _receipt, booked: (("iban", booked.iban),),
-            ReasonCode.IBAN_DIFFERS: lambda _place, _n, receipt, booked: (
-                ("iban", booked.iban),
-                ("receipt_iban", receipt.iban),
-            ),
+            ReasonCode.IBAN_KNOWN: self._both_ibans,
+            ReasonCode.IBAN_DIFFERS: self._both_ibans,
             ReasonCode.DAYS_FROM_PAYMENT: lambda place, _n, receipt, _booked: self._days(
                 place, "from_payment", "paid_on", receipt.facts.paid_on
             ),
@@ -180,6 +178,9 @@ class Explainer:
 
     def _both_names(self, _place: int, _n: int, receipt: OpenReceipt, booked: BookedTransaction) -> Values:
         return (("name", booked.other_side), ("receipt_name", receipt.facts.counterparty or ""))
+
+    def _both_ibans(self, _place: int, _n: int, receipt: OpenReceipt, booked: BookedTransaction) -> Values:
+        return (("iban", booked.iban), ("receipt_iban", receipt.iban))
 
     def _name_in_text(self, _place: int, _n: int, receipt: OpenReceipt, booked: BookedTransaction) -> Values:
         return (("name", receipt.facts.counterparty or ""), ("written_name", booked.other_side))

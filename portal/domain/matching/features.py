@@ -11,7 +11,7 @@ import numpy as np
 
 from portal.domain.matching.blocking import DISCOUNTS, VAT_RATES, Index
 from portal.domain.matching.groups import Groups, find_groups, find_twins
-from portal.domain.matching.pairs import NO, UNKNOWN, YES, Amount, Number, Pairs
+from portal.domain.matching.pairs import KNOWN, NO, UNKNOWN, YES, Amount, Number, Pairs
 from portal.domain.matching.records import BookedTransaction, OpenReceipt
 from portal.domain.matching.sides import NO_DAY, Column, Sides, flags
 from portal.domain.names import CLEARLY_SAME, SIMILAR
@@ -310,6 +310,15 @@ class Comparison:
         # a payment through another goes to the other's account
         is_known = (ours >= 0) & (theirs >= 0) & ~pairs.is_in_text & ~sides.is_processor[pairs.line]
         pairs.iban = np.where(is_known, ours == theirs, UNKNOWN)
+        if self.index.accounts:
+            codes, width = sides.iban_codes, len(sides.iban_codes) + 1
+            wanted = [
+                spelling * width + codes[iban]
+                for spelling, name in enumerate(self.index.spellings)
+                for ordered, iban in self.index.accounts
+                if name.ordered == ordered and iban in codes
+            ]
+            pairs.iban[(pairs.iban == NO) & np.isin(sides.name[pairs.receipt] * width + theirs, wanted)] = KNOWN
 
     def _note_numbers(self) -> None:
         pairs, sides, index = self.pairs, self.sides, self.index

@@ -2,6 +2,8 @@
 
 A supplier may be called "DB Fernverkehr AG" on its receipts and "DB VERTRIEB GMBH FRANKFURT DE" at the bank. One receipt whose
 amount meets such a line on its day is chance; that several do, with several amounts, is none.
+
+The same of accounts: a supplier's invoices print one, and for months he is paid at another, by number and name.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
 
 from portal.domain.matching.blocking import Index
-from portal.domain.matching.records import BookedTransaction, OpenReceipt
+from portal.domain.matching.records import BookedTransaction, OpenReceipt, compact_iban
 from portal.domain.names import CLEARLY_SAME, is_processor, parse_name, similarity
 
 _NEAR_DAYS, _BOOKED_LATER, _ALONE_DAYS = 3, 7, 14
@@ -19,12 +21,19 @@ FEWEST, FEWEST_OF_ONE_AMOUNT = 3, 4
 _MOST_STRANGERS = 5
 """Of five meetings of a name at the bank one may be with another supplier."""
 
+FEWEST_PAID, _LEAST_DAYS = 4, 60
+"""So often, and from the first to the last time so long, an account has to be used: who waits for his money says so by then."""
+
 Couple = tuple[int, int]
 """Two places in `Index.spellings`: on receipts, at the bank."""
 
 
-def acquaint(index: Index, aliases: Collection[tuple[str, str]]) -> None:
-    """Have the index take two names for one party's. `aliases`: those that are known already, as written on either side."""
+def acquaint(index: Index, aliases: Collection[tuple[str, str]], accounts: Collection[tuple[str, str]] = ()) -> None:
+    """Have the index take two names for one party's, and an account for a supplier's.
+
+    `aliases`: names that are known already, as written on either side; `accounts`: (name on receipts, IBAN), likewise.
+    """
+    index.accounts = {(parse_name(name).ordered, compact_iban(iban)) for name, iban in accounts} | find_accounts(index)
     kin = find_kin(index)
     index.take_for_one({*_confirmed(index, aliases), *kin, *_cut_off(index, kin)})
 
@@ -69,6 +78,20 @@ def find_kin(index: Index) -> set[Couple]:
         if len(found) >= fewest and (meetings[form] - len(found)) * _MOST_STRANGERS <= meetings[form]:
             kin.update((ours, theirs) for theirs, _ in found)
     return kin
+
+
+def find_accounts(index: Index) -> set[tuple[str, str]]:
+    """Return the accounts (name in order, IBAN) to which suppliers are paid whose invoices print another one."""
+    paid: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for line, named in index.named_whole.items():
+        booked, receipts = index.transactions[line], [index.receipts[place] for place in named]
+        if len(receipts) == 1 and booked.iban and booked.facts.side == "debit" and not booked.is_passed_on:
+            receipt = receipts[0]
+            is_equal = receipt.cents == booked.facts.amount_cents and receipt.currency == booked.currency
+            is_same = is_equal and (index.likeness(receipt, booked) or 0.0) >= CLEARLY_SAME
+            if is_same and receipt.side == "debit" and receipt.iban and receipt.iban != booked.iban:
+                paid[receipt.name.ordered, booked.iban].append(booked.day)
+    return {party for party, days in paid.items() if len(days) >= FEWEST_PAID and max(days) - min(days) >= _LEAST_DAYS}
 
 
 def _meeting(index: Index, receipt: OpenReceipt) -> BookedTransaction | None:

@@ -8,7 +8,8 @@ import numpy as np
 
 from portal.domain.matching.sides import NO_DAY, Column
 
-UNKNOWN, NO, YES = -1, 0, 1
+UNKNOWN, NO, YES, KNOWN = -1, 0, 1, 2
+"""KNOWN: not equal, and yet right."""
 PAYMENT_DAYS, ISSUE_DAYS, _DUE_DAYS = (-3, 3), (-3, 14), (-6, 6)
 """A payment in these days from each is in time."""
 
@@ -55,7 +56,8 @@ class Pairs:
     `receipt`, `line`: places in the index. `amount`: Amount. `allocate`: cents of the transaction it would take; `percent`: of
     discount or VAT; `is_near`: it differs by no more than a fee. `number`: Number. `name`: similarity 0–1, NaN where a name is
     missing; `is_alias`: the two names are one party's though they are not alike (`kinship`); `is_in_text`: the name stands in the
-    remittance information. `iban`: YES, NO or UNKNOWN; `month`: whether both texts name the same month, likewise.
+    remittance information. `iban`: YES, NO, UNKNOWN, or KNOWN where the supplier is paid at another account than his invoices
+    print; `month`: whether both texts name the same month, YES, NO or UNKNOWN.
     `is_dated`: the text names the day of the invoice.
     `is_shop`: a card was used at a shop of this name, on the receipt's day or up to three days later; five, if only
     the day of the booking is told. `is_on_day`: the bank tells the day, and it is the receipt's.

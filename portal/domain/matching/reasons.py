@@ -90,6 +90,8 @@ class ReasonCode(StrEnum):
     """name (the bank's), receipt_name."""
     IBAN_EQUAL = "iban_equal"
     """iban."""
+    IBAN_KNOWN = "iban_known"
+    """This supplier is known to be paid there, though the invoice prints another one: iban (the transaction's), receipt_iban."""
     IBAN_DIFFERS = "iban_differs"
     """iban (the transaction's), receipt_iban."""
     DAYS_FROM_ISSUE = "days_from_issue"

@@ -10,7 +10,7 @@ import numpy as np
 
 from portal.domain.matching import weights
 from portal.domain.matching.features import Comparison
-from portal.domain.matching.pairs import NO, YES, Amount, Number
+from portal.domain.matching.pairs import KNOWN, NO, YES, Amount, Number
 from portal.domain.matching.reasons import ReasonCode
 from portal.domain.matching.sides import NO_DAY, Column
 from portal.domain.names import CLEARLY_SAME, SIMILAR
@@ -143,6 +143,7 @@ class Scores:
         code = np.select(masks, codes, _PLACE[ReasonCode.NAME_DIFFERS])
         self._add(code, None, np.select(masks, [weight for *_, weight in classes], weights.NAME_STRANGE))
         self._add(ReasonCode.IBAN_EQUAL, pairs.has_iban, weights.IBAN_EQUAL)
+        self._add(ReasonCode.IBAN_KNOWN, pairs.iban == KNOWN, weights.IBAN_KNOWN)
         against = np.where(self.pays_to_iban(), weights.IBAN_DIFFERS, weights.IBAN_OF_A_PAYER)
         self._add(ReasonCode.IBAN_DIFFERS, pairs.iban == NO, against)
 

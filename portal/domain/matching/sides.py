@@ -93,6 +93,7 @@ class Sides:
         self.has_digits = flags(b.text.has_digits for b in lines)
         self.is_processor = flags(b.is_passed_on for b in lines)
         ibans: dict[str, int] = {}
+        self.iban_codes = ibans
         self.iban = _numbers(ibans.setdefault(r.iban, len(ibans)) if r.iban else -1 for r in receipts)
         self.line_iban = _numbers(ibans.setdefault(b.iban, len(ibans)) if b.iban else -1 for b in lines)
         self.name = _numbers(r.spelling for r in receipts)

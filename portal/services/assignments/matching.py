@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, case, delete, func, select
+from sqlalchemy import Select, Subquery, and_, bindparam, case, delete, func, select
 from sqlalchemy.orm import Session
 
 from portal.db import new_id
@@ -27,7 +27,7 @@ from portal.domain.matching import (
 from portal.domain.matching import (
     Candidate as CandidateFacts,
 )
-from portal.domain.matching.kinship import FEWEST, FEWEST_OF_ONE_AMOUNT
+from portal.domain.matching.kinship import FEWEST, FEWEST_OF_ONE_AMOUNT, FEWEST_PAID
 from portal.errors import AlreadyAssigned, Stale
 from portal.models import Assignment, BankAccount, Candidate, Distinction, Receipt, Refusal, Transaction, TransactionKey
 from portal.ports import Ports
@@ -65,10 +65,11 @@ def match_client(ports: Ports, lease: Lease) -> None:
         declined = _declined(session, lease.client_id)
         covered = _covered_until(session, lease.client_id)
         aliases = _aliases(session, lease.client_id, {known.counterparty for known in facts if known.counterparty})
+        accounts = _accounts(session, lease.client_id, {known.counterparty for known in facts if known.counterparty})
         sales = _sales(session, lease.client_id, services_among(transactions))
         caution = measuring.caution(session, lease.client_id, now=ports.clock.now())
     decisions = match(
-        facts, transactions, declined=declined, covered_until=covered, aliases=aliases, sales=sales,
+        facts, transactions, declined=declined, covered_until=covered, aliases=aliases, accounts=accounts, sales=sales,
         caution=float(caution), party_counts=counts_of_words,
     )  # fmt: skip
     decisions.sort(key=_gives_room, reverse=True)  # a netted credit note makes the room that the invoices beside it need
@@ -284,6 +285,15 @@ def _aliases(session: Session, client_id: str, names: Collection[str]) -> set[tu
     }
 
 
+def _accounts(session: Session, client_id: str, names: Collection[str]) -> set[tuple[str, str]]:
+    """Where suppliers are paid though their invoices print another IBAN: of each name the accounts that were used often."""
+    return {
+        (name, iban or "")
+        for name in sorted(names)
+        for iban in session.scalars(_OTHER_IBANS, {"client": client_id, "name": name})
+    }
+
+
 def _sales(session: Session, client_id: str, services: Mapping[str, str]) -> list[Sale]:
     """The last sales assigned to payouts of their own, which show the fee. `services`: each with the key of its payouts."""
     return [
@@ -312,9 +322,10 @@ def _sold() -> Select[str, int | None, int]:
 _SOLD = _sold()
 
 
-def _bank_names() -> Select[str | None]:
-    last = (
-        select(Receipt.id, Receipt.amount_cents)
+def _last_receipts() -> Subquery:
+    """The last assigned receipts of a name."""
+    return (
+        select(Receipt.id, Receipt.amount_cents, Receipt.iban)
         .where(
             Receipt.client_id == bindparam("client"), Receipt.counterparty == bindparam("name"), Receipt.state == "assigned"
         )
@@ -322,10 +333,34 @@ def _bank_names() -> Select[str | None]:
         .limit(_LAST)
         .subquery()
     )  # fmt: skip
-    receipts = func.count(func.distinct(Assignment.receipt_id))
-    by_people = func.count(func.distinct(case((Assignment.is_automatic.is_(False), Assignment.receipt_id))))
+
+
+_RECEIPTS = func.count(func.distinct(Assignment.receipt_id))
+_BY_PEOPLE = func.count(func.distinct(case((Assignment.is_automatic.is_(False), Assignment.receipt_id))))
+
+
+def _other_ibans() -> Select[str | None]:
+    last = _last_receipts()
+    return (
+        select(Transaction.counterparty_iban)
+        .join(Assignment, Assignment.transaction_id == Transaction.id)
+        .join(last, last.c.id == Assignment.receipt_id)
+        .where(
+            Assignment.withdrawn_at.is_(None), Transaction.side == "debit",
+            last.c.iban.is_not(None), Transaction.counterparty_iban != last.c.iban,
+        )
+        .group_by(Transaction.counterparty_iban)
+        .having((_BY_PEOPLE >= CONFIRMED) | (_RECEIPTS >= FEWEST_PAID))
+    )  # fmt: skip
+
+
+_OTHER_IBANS = _other_ibans()
+
+
+def _bank_names() -> Select[str | None]:
+    last = _last_receipts()
     amounts = func.count(func.distinct(last.c.amount_cents))
-    is_known = (by_people >= CONFIRMED) | (receipts >= FEWEST_OF_ONE_AMOUNT) | ((receipts >= FEWEST) & (amounts > 1))
+    is_known = (_BY_PEOPLE >= CONFIRMED) | (_RECEIPTS >= FEWEST_OF_ONE_AMOUNT) | ((_RECEIPTS >= FEWEST) & (amounts > 1))
     return (
         select(Transaction.counterparty)
         .join(Assignment, Assignment.transaction_id == Transaction.id)

@@ -118,3 +118,18 @@ def test_two_names_that_people_brought_together_twice_are_one_party(database: Da
             )
         assert matching._aliases(session, ours.client.id, NAMES) == {NAMES}
         assert matching._aliases(session, world.theirs.client.id, NAMES) == set()
+
+
+def test_an_account_at_which_people_paid_a_supplier_twice_is_his(database: Database, world: World) -> None:
+    ours, printed, other = world.ours, "DE89370400440532013000", "DE02120300000000202051"
+    with database.write() as session, auditing.acting(Origin(world.staff.id), key="x"):
+        for number in range(2):
+            receipt = factories.receipt(session, ours.documents, 50 + number, now=NOW, counterparty=NAMES[0], iban=printed)
+            line = factories.transaction(
+                session, ours.account, f"iban-{number}", 11900, now=NOW, counterparty=NAMES[0], counterparty_iban=other
+            )
+            assert matching._accounts(session, ours.client.id, NAMES) == set()
+            parts = [assigning.Allocation(line.id, 11900)]
+            assigning.assign(session, receipt=receipt, allocations=parts, seen_version=receipt.version, now=NOW)
+        assert matching._accounts(session, ours.client.id, NAMES) == {(NAMES[0], other)}
+        assert matching._accounts(session, world.theirs.client.id, NAMES) == set()

@@ -112,6 +112,7 @@ class Books:
                 facts, lines, declined=matching._declined(session, self.client_id), party_counts=counts,
                 covered_until=matching._covered_until(session, self.client_id),
                 aliases=matching._aliases(session, self.client_id, {known.counterparty or "" for known in facts}),
+                accounts=matching._accounts(session, self.client_id, {known.counterparty or "" for known in facts}),
                 sales=matching._sales(session, self.client_id, services_among(lines)),
                 caution=float(measuring.caution(session, self.client_id, now=self.clock.now())),
             )  # fmt: skip
