@@ -58,14 +58,14 @@ def sell(teller: Teller, trade: Trade, account_id: str) -> None:
         _draft(teller, trade, number)
 
 
-def sell_by_card(teller: Teller, trade: Trade, account_id: str, day: date) -> None:
-    """Three sales at a fair, paid by card, and what the card reader's firm pays out for them: less its fee, naming nobody."""
+def sell_by_card(teller: Teller, trade: Trade, account_id: str, day: date, count: int) -> None:
+    """Sales of one day, paid by card, and what the card reader's firm pays out for them: less its fee, naming nobody."""
     paid_out = 0
-    for number in range(1, 4):
-        _, paper, row = _issue(teller, trade, day, f"{trade.prefix}-{day:%Y%m}-{number:02d}")
+    for number in range(1, count + 1):
+        _, paper, row = _issue(teller, trade, day, f"{trade.prefix}-{day:%Y%m%d}-{number:02d}")
         row.update(status="paid", paid_at=row["finalized_at"], amount_paid=money(paper.total_cents))
         paid_out += paper.total_cents - round(paper.total_cents * 0.0139)
-    key = f"payout/{trade.prefix}/{day:%Y-%m}"
+    key = f"payout/{trade.prefix}/{day:%Y-%m-%d}"
     teller.movement(
         key, account_id, teller.moment(day + timedelta(days=2), key), "credit", paid_out, "SumUp Payments Ltd", "income",
         reference=f"SUMUP PAYOUT {teller.dice(key).randrange(10**5, 10**6)}", party_iban=iban(teller.seed, "SumUp"),
