@@ -375,7 +375,7 @@ class RemittanceText:
         for group in self._digit_groups:
             is_alike = len(runs) > 1 and group.lengths == lengths
             # who counts on does not begin quite otherwise: that is a customer's number, or the payer's own
-            is_alike |= group.is_long and group.lengths == [len(digits)] and digits.startswith(group.beginning)
+            is_alike |= group.lengths == [len(digits)] and digits.startswith(group.beginning)
             if group.is_announced or is_alike:
                 here = Found(group.start, group.end, Strength.PART)
                 if not any(here.overlaps(hit) for hit in own):
@@ -399,7 +399,7 @@ class RemittanceText:
             word, is_free, is_other_thing = self._left_of(first)
             is_announced = word != "" and word not in _PAYERS_OWN
             is_long = len(digits) >= _ENOUGH_DIGITS
-            is_shaped = len(parts) > 1 and len(digits) >= _SHAPED_DIGITS and not _DAY_AND_MONTH.fullmatch(written)
+            is_shaped = len(digits) >= _SHAPED_DIGITS and not _DAY_AND_MONTH.fullmatch(written)
             is_number = is_announced or (is_free and self._is_free_right(first, after) and (is_long or is_shaped))
             if is_number and not is_other_thing and len(digits) >= _ANNOUNCED_DIGITS and not _is_date(parts):
                 start, end = self.spans[first][0], self.spans[after - 1][1]
