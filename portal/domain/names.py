@@ -115,7 +115,14 @@ _NOISE = frozenset(
         "prof",
     ]
 )
-_LONG_FORMS = {"amzn": "amazon", "gebr": "gebrueder", "dt": "deutsche", "dtsch": "deutsche", "bhf": "bahnhof"}
+_LONG_FORMS = {
+    "amzn": "amazon",
+    "gebr": "gebrueder",
+    "dt": "deutsche",
+    "dtsch": "deutsche",
+    "bhf": "bahnhof",
+    "msft": "microsoft",
+}
 _PROCESSORS = frozenset(
     [
         "paypal",

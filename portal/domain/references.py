@@ -287,7 +287,8 @@ class RemittanceText:
         is_regrouped = list(expected) != found
         squashed = "".join(expected)
         digits = "".join(filter(str.isdigit, squashed))
-        is_whole = (is_free_left or (is_full and self._is_slash(first))) and self._is_free_right(end - (after - first), end)
+        has_letters = is_full or not "".join(found).isdigit()
+        is_whole = (is_free_left or (has_letters and self._is_slash(first))) and self._is_free_right(end - (after - first), end)
         strength = Strength.PART
         if is_whole and is_regrouped and len(squashed) < _REGROUPED_LENGTH:
             strength = Strength.SHORT if len(digits) >= _REGROUPED_DIGITS else Strength.PART
@@ -424,12 +425,19 @@ class RemittanceText:
         if is_free and self.joints[position] == SPACE and position == first:
             # "2026 0042" for the number 0042-…: spaces inside a longer run of digits are no end
             is_free = not (
-                self.atoms[first].isdigit() and self.atoms[first - 1].isdigit() and len(self.atoms[first]) < _ENOUGH_DIGITS
+                self.atoms[first].isdigit()
+                and self.atoms[first - 1].isdigit()
+                and len(self.atoms[first]) < _ENOUGH_DIGITS
+                and not self._is_between_tokens(first)
             )
         is_other_thing = (
             not announcing and position > 0 and self.joints[position] != FREE and self.atoms[position - 1] in _OTHER_THINGS
         )
         return announcing, is_free, is_other_thing
+
+    def _is_between_tokens(self, first: int) -> bool:
+        """Tell whether a number with its own separators begins behind one that is glued to letters: "K6952 062-2024"."""
+        return self.joints[first - 1] == GLUED and self.joints[first + 1] == SOFT
 
     def _list_around(self, first: int, after: int) -> tuple[int, int]:
         """Widen a window to the list it is a part of: neighbours of its form, "25-0042 25-0043" or "25-0042/25-0043"."""

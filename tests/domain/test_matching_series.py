@@ -274,3 +274,30 @@ def test_a_month_in_the_text_is_that_of_the_rents_day() -> None:
     assert twice["r0"].status == "review", "two payments for one month"
     wrong = [replace(line, remittance="Miete Oktober") for line in lines]
     assert {decision.status for decision in decide(rents, wrong).values()} == {"review"}
+
+
+def test_a_number_that_stands_in_every_payment_is_no_invoices() -> None:
+    """A standing order names the contract's first invoice for years; where it stands once, it names the invoice before."""
+    rents, lines = [], []
+    for n in range(4):
+        rents.append(
+            receipt(
+                f"r{n}",
+                direction="income",
+                number=f"2026-{100 + n}",
+                issued_on=ISSUED + n * MONTH,
+                counterparty="Ada Voß",
+                due_on=None,
+            )
+        )
+        lines.append(
+            booked(
+                f"t{n}", side="credit", counterparty="ADA VOSS", remittance="2023-378", booked_on=ISSUED + n * MONTH + LATE
+            )
+        )  # fmt: skip
+    found = decide(rents, lines)
+    assert {name: d.allocations[0].transaction for name, d in found.items() if d.allocations} == {
+        f"r{n}": f"t{n}" for n in range(4)
+    }
+    once = [replace(line, remittance="2023-378" if n == 2 else "Miete") for n, line in enumerate(lines)]
+    assert decide(rents, once)["r2"].status == "review"

@@ -61,6 +61,9 @@ WHOLE, SHORT, PART = Strength.WHOLE, Strength.SHORT, Strength.PART
         ("2407142", "Ihre Rechnung 7142", SHORT),
         ("2407142", "Ihre Rechnung 17142", None),
         ("4XP53PVD-0007", "36630186 4530007", WHOLE),
+        ("4XP53PVD-0007", "Kundenkonto K3542/4XP53PVD-0007 Danke", WHOLE),
+        ("062-2024", "K6952 062-2024", WHOLE),
+        ("062-2024", "6952 062-2024", PART),
     ],
 )
 def test_finding(number: str, text: str, strength: Strength | None) -> None:

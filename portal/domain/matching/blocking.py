@@ -312,6 +312,17 @@ class Index:
         ]
         return Calendar(*np.array(entries, dtype=np.int64).reshape(-1, 3).T)
 
+    def lines_of_name(self, name: Name) -> list[BookedTransaction]:
+        """Return the transactions of exactly this name; none of no name."""
+        return self._lines_of_name.get(name.ordered, []) if name else []
+
+    @cached_property
+    def _lines_of_name(self) -> dict[str, list[BookedTransaction]]:
+        found: defaultdict[str, list[BookedTransaction]] = defaultdict(list)
+        for booked in self.transactions:
+            found[booked.name.ordered].append(booked)
+        return dict(found)
+
     @cached_property
     def party_counts(self) -> Mapping[PartyKey, int]:
         """How many of all the client's transactions have each word and IBAN."""

@@ -25,6 +25,8 @@ _CARD_DAYS, _BOOKING_DAYS = (-1, 3), 2
 _CONVERTED_DAYS = (-1, 4)
 _MONTH_DAYS = (-7, 25)
 """Of what is paid in these days from its invoice, a month that the payer names is the invoice's, if it was written in it."""
+_STANDING_DAYS, _FEWEST_STANDING = 120, 3
+"""A number that stands in so many payments of one payer, in so many days around one of them, is that of none."""
 _ALONE_DAYS = 10
 """In so many days before and after a receipt nothing else was bought in the shop, where the amount alone does not tell it."""
 MOST_OFF_CENTS, MOST_OFF_SHARE = 1500, 10
@@ -366,12 +368,20 @@ class Comparison:
             if key not in memo:
                 text, number = lines[line].text, receipt.reference
                 near = None if own or number is None else text.near_number(number)
-                memo[key] = near or (number and text.other_number(number, own))
+                other = None if near or number is None else text.other_number(number, own)
+                memo[key] = near or (other if other and not self._is_standing(receipt, lines[line], other) else None)
             found = memo[key]
             if isinstance(found, Near):
                 pairs.number[n], pairs.is_slip[n] = Number.MISTYPED, found is not Near.MISTYPED
             elif found:
                 pairs.is_other_number[n] = True
+
+    def _is_standing(self, receipt: OpenReceipt, booked: BookedTransaction, number: str) -> bool:
+        """Tell whether a number stands in this payer's texts month after month: in a standing order, and no invoice's."""
+        if booked.name.ordered != receipt.name.ordered:
+            return False
+        near = [one for one in self.index.lines_of_name(receipt.name) if abs(one.day - booked.day) <= _STANDING_DAYS]
+        return len({one.day for one in near if number in one.text.written}) >= _FEWEST_STANDING
 
     def _own_hits(self, place: int, line: int, *, is_part: bool) -> tuple[Found, ...]:
         """Where the text holds the receipt's number, or that of another part of the set."""
