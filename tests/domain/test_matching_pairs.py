@@ -139,6 +139,9 @@ REVIEWED = {
     "a cent less, the number but no name": (
         receipt(counterparty=None), booked(amount_cents=11899), ReviewReason.AMOUNT_DIFFERS,
     ),
+    "2 % discount and another number": (
+        receipt(), booked(amount_cents=11662, remittance="RE-2026-1037"), ReviewReason.AMOUNT_DIFFERS,
+    ),
     "less by more than a tenth": (receipt(), booked(amount_cents=10700), ReviewReason.AMOUNT_DIFFERS),
     "less by more than a bank takes": (
         receipt(amount_cents=119000), booked(amount_cents=117000), ReviewReason.AMOUNT_DIFFERS,

@@ -301,3 +301,13 @@ def test_a_number_that_stands_in_every_payment_is_no_invoices() -> None:
     }
     once = [replace(line, remittance="2023-378" if n == 2 else "Miete") for n, line in enumerate(lines)]
     assert decide(rents, once)["r2"].status == "review"
+
+
+def test_a_transfer_before_the_invoice_was_seen_may_be_for_the_older_one() -> None:
+    """Who pays each invoice a month late pays on the day of the next one; a card or a direct debit pays at once."""
+    late = [receipt(f"r{n}", number=f"RE-2026-2{n:03}", issued_on=ISSUED + n * MONTH, due_on=None) for n in range(3)]
+    lines = [booked(f"t{n}", remittance="", operation_type="transfer", booked_on=ISSUED + n * MONTH) for n in range(1, 3)]
+    found = decide(late, lines)
+    assert {decision.status for decision in found.values()} == {"review"}
+    pulled = [replace(line, operation_type="direct_debit") for line in lines]
+    assert {name for name, d in decide(late, pulled).items() if d.status == "assigned"} == {"r1", "r2"}

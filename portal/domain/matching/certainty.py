@@ -23,6 +23,7 @@ BILLED = -1
 _MISDATED_DAYS = 10
 """So far a day of payment that somebody has written down may lie from the bank's."""
 _SETTLING, _NEXT_MONTH = 8, 35
+_AT_ONCE_DAYS = 1
 _SAME_DAYS = 2
 # as plain integers: a member of an enumeration costs more to look up than the comparison
 WHOLE = frozenset({int(Amount.EQUAL), int(Amount.LOCAL)})
@@ -155,14 +156,16 @@ class Certainty:
         return bool(days < BILLED and self.lists["iban"][n] != YES)
 
     def may_be_late(self, n: int) -> bool:
-        """Tell whether a customer may have paid an older invoice: more of his equal ones are open than he has paid since.
+        """Tell whether an older invoice may have been paid: more of the party's equal ones are open than were paid since.
 
-        Who pays each rent a month late pays just after the next one is due.
+        Who pays each rent a month late pays just after the next one is due. Our own transfers are asked about only where they
+        went out before the invoice can have been seen.
         """
         index = self.index
         receipt, booked = index.receipts[self.lists["receipt"][n]], index.transactions[self.lists["line"][n]]
         issued = receipt.facts.issued_on
-        if receipt.facts.direction != "income" or issued is None or self.lists["month"][n] == YES:
+        is_early = self.lists["from_issue"][n] <= _AT_ONCE_DAYS and not booked.is_pulled and not booked.is_card
+        if not (receipt.facts.direction == "income" or is_early) or issued is None or self.lists["month"][n] == YES:
             return False
         billed = index.amounts.get((receipt.side, receipt.currency, receipt.cents))
         if billed is None:

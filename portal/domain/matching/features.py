@@ -358,7 +358,8 @@ class Comparison:
         """Typing errors, and numbers of invoices we do not have: looked for only where the amount or the bank's link fits."""
         pairs, index = self.pairs, self.index
         pairs.is_other_number, pairs.is_slip = np.zeros(len(pairs), np.bool_), np.zeros(len(pairs), np.bool_)
-        is_open = (pairs.number != Number.FOUND) & (pairs.number != Number.UNKNOWN) & (pairs.is_exact | pairs.is_linked)
+        is_open = (pairs.number != Number.FOUND) & (pairs.number != Number.UNKNOWN)
+        is_open &= pairs.is_exact | pairs.is_linked | (pairs.amount == Amount.DISCOUNT)
         asked = np.flatnonzero(is_open & ~pairs.is_used & self.sides.has_digits[pairs.line])
         receipts, lines, memo = index.receipts, index.transactions, index.memo
         places = (pairs.receipt[asked].tolist(), pairs.line[asked].tolist(), pairs.is_collective[asked].tolist())
