@@ -165,6 +165,8 @@ class Certainty:
         receipt, booked = index.receipts[self.lists["receipt"][n]], index.transactions[self.lists["line"][n]]
         issued = receipt.facts.issued_on
         is_early = self.lists["from_issue"][n] <= _AT_ONCE_DAYS and not booked.is_pulled and not booked.is_card
+        # on the day of an invoice itself its own payment comes, or that of the one before: neither counts as sure
+        since = _AT_ONCE_DAYS + 1 if is_early else PAYMENT_DAYS[0]
         if not (receipt.facts.direction == "income" or is_early) or issued is None or self.lists["month"][n] == YES:
             return False
         billed = index.amounts.get((receipt.side, receipt.currency, receipt.cents))
@@ -179,7 +181,7 @@ class Certainty:
         if not older:
             return False
         paid = index.amounts[booked.facts.side, booked.currency, booked.facts.amount_cents]
-        lines = index.lines_by_amount.between(paid, min(older) + PAYMENT_DAYS[0], booked.day - 1)
+        lines = index.lines_by_amount.between(paid, min(older) + since, booked.day - 1)
         return sum(index.transactions[line].free > 0 and same(receipt, index.transactions[line]) for line in lines) < len(older)
 
     def _is_only_amount(self, n: int) -> bool:

@@ -83,74 +83,98 @@ def note_fees(index: Index, known: Iterable[Sale]) -> None:
 
 
 def find_payouts(index: Index, taken: Collection[int], has_own_line: Callable[[OpenReceipt], bool]) -> Payouts:
-    """Find for each payout the receipts that are probably its sales.
+    """Find for each payout and collection the receipts that are probably in it.
 
     `taken`: receipts that belong to another set already. `has_own_line`: whether one has a payment of its own.
     """
-    found, payouts = Payouts(), _payouts(index)
-    collected = [
+    payouts = _payouts(index)
+    collections = [
         booked
         for booked in index.transactions
         if booked.free and booked.place not in index.named_whole and is_collected(booked.facts)
     ]
-    if not payouts and not collected:
-        return found
-    rows = _sales(index, taken)
-    is_paid_alone = cache(lambda place: has_own_line(index.receipts[place]))
-    fees = {
-        booked.place: fee
-        for booked in payouts
-        if booked.free == booked.facts.amount_cents and (fee := index.fees.get(booked.service))
-    }
-    fits = {
-        booked: [row for row in _near(rows, booked, LAST_DAYS) if fee.less(row[2]) == booked.free and not is_paid_alone(row[1])]
-        for booked in payouts
-        if (fee := fees.get(booked.place))
-    }
-    claims = Counter(place for fitting in fits.values() for _, place, _ in fitting)
-    given, lags = set[int](), defaultdict[str, list[int]](list)
-    for booked in collected:
-        near = [row for row in _near(rows, booked, LAST_DAYS) if row[1] not in given and not is_paid_alone(row[1])]
-        together, is_whole = _collected(booked, near)
-        if together:
-            places = tuple(sorted(place for _, place, _ in together))
-            (found.added_up if is_whole else found.collected)[booked.place] = places
-            given.update(places)
-            if is_whole:
-                found.sure.add(booked.place)
-    for booked, fitting in fits.items():
-        if len(fitting) == 1 and claims[fitting[0][1]] == 1:
-            found.add(booked.place, fitting, fees[booked.place])
-            found.sure.add(booked.place)
-            given.add(fitting[0][1])
-            lags[booked.service].append(booked.day - fitting[0][0])
-    for booked, fitting in fits.items():
-        # of sales at one price that which is as old as this service's usually are
-        usual = median(lags[booked.service] or [_USUAL_LAG])
-        free = [row for row in fitting if row[1] not in given]
-        if free and booked.place not in found.sales:
-            chosen = min(free, key=lambda row: (abs(booked.day - row[0] - usual), row))
-            found.add(booked.place, [chosen], fees[booked.place])
-            given.add(chosen[1])
+    if not payouts and not collections:
+        return Payouts()
+    search = _Search(index, _sales(index, taken), has_own_line)
+    for booked in collections:
+        search.find_collected(booked)
+    search.find_alone(payouts)
     for booked in payouts:
-        near = [row for row in _near(rows, booked, _RUN_DAYS) if row[1] not in given]
-        if booked.place in found.sales or len(near) > _MOST_SALES:
-            continue
-        near = [row for row in near if not is_paid_alone(row[1])]
-        fee = fees.get(booked.place)
+        search.find_several(booked)
+    return search.found
+
+
+class _Search:
+    """Gives each sale to one payout: the surest first."""
+
+    def __init__(self, index: Index, sales: defaultdict[str, list[_Row]], has_own_line: Callable[[OpenReceipt], bool]) -> None:
+        self.found = Payouts()
+        self._index, self._sales = index, sales
+        self._given = set[int]()
+        self._is_paid_alone = cache(lambda place: has_own_line(index.receipts[place]))
+
+    def _free(self, booked: BookedTransaction, days: int) -> list[_Row]:
+        """The sales of so many days that may be in a payout with others; none if they are too many to tell."""
+        near = [row for row in _near(self._sales, booked, days) if row[1] not in self._given]
+        return [row for row in near if not self._is_paid_alone(row[1])] if len(near) <= _MOST_SALES else []
+
+    def _is_alone(self, booked: BookedTransaction, row: _Row, fee: Fee) -> bool:
+        _, place, cents = row
+        return fee.less(cents) == booked.free and place not in self._given and not self._is_paid_alone(place)
+
+    def _fee(self, booked: BookedTransaction) -> Fee | None:
+        return self._index.fees.get(booked.service) if booked.free == booked.facts.amount_cents else None
+
+    def _give(self, booked: BookedTransaction, rows: Collection[_Row], fee: Fee | None = None) -> None:
+        self.found.add(booked.place, rows, fee)
+        self._given.update(place for _, place, _ in rows)
+
+    def find_collected(self, booked: BookedTransaction) -> None:
+        """Find what was collected in one sum: all that was, or what of it is here."""
+        rows, is_whole = _collected(booked, self._free(booked, LAST_DAYS))
+        if rows:
+            places = tuple(sorted(place for _, place, _ in rows))
+            (self.found.added_up if is_whole else self.found.collected)[booked.place] = places
+            self._given.update(places)
+            if is_whole:
+                self.found.sure.add(booked.place)
+
+    def find_alone(self, payouts: list[BookedTransaction]) -> None:
+        """Find the sales that were paid out alone, less the service's fee."""
+        fits = {
+            booked: (fee, [row for row in _near(self._sales, booked, LAST_DAYS) if self._is_alone(booked, row, fee)])
+            for booked in payouts
+            if (fee := self._fee(booked))
+        }
+        claims = Counter(place for _, rows in fits.values() for _, place, _ in rows)
+        lags = defaultdict[str, list[int]](list)
+        for booked, (fee, rows) in fits.items():
+            if len(rows) == 1 and claims[rows[0][1]] == 1:
+                self._give(booked, rows, fee)
+                self.found.sure.add(booked.place)
+                lags[booked.service].append(booked.day - rows[0][0])
+        for booked, (fee, rows) in fits.items():
+            # of sales at one price that which is as old as this service's usually are
+            usual = median(lags[booked.service] or [_USUAL_LAG])
+            free = [row for row in rows if row[1] not in self._given]
+            if free and booked.place not in self.found.sales:
+                self._give(booked, [min(free, key=lambda row: (abs(booked.day - row[0] - usual), row))], fee)
+
+    def find_several(self, booked: BookedTransaction) -> None:
+        """Find the sales that were paid out together: right to the cent, or those of a run of days that leave a usual fee."""
+        if booked.place in self.found.sales:
+            return
+        near, fee = self._free(booked, _RUN_DAYS), self._fee(booked)
         tried, exact = _exact(near, fee, booked.free) if fee else (0, ())
         if exact:
-            found.add(booked.place, exact, fee)
-            given.update(place for _, place, _ in exact)
-            prices = Counter(cents for _, _, cents in _near(rows, booked, LAST_DAYS))
+            prices = Counter(cents for _, _, cents in _near(self._sales, booked, LAST_DAYS))
+            chosen = Counter(cents for _, _, cents in exact)
+            self._give(booked, exact, fee)
             # of two sales at one price either may be the one
-            if tried * _ODDS <= booked.free and all(
-                prices[cents] == sum(sold == cents for _, _, sold in exact) for _, _, cents in exact
-            ):
-                found.sure.add(booked.place)
+            if tried * _ODDS <= booked.free and all(prices[cents] == count for cents, count in chosen.items()):
+                self.found.sure.add(booked.place)
         elif run := _best_run(booked, near):
-            found.add(booked.place, run)
-    return found
+            self.found.add(booked.place, run)  # others may have them as well: it is a guess
 
 
 def _payouts(index: Index) -> list[BookedTransaction]:
