@@ -372,10 +372,14 @@ def _by_key(receipts: list[OpenReceipt]) -> tuple[set[str], dict[str, list[OpenR
     for receipt in receipts:
         for key in receipt.reference.sought if receipt.reference else ():
             by_key[key].append(receipt)
-    crowded = {key for key, sharing in by_key.items() if len(sharing) > MOST_BY_NUMBER}
+    crowded = {
+        key for key, sharing in by_key.items() if len(sharing) > (MOST_BY_NUMBER if len(key) > _SHORT_END else _MOST_BY_END)
+    }
     return crowded, {key: sharing for key, sharing in by_key.items() if key not in crowded}
 
 
+_SHORT_END, _MOST_BY_END = 4, 8
+"""Of so few signs many receipts' numbers end alike in a large client's books; then they name none."""
 _SIDES: dict[Side | None, int] = {"debit": 0, "credit": 1, None: -1}
 
 
