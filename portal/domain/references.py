@@ -154,6 +154,11 @@ class Reference:
         return "".join(self.prefix)
 
     @cached_property
+    def misread(self) -> list[tuple[str, str]]:
+        """Its keys that are long enough for a typing error to show, each with a digit for every letter that is read for one."""
+        return [(key, key.translate(_READ_FOR)) for key in self.keys if len(key) >= _TYPO_LENGTH]
+
+    @cached_property
     def digits(self) -> list[str]:
         """Its runs of digits."""
         return [*filter(str.isdigit, self.atoms)]
@@ -239,6 +244,7 @@ class RemittanceText:
         self.atoms = [written[start:end].upper() for start, end in spans]
         inner = [_joint(written[left[1] : right[0]]) for left, right in pairwise(spans)]
         self.joints = [FREE, *inner, FREE]
+        self._lefts: dict[int, tuple[str, bool, bool]] = {}
 
     def windows(self, longest: int = 10**6) -> Iterator[tuple[int, int, str]]:
         """Every run of neighbouring atoms that could be one number of at most `longest` signs: (first, last + 1, squashed)."""
@@ -268,8 +274,14 @@ class RemittanceText:
         return {length: sorted(windows) for length, windows in found.items()}
 
     @cached_property
+    def _all_digits(self) -> dict[int, frozenset[str]]:
+        """Those of digits alone."""
+        digits = {length: frozenset(filter(str.isdigit, windows)) for length, windows in self.lookalikes.items()}
+        return {length: windows for length, windows in digits.items() if windows}
+
+    @cached_property
     def _as_read(self) -> frozenset[str]:
-        """The same, with a digit for each letter that is read for one."""
+        """The lookalikes, with a digit for each letter that is read for one."""
         return frozenset(window.translate(_READ_FOR) for windows in self.lookalikes.values() for window in windows)
 
     def hit(self, reference: Reference, first: int, after: int) -> Found | None:
@@ -313,11 +325,9 @@ class RemittanceText:
     def near_number(self, reference: Reference) -> Near | None:
         """Tell how nearly the text holds the number. Another digit is another invoice, and nothing near it."""
         lookalikes, found = self.lookalikes, None
-        for key in reference.keys if lookalikes else ():
+        for key, as_read in reference.misread if lookalikes else ():
             length = len(key)
-            if length < _TYPO_LENGTH:
-                continue
-            if key.translate(_READ_FOR) in self._as_read:
+            if as_read in self._as_read:
                 return Near.MISREAD
             for window in lookalikes.get(length, ()):
                 if OSA.distance(key, window, score_cutoff=1) == 1 and sorted(key) == sorted(window):
@@ -329,7 +339,7 @@ class RemittanceText:
 
     def _ends_within(self, reference: Reference) -> bool:
         """Tell whether the text ends in the middle of the number: a bank cuts what does not fit."""
-        return any(
+        return bool(self._tails) and any(
             key.startswith(tail) and _LEAST_LEFT * len(key) <= len(tail) < len(key)
             for tail in self._tails
             for key in reference.keys
@@ -337,12 +347,10 @@ class RemittanceText:
 
     def _holds_end(self, reference: Reference) -> bool:
         """Tell whether the end of the number stands there alone: "250116" for 20250116. Another invoice's is as long as this one's."""
-        return any(
-            window.isdigit() and key.endswith(window)
+        return bool(self._all_digits) and any(
+            _LEAST_LEFT * len(key) <= length < len(key) and key[-length:] in windows
             for key in reference.keys
-            for length, windows in self.lookalikes.items()
-            if _LEAST_LEFT * len(key) <= length < len(key)
-            for window in windows
+            for length, windows in self._all_digits.items()
         )
 
     @cached_property
@@ -410,7 +418,12 @@ class RemittanceText:
         return groups
 
     def _left_of(self, first: int) -> tuple[str, bool, bool]:
-        """Read backwards from a window: (the invoice word that announces it or "", its left end is free, it is no invoice's number)."""
+        """What stands before a window: (the invoice word that announces it or "", its left end is free, it is no invoice's number)."""
+        if first not in self._lefts:
+            self._lefts[first] = self._read_backwards(first)
+        return self._lefts[first]
+
+    def _read_backwards(self, first: int) -> tuple[str, bool, bool]:
         announcing = ""
         position = first
         while position > 0 and self.joints[position] != FREE:

@@ -65,16 +65,23 @@ def match(
     accounts and fees that it showed told) the same again: what an assignment makes clear for others is decided in the same call.
     Errors: ValueError when an id occurs twice.
     """
-    with _collector_resting():
+
+    def decide() -> list[Decision]:
         index = Index(receipts, transactions, party_counts)
         acquaint(index, aliases, accounts)
         note_fees(index, sales)
         return _decisions(index, receipts, declined, covered_until, CLEAR_MARGIN + max(0.0, caution))
 
+    with _collector_resting():
+        return decide()
+
 
 @contextmanager
 def _collector_resting() -> Iterator[None]:
-    """Nothing here refers to itself in a circle, and looking for circles in a large client's rows takes longer than deciding."""
+    """Nothing here refers to itself in a circle, and looking for circles in a large client's rows takes longer than deciding.
+
+    What is made inside should be let go inside: once the collector is awake, it looks through all that is still held.
+    """
     is_on = gc.isenabled()
     gc.disable()
     try:

@@ -161,8 +161,6 @@ class Index:
 
     def likeness(self, receipt: OpenReceipt, booked: BookedTransaction) -> float | None:
         """Compare the two names, each pair of spellings once; None when one is missing."""
-        if not receipt.name or not booked.name:
-            return None
         found = self.likeness_of(receipt.spelling, booked.spelling)
         return None if isnan(found) else found
 
@@ -175,16 +173,31 @@ class Index:
                 self.acquainted.add((ours, theirs))
 
     def likeness_of(self, ours: int, theirs: int) -> float:
-        """Compare two spellings (places in `spellings`) that are not empty; nan where one is a guess, and not like the other."""
+        """Compare two spellings (places in `spellings`); nan where one is empty, or a guess and not like the other."""
         key = ours * len(self.spellings) + theirs
         found = self._likeness.get(key)
         if found is None:
             one, other = self.spellings[ours], self.spellings[theirs]
-            found = similarity(one, other)
+            found = similarity(one, other) if one and other else nan
             if found < SIMILAR and (one.is_guessed or other.is_guessed):
                 found = nan
             self._likeness[key] = found
         return found
+
+    def tells(self, booked: BookedTransaction, receipt: OpenReceipt) -> bool:
+        """Tell whether the remittance information holds the name of a receipt's counterparty."""
+        return booked.place in self.lines_telling(receipt.spelling)
+
+    def lines_telling(self, spelling: int) -> frozenset[int]:
+        """Return the places of the transactions whose remittance information holds a name (its place in `spellings`)."""
+        if spelling not in self._telling:
+            name = self.spellings[spelling]
+            # all words have to be there; where somebody passed the money on, one may be enough
+            holding = [self._lines_by_word.get(word, []) for word in name.words]
+            places = {n for lines in holding for n in lines if self.transactions[n].is_passed_on}
+            places.update(min(holding, key=len) if holding else ())
+            self._telling[spelling] = frozenset(n for n in places if self.transactions[n].tells(name))
+        return self._telling[spelling]
 
     def pairs(self, more: Iterable[tuple[int, int]] = (), only: npt.NDArray[np.bool_] | None = None) -> tuple[Places, Places]:
         """Return the places of the receipts and transactions worth comparing, on the right side only, sorted.
@@ -273,6 +286,7 @@ class Index:
         self._purses: dict[tuple[Side, str], int] = {}
         self._line_sides = np.array([_SIDES[booked.facts.side] for booked in self.transactions], dtype=np.int64)
         self._likeness: dict[int, float] = {}
+        self._telling: dict[int, frozenset[int]] = {}
         self.acquainted: set[tuple[int, int]] = set()
         """The names that are one party's though they are not alike."""
         entries = []
@@ -321,6 +335,15 @@ class Index:
         found: defaultdict[str, list[BookedTransaction]] = defaultdict(list)
         for booked in self.transactions:
             found[booked.name.ordered].append(booked)
+        return dict(found)
+
+    @cached_property
+    def _lines_by_word(self) -> dict[str, list[int]]:
+        """By word of the remittance information."""
+        found: defaultdict[str, list[int]] = defaultdict(list)
+        for booked in self.transactions:
+            for word in booked.words:
+                found[word].append(booked.place)
         return dict(found)
 
     @cached_property

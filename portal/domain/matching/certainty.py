@@ -55,6 +55,7 @@ class Certainty:
         self.months: set[int] = set()
         """The pairs that are certain as one month of a series, and not without it."""
         self._days_of: dict[int, date | None] = {}
+        self._late: dict[int, bool] = {}
 
     def take_as_month(self, n: int) -> None:
         """Call a pair certain for the rhythm of its series."""
@@ -161,6 +162,11 @@ class Certainty:
         Who pays each rent a month late pays just after the next one is due. Our own transfers are asked about only where they
         went out before the invoice can have been seen.
         """
+        if n not in self._late:
+            self._late[n] = self._may_be_late(n)
+        return self._late[n]
+
+    def _may_be_late(self, n: int) -> bool:
         index = self.index
         receipt, booked = index.receipts[self.lists["receipt"][n]], index.transactions[self.lists["line"][n]]
         issued = receipt.facts.issued_on

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import date
-from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from portal.domain.matching.scoring import CODES, NO_CODE, Scores
 from portal.domain.matching.sides import NO_DAY, Column
 
 Values = tuple[tuple[str, Value], ...]
-Teller = Callable[[int, int, OpenReceipt, BookedTransaction], Values]
+Teller = Callable[["Explainer", int, int, OpenReceipt, BookedTransaction], Values]
 
 _EQUAL, _FOUND = int(Amount.EQUAL), int(Number.FOUND)
 
@@ -45,8 +44,8 @@ class Explainer:
         against: list[Reason] = []
         for code, weight in zip(self._codes[place], self._terms[place], strict=True):
             if code != NO_CODE:
-                tell, is_for = self._tellers[code], weight >= 0
-                values = tell(place, n, receipt, booked) if tell else ()
+                tell, is_for = self._BY_CODE[code], weight >= 0
+                values = tell(self, place, n, receipt, booked) if tell else ()
                 (given if is_for else against).append(Reason(CODES[code], is_for, values, weight))
         against += self._remarks(place, n, receipt, booked)
         return (*given, *against)
@@ -54,55 +53,6 @@ class Explainer:
     def _sides(self, place: int) -> tuple[OpenReceipt, BookedTransaction]:
         columns = self._columns
         return self._index.receipts[columns["receipt"][place]], self._index.transactions[columns["line"][place]]
-
-    @cached_property
-    def _tellers(self) -> list[Teller | None]:
-        """By place in CODES: what makes the values of a reason; None where it has none."""
-        tellers: dict[ReasonCode, Teller] = {
-            ReasonCode.AMOUNT_EQUAL: self._amount,
-            ReasonCode.REST_EQUAL: self._amount,
-            ReasonCode.LOCAL_AMOUNT_EQUAL: self._local_amount,
-            ReasonCode.SUM_EQUAL: self._sum,
-            ReasonCode.SUM_LESS_DISCOUNT: self._sum_less,
-            ReasonCode.PAYOUT: self._payout,
-            ReasonCode.COLLECTED: self._payout,
-            ReasonCode.LESS_FEE: self._less_fee,
-            ReasonCode.DISCOUNT: self._percent,
-            ReasonCode.NET_AMOUNT: self._percent,
-            ReasonCode.AMOUNT_DIFFERS: self._difference,
-            ReasonCode.CURRENCY_DIFFERS: self._currencies,
-            ReasonCode.CONVERTED: self._converted,
-            ReasonCode.NUMBER_FOUND: self._written,
-            ReasonCode.NUMBER_HINTED: self._written,
-            ReasonCode.NUMBER_MISTYPED: self._number,
-            ReasonCode.NUMBER_MISSING: self._number,
-            ReasonCode.OTHER_RECEIPT_NAMED: self._other_receipt,
-            ReasonCode.OTHER_NUMBER_NAMED: self._other_number,
-            ReasonCode.DATE_NAMED: self._day_of_invoice,
-            ReasonCode.NAME_EQUAL: lambda _place, _n, _receipt, booked: (("name", booked.other_side),),
-            ReasonCode.NAME_SIMILAR: self._similar_name,
-            ReasonCode.NAME_KNOWN: self._both_names,
-            ReasonCode.NAME_DIFFERS: self._both_names,
-            ReasonCode.NAME_IN_TEXT: self._name_in_text,
-            ReasonCode.IBAN_EQUAL: lambda _place, _n, _receipt, booked: (("iban", booked.iban),),
-            ReasonCode.IBAN_KNOWN: self._both_ibans,
-            ReasonCode.IBAN_DIFFERS: self._both_ibans,
-            ReasonCode.DAYS_FROM_PAYMENT: lambda place, _n, receipt, _booked: self._days(
-                place, "from_payment", "paid_on", receipt.facts.paid_on
-            ),
-            ReasonCode.DAYS_FROM_DUE: lambda place, _n, receipt, _booked: self._days(
-                place, "from_due", "due_on", receipt.facts.due_on
-            ),
-            ReasonCode.DAYS_FROM_ISSUE: lambda place, _n, receipt, _booked: self._days(
-                place, "from_issue", "issued_on", receipt.facts.issued_on
-            ),
-            ReasonCode.ALREADY_LINKED: lambda _place, _n, _receipt, booked: (
-                ("open_cents", booked.free),
-                ("amount_cents", booked.facts.amount_cents),
-                ("currency", booked.currency),
-            ),
-        }
-        return [tellers.get(code) for code in CODES]
 
     def _amount(self, _place: int, _n: int, receipt: OpenReceipt, _booked: BookedTransaction) -> Values:
         return (("amount_cents", receipt.cents or 0), ("currency", receipt.currency or ""))
@@ -229,6 +179,54 @@ class Explainer:
         lines, receipts = self._equals[asked]
         # this pair is one of those counted, if its days are inside
         return lines - (receipt.first_day <= booked.day <= receipt.last_day), receipts
+
+    _TELLERS: ClassVar[dict[ReasonCode, Teller]] = {
+        ReasonCode.AMOUNT_EQUAL: _amount,
+        ReasonCode.REST_EQUAL: _amount,
+        ReasonCode.LOCAL_AMOUNT_EQUAL: _local_amount,
+        ReasonCode.SUM_EQUAL: _sum,
+        ReasonCode.SUM_LESS_DISCOUNT: _sum_less,
+        ReasonCode.PAYOUT: _payout,
+        ReasonCode.COLLECTED: _payout,
+        ReasonCode.LESS_FEE: _less_fee,
+        ReasonCode.DISCOUNT: _percent,
+        ReasonCode.NET_AMOUNT: _percent,
+        ReasonCode.AMOUNT_DIFFERS: _difference,
+        ReasonCode.CURRENCY_DIFFERS: _currencies,
+        ReasonCode.CONVERTED: _converted,
+        ReasonCode.NUMBER_FOUND: _written,
+        ReasonCode.NUMBER_HINTED: _written,
+        ReasonCode.NUMBER_MISTYPED: _number,
+        ReasonCode.NUMBER_MISSING: _number,
+        ReasonCode.OTHER_RECEIPT_NAMED: _other_receipt,
+        ReasonCode.OTHER_NUMBER_NAMED: _other_number,
+        ReasonCode.DATE_NAMED: _day_of_invoice,
+        ReasonCode.NAME_EQUAL: lambda _self, _place, _n, _receipt, booked: (("name", booked.other_side),),
+        ReasonCode.NAME_SIMILAR: _similar_name,
+        ReasonCode.NAME_KNOWN: _both_names,
+        ReasonCode.NAME_DIFFERS: _both_names,
+        ReasonCode.NAME_IN_TEXT: _name_in_text,
+        ReasonCode.IBAN_EQUAL: lambda _self, _place, _n, _receipt, booked: (("iban", booked.iban),),
+        ReasonCode.IBAN_KNOWN: _both_ibans,
+        ReasonCode.IBAN_DIFFERS: _both_ibans,
+        ReasonCode.DAYS_FROM_PAYMENT: lambda self, place, _n, receipt, _booked: self._days(
+            place, "from_payment", "paid_on", receipt.facts.paid_on
+        ),
+        ReasonCode.DAYS_FROM_DUE: lambda self, place, _n, receipt, _booked: self._days(
+            place, "from_due", "due_on", receipt.facts.due_on
+        ),
+        ReasonCode.DAYS_FROM_ISSUE: lambda self, place, _n, receipt, _booked: self._days(
+            place, "from_issue", "issued_on", receipt.facts.issued_on
+        ),
+        ReasonCode.ALREADY_LINKED: lambda _self, _place, _n, _receipt, booked: (
+            ("open_cents", booked.free),
+            ("amount_cents", booked.facts.amount_cents),
+            ("currency", booked.currency),
+        ),
+    }
+    """By code: what makes the values of a reason."""
+    _BY_CODE: ClassVar[list[Teller | None]] = [*map(_TELLERS.get, CODES)]
+    """The same by place in CODES; None where a reason has no values."""
 
 
 def _difference(cents: int, difference: int, currency: str) -> Values:

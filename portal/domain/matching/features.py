@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from functools import cached_property
 from itertools import islice
+from math import isnan
 
 import numpy as np
 
@@ -166,8 +167,8 @@ class Comparison:
         """Tell whether the two may be of one party: nothing known counts as that."""
         if receipt.iban and receipt.iban == booked.iban:
             return True
-        likeness = self.index.likeness(receipt, booked)
-        return likeness is None or likeness >= SAME_PARTY or booked.tells(receipt.name)
+        likeness = self.index.likeness_of(receipt.spelling, booked.spelling)
+        return isnan(likeness) or likeness >= SAME_PARTY or self.index.tells(booked, receipt)
 
     def _mark(self, name: str, places: Sequence[tuple[int, int]]) -> None:
         column = np.zeros(len(self.pairs), np.bool_)
@@ -290,21 +291,14 @@ class Comparison:
         combined = self.sides.name[pairs.receipt] * max(1, len(spellings)) + self.sides.line_name[pairs.line]
         unique, inverse = np.unique(combined, return_inverse=True)
         couples = [divmod(key, len(spellings)) for key in unique.tolist()]
-        is_blank, alike = [not name for name in spellings], index.likeness_of
-        likeness = np.array(
-            [np.nan if is_blank[ours] or is_blank[theirs] else alike(ours, theirs) for ours, theirs in couples], dtype=float
-        )
+        likeness = np.array([index.likeness_of(ours, theirs) for ours, theirs in couples], dtype=float)
         is_alias = flags(couple in index.acquainted for couple in couples)
         pairs.name, pairs.is_alias = likeness[inverse], is_alias[inverse]
         pairs.is_in_text = np.zeros(len(pairs), np.bool_)
-        to_look_up = np.flatnonzero(
-            ~pairs.is_named(SAME_PARTY)
-            & self.sides.has_text[pairs.line]
-            & (self.sides.has_long_name[pairs.receipt] | self.sides.is_processor[pairs.line])
-        )
-        places = zip(to_look_up.tolist(), pairs.receipt[to_look_up].tolist(), pairs.line[to_look_up].tolist(), strict=True)
-        hits = [n for n, r, t in places if index.transactions[t].tells(index.receipts[r].name)]
-        pairs.is_in_text[hits] = True
+        asked = np.flatnonzero(~pairs.is_named(SAME_PARTY) & self.sides.has_text[pairs.line])
+        names = self.sides.name[pairs.receipt[asked]]
+        telling = [name * self._width + line for name in np.unique(names).tolist() for line in index.lines_telling(name)]
+        pairs.is_in_text[asked] = np.isin(names * self._width + pairs.line[asked], telling)
 
     def _compare_ibans(self) -> None:
         pairs, sides = self.pairs, self.sides

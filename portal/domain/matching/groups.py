@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, combinations, pairwise
+from itertools import accumulate, combinations, islice, pairwise
 from math import comb, gcd
 from typing import Generic, TypeVar
 
@@ -405,20 +405,21 @@ def _only_subset(items: list[tuple[int, int]], cents: int, fewest: int = _FEWEST
     items = sorted(items, key=lambda item: (-item[1], item[0]))
     sizes = [size for _, size in items]
     rests = [*reversed([*accumulate(reversed(sizes))]), 0]
-    found: list[list[int]] = []
-
-    def search(start: int, missing: int, part: list[int]) -> None:
-        for n in range(start, len(sizes)):
-            # the rest together is too little, or there is more than one way already
-            if rests[n] < missing or len(found) > 1:
-                return
-            if sizes[n] == missing and len(part) + 1 >= fewest:
-                found.append([*part, n])
-            elif sizes[n] < missing and len(part) < _MOST_IN_SUM - 1:
-                search(n + 1, missing - sizes[n], [*part, n])
-
-    search(0, cents, [])
+    found = [*islice(_sums(sizes, rests, cents, fewest), 2)]
     return tuple(sorted(items[n][0] for n in found[0])) if len(found) == 1 else ()
+
+
+def _sums(
+    sizes: list[int], rests: list[int], missing: int, fewest: int, part: tuple[int, ...] = ()
+) -> Iterator[tuple[int, ...]]:  # fmt: skip
+    """Yield every choice of sizes, which fall, that adds what is missing to a part. `rests`: the sum of each with all behind it."""
+    for n in range(part[-1] + 1 if part else 0, len(sizes)):
+        if rests[n] < missing:
+            return
+        if sizes[n] == missing and len(part) + 1 >= fewest:
+            yield (*part, n)
+        elif sizes[n] < missing and len(part) < _MOST_IN_SUM - 1:
+            yield from _sums(sizes, rests, missing - sizes[n], fewest, (*part, n))
 
 
 def _collective(index: Index, booked: BookedTransaction, named: Mapping[int, list[Found]]) -> tuple[int, ...]:

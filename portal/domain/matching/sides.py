@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from portal.domain.matching.blocking import Index
 from portal.domain.matching.records import MOST_CENTS
-from portal.domain.names import is_long
 
 NO_DAY = 10**7
 """In place of a number of days where one of the two dates is not known."""
@@ -23,7 +22,7 @@ _LONG_NUMBER = 6
 Column = npt.NDArray[Any]
 
 _OF_RECEIPTS = (
-    "cents", "currency", "side", "is_expense", "is_from_bank", "has_number", "has_long_number", "has_long_name", "has_date",
+    "cents", "currency", "side", "is_expense", "is_from_bank", "has_number", "has_long_number", "has_date",
     "least_rate", "most_rate", "issued", "due", "paid_on", "iban", "name",
 )  # fmt: skip
 
@@ -73,7 +72,6 @@ class Sides:
         rates = np.array([_RATES.get(r.currency or "", _NO_RATE) for r in receipts]).reshape(-1, 2)
         self.least_rate, self.most_rate = rates.T
         self.is_euro = flags(b.currency == "EUR" for b in lines)
-        self.has_long_name = flags(is_long(r.name) for r in receipts)
         self.has_date = flags(r.has_date for r in receipts)
         self.issued, self.due = _days(r.facts.issued_on for r in receipts), _days(r.facts.due_on for r in receipts)
         self.paid_on = _days(r.facts.paid_on for r in receipts)
