@@ -2,7 +2,7 @@
 
 Pure and deterministic: no clock, no chance, no database; the order of the input does not matter, and only what is passed can
 be assigned, so that nothing crosses clients. Way through: `blocking` (which pairs) → `kinship` and `fees` (what the books show
-of names and services) → `groups` (sets, twins) → `features` (signs of each pair, in columns) → `scoring` by `weights` →
+of names and services) → `groups` (sets) → `twins` → `features` (signs of each pair, in columns) → `scoring` by `weights` →
 `optimum` → `assigning` (decisions) → `explaining` (reasons).
 """
 
@@ -12,7 +12,6 @@ from portal.domain.matching.assigning import CLEAR_MARGIN, MOST_CANDIDATES, matc
 from portal.domain.matching.blocking import Index
 from portal.domain.matching.facts import Direction, ReceiptFacts, Side, TransactionFacts
 from portal.domain.matching.fees import Sale
-from portal.domain.matching.groups import find_twins
 from portal.domain.matching.reach import (
     NEAREST,
     Asked,
@@ -26,6 +25,7 @@ from portal.domain.matching.reach import (
 )
 from portal.domain.matching.reasons import Allocation, Candidate, Decision, Grade, Reason, ReasonCode, ReviewReason, Status, Value
 from portal.domain.matching.records import paying_side
+from portal.domain.matching.twins import find_twins
 from portal.domain.matching.weights import MATCHER_VERSION
 from portal.domain.references import RemittanceText, parse_reference
 

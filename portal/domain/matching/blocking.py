@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Hashable, Iterable, Mapping, Sequence
 from copy import copy
 from functools import cached_property
-from math import isnan, nan
+from math import nan
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +25,8 @@ from portal.domain.references import INVOICE_WORDS, Found
 
 MOST_BY_AMOUNT = MOST_BY_NUMBER = 24
 MOST_BY_NAME = 8
+_MOST_BY_END = 8
+"""Of so few signs many numbers end alike in a large client's books; then they name none."""
 DISCOUNTS = (2, 3)
 """Skonto as German invoices grant it, percent."""
 VAT_RATES = (19, 7)
@@ -34,6 +36,8 @@ _PURSE = 1 << 47
 """More cents than are compared: a side with its currency and an amount share one integer."""
 
 AmountKey = tuple[Side, str, int]
+NumberKey = tuple[str, bool]
+"""What to look for in texts, and whether it is but the end of a number."""
 PartyKey = tuple[str, str]
 """("iban" or "word", what it is)."""
 
@@ -80,9 +84,8 @@ class Index:
         self.kept: Places = np.arange(len(rows))
         """The places that the receipts had before the others were decided."""
         self.gone: Gone | None = None
-        crowded, keys = _by_key(rows)
-        self._crowded = crowded
-        self._windows = self._find_windows({*crowded, *keys})
+        self._crowded, keys = _by_key(rows)
+        self._windows = self._find_windows({key for key, _ in (*self._crowded, *keys)})
         hits: dict[int, dict[OpenReceipt, list[Found]]] = {}
         self._find_numbers(keys, hits)
         self._fill(rows, hits)
@@ -159,10 +162,11 @@ class Index:
         """Return the transactions whose text identifies a receipt by its number."""
         return [n for n in self._naming[receipt.place] if receipt.place in self.named_whole.get(n, ())]
 
-    def likeness(self, receipt: OpenReceipt, booked: BookedTransaction) -> float | None:
-        """Compare the two names, each pair of spellings once; None when one is missing."""
-        found = self.likeness_of(receipt.spelling, booked.spelling)
-        return None if isnan(found) else found
+    def is_of_party(self, receipt: OpenReceipt, booked: BookedTransaction, likeness: float = CLEARLY_SAME) -> bool:
+        """Tell whether the two are of one party by their IBAN, or by names that are so much alike."""
+        if receipt.iban and receipt.iban == booked.iban:
+            return True
+        return self.likeness_of(receipt.spelling, booked.spelling) >= likeness
 
     def take_for_one(self, couples: Iterable[tuple[int, int]]) -> None:
         """Count names (places in `spellings`, on receipts and at the bank) as clearly the same from now on."""
@@ -193,9 +197,9 @@ class Index:
         if spelling not in self._telling:
             name = self.spellings[spelling]
             # all words have to be there; where somebody passed the money on, one may be enough
-            holding = [self._lines_by_word.get(word, []) for word in name.words]
-            places = {n for lines in holding for n in lines if self.transactions[n].is_passed_on}
-            places.update(min(holding, key=len) if holding else ())
+            holding: list[Sequence[int]] = [self._lines_by_word.get(word, []) for word in name.words]
+            fewest = min(holding, key=len) if holding else ()
+            places = {*fewest, *(n for lines in holding for n in lines if self.transactions[n].is_passed_on)}
             self._telling[spelling] = frozenset(n for n in places if self.transactions[n].tells(name))
         return self._telling[spelling]
 
@@ -375,11 +379,11 @@ class Index:
         return found
 
     def _find_numbers(
-        self, keys: Mapping[str, list[OpenReceipt]], hits: dict[int, dict[OpenReceipt, list[Found]]]
+        self, keys: Mapping[NumberKey, list[OpenReceipt]], hits: dict[int, dict[OpenReceipt, list[Found]]]
     ) -> set[int]:  # fmt: skip
         """Add to `hits`, for each transaction, the receipts whose number its text holds; returns the transactions."""
         found = set()
-        for key, receipts in keys.items():
+        for (key, _), receipts in keys.items():
             for line, first, after in self._windows.get(key, ()):
                 text = self.transactions[line].text
                 for receipt in receipts:
@@ -389,20 +393,19 @@ class Index:
         return found
 
 
-def _by_key(receipts: list[OpenReceipt]) -> tuple[set[str], dict[str, list[OpenReceipt]]]:
+def _by_key(receipts: list[OpenReceipt]) -> tuple[set[NumberKey], dict[NumberKey, list[OpenReceipt]]]:
     """Return the keys that too many receipts carry to name one of them (a customer's number, a 1), and the others."""
-    by_key: defaultdict[str, list[OpenReceipt]] = defaultdict(list)
+    by_key: defaultdict[NumberKey, list[OpenReceipt]] = defaultdict(list)
     for receipt in receipts:
-        for key in receipt.reference.sought if receipt.reference else ():
-            by_key[key].append(receipt)
-    crowded = {
-        key for key, sharing in by_key.items() if len(sharing) > (MOST_BY_NUMBER if len(key) > _SHORT_END else _MOST_BY_END)
-    }
+        if receipt.reference:
+            for key in receipt.reference.keys:
+                by_key[key, False].append(receipt)
+            for tail in receipt.reference.tails:
+                by_key[tail, True].append(receipt)
+    crowded = {key for key, sharing in by_key.items() if len(sharing) > (_MOST_BY_END if key[1] else MOST_BY_NUMBER)}
     return crowded, {key: sharing for key, sharing in by_key.items() if key not in crowded}
 
 
-_SHORT_END, _MOST_BY_END = 4, 8
-"""Of so few signs many receipts' numbers end alike in a large client's books; then they name none."""
 _SIDES: dict[Side | None, int] = {"debit": 0, "credit": 1, None: -1}
 
 

@@ -54,9 +54,13 @@ def is_card(facts: TransactionFacts) -> bool:
         return True
     if facts.side == "debit" and not (facts.counterparty or "").strip() and _TERMINAL.search(facts.remittance):
         return True
-    if _CUT_PLACE.search(facts.counterparty or ""):
+    if _has_place(facts.counterparty or "") or _PLACE.search(facts.remittance):
         return True
-    return any(_CARD.search(told) or _PLACE.search(told) for told in (facts.remittance, facts.counterparty or ""))
+    return any(_CARD.search(told) for told in (facts.remittance, facts.counterparty or ""))
+
+
+def _has_place(name: str) -> bool:
+    return "//" in name and (_PLACE.search(name) or _CUT_PLACE.search(name)) is not None
 
 
 def other_side(facts: TransactionFacts) -> str:
@@ -75,7 +79,7 @@ def other_side(facts: TransactionFacts) -> str:
     if (written and not _ONLY_CARD.fullmatch(written)) or not is_card(facts):
         begin = _ONLY_CARD.match(written)
         written = written[begin.end() :] if begin and is_card(facts) else written
-        return written.partition("//")[0] if _PLACE.search(written) or _CUT_PLACE.search(written) else written
+        return written.partition("//")[0] if _has_place(written) else written
     text = facts.remittance.strip()
     begin = _ONLY_CARD.match(text)
     text = text[begin.end() :] if begin else text

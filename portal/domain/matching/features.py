@@ -11,10 +11,11 @@ from math import isnan
 import numpy as np
 
 from portal.domain.matching.blocking import DISCOUNTS, VAT_RATES, Index
-from portal.domain.matching.groups import Groups, find_groups, find_twins
+from portal.domain.matching.groups import Groups, find_groups
 from portal.domain.matching.pairs import KNOWN, NO, UNKNOWN, YES, Amount, Number, Pairs
 from portal.domain.matching.records import BookedTransaction, OpenReceipt
 from portal.domain.matching.sides import NO_DAY, Column, Sides, flags
+from portal.domain.matching.twins import find_twins
 from portal.domain.names import CLEARLY_SAME, SIMILAR
 from portal.domain.periods import agree
 from portal.domain.references import Found, Near
@@ -102,9 +103,7 @@ class Comparison:
             for place in places
         }
         found |= {
-            (False, receipts[place].facts.id, (line, len(places)))
-            for line, places in (*groups.payouts.sales.items(), *groups.payouts.collected.items())
-            for place in places
+            (False, receipts[place].facts.id, (line, len(places))) for line, places in groups.probable.items() for place in places
         }
         return found | {(False, receipts[place].facts.id, lines) for place, lines in groups.bundles.items()}
 
@@ -249,8 +248,7 @@ class Comparison:
 
     def _note_sets(self, groups: Groups) -> None:
         pairs, index = self.pairs, self.index
-        payouts = groups.payouts
-        for kind, several in ((Amount.PAYOUT, payouts.sales), (Amount.COLLECTED, payouts.collected)):
+        for kind, several in ((Amount.PAYOUT, groups.payouts.likely), (Amount.COLLECTED, groups.batches.partial)):
             at = self.at([(place, line) for line, places in several.items() for place in places])[1]
             pairs.amount[at], pairs.is_used[at] = kind, False
         self._mark("is_collective", [(place, line) for line, places in groups.collective.items() for place in places])
@@ -266,7 +264,7 @@ class Comparison:
         }
         is_there, at = self.at([*shares])
         pairs.allocate[at] = np.array([*shares.values()], dtype=np.int64)[is_there]
-        sold = self.at([(place, line) for line in payouts.nets for place in groups.collective[line]])[1]
+        sold = self.at([(place, line) for line in groups.payouts.exact for place in groups.collective[line]])[1]
         pairs.amount[sold] = Amount.LESS_FEE
         for line, percent in groups.discounts.items():
             less = self.at([(place, line) for place in groups.collective[line]])[1]
@@ -472,4 +470,4 @@ def _members(groups: Groups, fresh: Column | None) -> list[tuple[int, int]]:
 
 def _together(groups: Groups) -> list[tuple[int, tuple[int, ...]]]:
     """Each transaction that several receipts share, with their places."""
-    return [*groups.payouts.sales.items(), *groups.payouts.collected.items(), *groups.collective.items()]
+    return [*groups.probable.items(), *groups.collective.items()]

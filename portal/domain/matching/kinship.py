@@ -88,7 +88,7 @@ def find_accounts(index: Index) -> set[tuple[str, str]]:
         if len(receipts) == 1 and booked.iban and booked.facts.side == "debit" and not booked.is_passed_on:
             receipt = receipts[0]
             is_equal = receipt.cents == booked.facts.amount_cents and receipt.currency == booked.currency
-            is_same = is_equal and (index.likeness(receipt, booked) or 0.0) >= CLEARLY_SAME
+            is_same = is_equal and index.likeness_of(receipt.spelling, booked.spelling) >= CLEARLY_SAME
             if is_same and receipt.side == "debit" and receipt.iban and receipt.iban != booked.iban:
                 paid[receipt.name.ordered, booked.iban].append(booked.day)
     return {party for party, days in paid.items() if len(days) >= FEWEST_PAID and max(days) - min(days) >= _LEAST_DAYS}

@@ -14,11 +14,13 @@ from datetime import date
 from hashlib import sha256
 from typing import NamedTuple
 
+from portal.domain.matching.batches import is_batch
 from portal.domain.matching.blocking import MOST_BY_NAME, party_keys, rarest, related_cents
 from portal.domain.matching.cards import other_side, service_of
 from portal.domain.matching.facts import ReceiptFacts, TransactionFacts
-from portal.domain.matching.payouts import FIRST_DAYS, LAST_DAYS, is_collected, is_payout, is_sale
+from portal.domain.matching.payouts import is_payout
 from portal.domain.matching.records import OpenReceipt
+from portal.domain.matching.sales import FIRST_DAYS, LAST_DAYS, is_sale
 from portal.domain.names import parse_name
 from portal.domain.references import FEWEST_DIGITS, RemittanceText
 
@@ -69,7 +71,7 @@ def keys_of(facts: TransactionFacts) -> set[str]:
         keys.add(_key("party", name.ordered))
     if is_payout(facts):
         keys.add(_key("service", service_of(facts)))
-    if is_payout(facts) or is_collected(facts):
+    if is_payout(facts) or is_batch(facts):
         keys.add(_week(facts.booked_on.toordinal()))
     if facts.local_amount_cents:
         keys.add(_cents("local", facts.local_amount_cents))

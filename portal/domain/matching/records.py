@@ -118,6 +118,18 @@ class BookedTransaction:
         return self._words
 
 
+def share_of(receipt: OpenReceipt, booked: BookedTransaction) -> int | None:
+    """Return what a receipt takes of a transaction in its currency, negative for a netted credit note; None if it cannot be."""
+    if not receipt.cents or receipt.side is None or receipt.currency != booked.currency:
+        return None
+    if not receipt.first_day <= booked.day <= receipt.last_day:
+        return None
+    if receipt.side == booked.facts.side:
+        return receipt.cents
+    is_netted_credit_note = (receipt.facts.amount_cents or 0) < 0
+    return -receipt.cents if is_netted_credit_note else None
+
+
 def is_pulled(facts: TransactionFacts) -> bool:
     """Tell whether the other side took the money itself, by direct debit: the bank says so, or its file's text."""
     if facts.operation_type is not None:

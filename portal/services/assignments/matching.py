@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Select, Subquery, and_, bindparam, case, delete, func, select
+from sqlalchemy import and_, delete, select
 from sqlalchemy.orm import Session
 
 from portal.db import new_id
@@ -20,30 +20,25 @@ from portal.domain.matching import (
     ReasonCode,
     ReceiptFacts,
     ReviewReason,
-    Sale,
     match,
-    services_among,
 )  # fmt: skip
 from portal.domain.matching import (
     Candidate as CandidateFacts,
 )
-from portal.domain.matching.kinship import FEWEST, FEWEST_OF_ONE_AMOUNT, FEWEST_PAID
 from portal.errors import AlreadyAssigned, Stale
-from portal.models import Assignment, BankAccount, Candidate, Distinction, Receipt, Refusal, Transaction, TransactionKey
+from portal.models import Assignment, BankAccount, Candidate, Distinction, Receipt, Refusal, Transaction
 from portal.ports import Ports
 from portal.services import running
-from portal.services.assignments import assigning, measuring, reaching
+from portal.services.assignments import assigning, learning, measuring, reaching
 from portal.services.assignments.reaching import parts
 from portal.services.auditing import queue_up
 from portal.services.payments import paying
 from portal.services.running import Lease
 
-CONFIRMED = 2  #: times that people bring two names together before the matcher believes it
 UNDONE = and_(
     Assignment.is_automatic.is_(False), Assignment.withdrawn_at.is_not(None), Assignment.withdrawn_by.not_like("system:%")
 )
 """A person's own decision, taken back by a person: no word against the pair."""
-_LAST = 50  #: receipts of a party that tell its names at the bank
 CHUNK = 200  #: receipts a commit; other writers get their turn in between
 HELD_REASONS = {ReviewReason.MANUAL_UNLINK.value, ReviewReason.SOURCE_CHANGED.value}
 #: a person decided against the machine, or has to look first: such receipts get candidates, never an assignment
@@ -64,13 +59,11 @@ def match_client(ports: Ports, lease: Lease) -> None:
         transactions, counts_of_words = reaching.in_reach(session, lease.client_id, facts)
         declined = _declined(session, lease.client_id)
         covered = _covered_until(session, lease.client_id)
-        aliases = _aliases(session, lease.client_id, {known.counterparty for known in facts if known.counterparty})
-        accounts = _accounts(session, lease.client_id, {known.counterparty for known in facts if known.counterparty})
-        sales = _sales(session, lease.client_id, services_among(transactions))
+        learned = learning.learned(session, lease.client_id, facts, transactions)
         caution = measuring.caution(session, lease.client_id, now=ports.clock.now())
     decisions = match(
-        facts, transactions, declined=declined, covered_until=covered, aliases=aliases, accounts=accounts, sales=sales,
-        caution=float(caution), party_counts=counts_of_words,
+        facts, transactions, declined=declined, covered_until=covered, aliases=learned.aliases, accounts=learned.accounts,
+        sales=learned.sales, caution=float(caution), party_counts=counts_of_words,
     )  # fmt: skip
     decisions.sort(key=_gives_room, reverse=True)  # a netted credit note makes the room that the invoices beside it need
     counts: dict[str, Any] = {"total": len(decisions), "seen": 0, "new": paid, "updated": 0, "unchanged": 0}
@@ -272,106 +265,6 @@ def _declined(session: Session, client_id: str) -> set[tuple[str, str]]:
         Refusal.client_id == client_id, Refusal.withdrawn_at.is_(None)
     )
     return {(receipt_id, transaction_id) for receipt_id, transaction_id in session.execute(withdrawn.union_all(refused))}
-
-
-def _aliases(session: Session, client_id: str, names: Collection[str]) -> set[tuple[str, str]]:
-    """The other names of parties: a supplier's on receipts, one of `names`, and the one that the bank writes.
-
-    Those that people have brought together, and those that the books brought together often enough (`kinship`), in the last
-    receipts of the name: a large supplier's day costs no more than a small one's.
-    """
-    return {
-        (name, bank or "") for name in sorted(names) for bank in session.scalars(_BANK_NAMES, {"client": client_id, "name": name})
-    }
-
-
-def _accounts(session: Session, client_id: str, names: Collection[str]) -> set[tuple[str, str]]:
-    """Where suppliers are paid though their invoices print another IBAN: of each name the accounts that were used often."""
-    return {
-        (name, iban or "")
-        for name in sorted(names)
-        for iban in session.scalars(_OTHER_IBANS, {"client": client_id, "name": name})
-    }
-
-
-def _sales(session: Session, client_id: str, services: Mapping[str, str]) -> list[Sale]:
-    """The last sales assigned to payouts of their own, which show the fee. `services`: each with the key of its payouts."""
-    return [
-        Sale(service, payout, cents or 0, paid_cents)
-        for service, key in sorted(services.items())
-        for payout, cents, paid_cents in session.execute(_SOLD, {"client": client_id, "key": key})
-    ]
-
-
-def _sold() -> Select[str, int | None, int]:
-    return (
-        select(Transaction.id, Receipt.amount_cents, Transaction.amount_cents)
-        .join(TransactionKey, TransactionKey.transaction_id == Transaction.id)
-        .join(Assignment, Assignment.transaction_id == Transaction.id)
-        .join(Receipt, Receipt.id == Assignment.receipt_id)
-        .where(
-            TransactionKey.client_id == bindparam("client"), TransactionKey.key == bindparam("key"),
-            Assignment.withdrawn_at.is_(None), Assignment.amount_cents == Transaction.amount_cents,
-            Receipt.amount_cents > Transaction.amount_cents, Receipt.currency == Transaction.currency,
-        )
-        .order_by(TransactionKey.booked_on.desc(), Transaction.id)
-        .limit(_LAST)
-    )  # fmt: skip
-
-
-_SOLD = _sold()
-
-
-def _last_receipts() -> Subquery:
-    """The last assigned receipts of a name."""
-    return (
-        select(Receipt.id, Receipt.amount_cents, Receipt.iban)
-        .where(
-            Receipt.client_id == bindparam("client"), Receipt.counterparty == bindparam("name"), Receipt.state == "assigned"
-        )
-        .order_by(Receipt.sequence.desc())
-        .limit(_LAST)
-        .subquery()
-    )  # fmt: skip
-
-
-_RECEIPTS = func.count(func.distinct(Assignment.receipt_id))
-_BY_PEOPLE = func.count(func.distinct(case((Assignment.is_automatic.is_(False), Assignment.receipt_id))))
-
-
-def _other_ibans() -> Select[str | None]:
-    last = _last_receipts()
-    return (
-        select(Transaction.counterparty_iban)
-        .join(Assignment, Assignment.transaction_id == Transaction.id)
-        .join(last, last.c.id == Assignment.receipt_id)
-        .where(
-            Assignment.withdrawn_at.is_(None), Transaction.side == "debit",
-            last.c.iban.is_not(None), Transaction.counterparty_iban != last.c.iban,
-        )
-        .group_by(Transaction.counterparty_iban)
-        .having((_BY_PEOPLE >= CONFIRMED) | (_RECEIPTS >= FEWEST_PAID))
-    )  # fmt: skip
-
-
-_OTHER_IBANS = _other_ibans()
-
-
-def _bank_names() -> Select[str | None]:
-    last = _last_receipts()
-    amounts = func.count(func.distinct(last.c.amount_cents))
-    is_known = (_BY_PEOPLE >= CONFIRMED) | (_RECEIPTS >= FEWEST_OF_ONE_AMOUNT) | ((_RECEIPTS >= FEWEST) & (amounts > 1))
-    return (
-        select(Transaction.counterparty)
-        .join(Assignment, Assignment.transaction_id == Transaction.id)
-        .join(last, last.c.id == Assignment.receipt_id)
-        .where(Assignment.withdrawn_at.is_(None), Transaction.counterparty != bindparam("name"))
-        .group_by(Transaction.counterparty)
-        .having(is_known)
-    )
-
-
-_BANK_NAMES = _bank_names()
 
 
 def _covered_until(session: Session, client_id: str) -> date | None:

@@ -10,7 +10,7 @@ from portal.domain.matching import Sale
 from portal.models import Receipt, Transaction
 from portal.ports import Ports
 from portal.services import auditing, running
-from portal.services.assignments import assigning, matching, reaching
+from portal.services.assignments import assigning, learning, reaching
 from portal.services.auditing import Origin
 from tests import factories
 from tests.factories import World
@@ -44,11 +44,11 @@ def test_what_people_assigned_shows_the_fee(ports: Ports, database: Database, wo
             parts = [assigning.Allocation(line.id, line.amount_cents)]
             assigning.assign(session, receipt=receipt, allocations=parts, seen_version=receipt.version, now=NOW)
     with database.read() as session:
-        known = matching._sales(session, client_id, {"sumup": "service:sumup"})
+        known = learning.sales(session, client_id, {"sumup": "service:sumup"})
         assert min(known, key=lambda sale: sale.cents) == Sale("sumup", sold[1][1], 1755, 1731)
         assert len(known) == len(SOLD) - 1
-        assert matching._sales(session, world.theirs.client.id, {"sumup": "service:sumup"}) == []
-        assert matching._sales(session, client_id, {"stripe": "service:stripe"}) == []
+        assert learning.sales(session, world.theirs.client.id, {"sumup": "service:sumup"}) == []
+        assert learning.sales(session, client_id, {"stripe": "service:stripe"}) == []
     with database.write() as session:
         asked = running.request(session, client_id=client_id, kind="matching", trigger="change", now=NOW)
     assert execute_run(ports, asked.id) == "done"

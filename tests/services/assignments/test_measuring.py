@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from portal.db import Database, new_id
 from portal.models import Assignment, Role
 from portal.services import auditing
-from portal.services.assignments import assigning, matching, measuring
+from portal.services.assignments import assigning, learning, measuring
 from portal.services.assignments.measuring import Tally
 from portal.services.auditing import Origin
 from portal.services.finding import Actor
@@ -86,7 +86,7 @@ def test_two_names_that_the_books_bring_together_often_are_one_party(database: D
     ours = world.ours
     with database.write() as session, auditing.acting(Origin("system:matcher"), key="x"):
         for number in range(3):
-            assert matching._aliases(session, ours.client.id, NAMES) == set()
+            assert learning.aliases(session, ours.client.id, NAMES) == set()
             cents = 11900 + number
             receipt = factories.receipt(session, ours.documents, 50 + number, now=NOW, counterparty=NAMES[0], amount_cents=cents)
             line = factories.transaction(session, ours.account, f"alias-{number}", cents, now=NOW, counterparty=NAMES[1])
@@ -98,8 +98,8 @@ def test_two_names_that_the_books_bring_together_often_are_one_party(database: D
                 now=NOW,
                 is_automatic=True,
             )
-        assert matching._aliases(session, ours.client.id, NAMES) == {NAMES}
-        assert matching._aliases(session, ours.client.id, ["Andere GmbH"]) == set()
+        assert learning.aliases(session, ours.client.id, NAMES) == {NAMES}
+        assert learning.aliases(session, ours.client.id, ["Andere GmbH"]) == set()
 
 
 def test_two_names_that_people_brought_together_twice_are_one_party(database: Database, world: World) -> None:
@@ -108,7 +108,7 @@ def test_two_names_that_people_brought_together_twice_are_one_party(database: Da
         for number in range(2):
             receipt = factories.receipt(session, ours.documents, 50 + number, now=NOW, counterparty="Nordlicht Vertrieb GmbH")
             line = factories.transaction(session, ours.account, f"alias-{number}", 11900, now=NOW, counterparty="NLV SE")
-            assert matching._aliases(session, ours.client.id, NAMES) == set()
+            assert learning.aliases(session, ours.client.id, NAMES) == set()
             assigning.assign(
                 session,
                 receipt=receipt,
@@ -116,8 +116,8 @@ def test_two_names_that_people_brought_together_twice_are_one_party(database: Da
                 seen_version=receipt.version,
                 now=NOW,
             )
-        assert matching._aliases(session, ours.client.id, NAMES) == {NAMES}
-        assert matching._aliases(session, world.theirs.client.id, NAMES) == set()
+        assert learning.aliases(session, ours.client.id, NAMES) == {NAMES}
+        assert learning.aliases(session, world.theirs.client.id, NAMES) == set()
 
 
 def test_an_account_at_which_people_paid_a_supplier_twice_is_his(database: Database, world: World) -> None:
@@ -128,8 +128,8 @@ def test_an_account_at_which_people_paid_a_supplier_twice_is_his(database: Datab
             line = factories.transaction(
                 session, ours.account, f"iban-{number}", 11900, now=NOW, counterparty=NAMES[0], counterparty_iban=other
             )
-            assert matching._accounts(session, ours.client.id, NAMES) == set()
+            assert learning.accounts(session, ours.client.id, NAMES) == set()
             parts = [assigning.Allocation(line.id, 11900)]
             assigning.assign(session, receipt=receipt, allocations=parts, seen_version=receipt.version, now=NOW)
-        assert matching._accounts(session, ours.client.id, NAMES) == {(NAMES[0], other)}
-        assert matching._accounts(session, world.theirs.client.id, NAMES) == set()
+        assert learning.accounts(session, ours.client.id, NAMES) == {(NAMES[0], other)}
+        assert learning.accounts(session, world.theirs.client.id, NAMES) == set()

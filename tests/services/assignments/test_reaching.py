@@ -18,12 +18,12 @@ from sqlalchemy.orm import Session
 from bench.matching_set import FEEDS, ClientSet, make_client
 from jobs.runs import execute_run
 from portal.clock import FixedClock
-from portal.domain.matching import Allocation, Decision, ReceiptFacts, TransactionFacts, match, services_among
+from portal.domain.matching import Allocation, Decision, ReceiptFacts, TransactionFacts, match
 from portal.errors import Rejected
 from portal.models import BankAccount, Candidate, Connection, Receipt, Transaction, TransactionKey
 from portal.ports import Ports
 from portal.services import running
-from portal.services.assignments import assigning, matching, measuring, reaching
+from portal.services.assignments import assigning, learning, matching, measuring, reaching
 from tests import factories
 
 STEPS = 5
@@ -108,12 +108,11 @@ class Books:
                 lines = reaching.everything(session, self.client_id)
             else:
                 lines, counts = reaching.in_reach(session, self.client_id, facts)
+            learned = learning.learned(session, self.client_id, facts, lines)
             return match(
                 facts, lines, declined=matching._declined(session, self.client_id), party_counts=counts,
                 covered_until=matching._covered_until(session, self.client_id),
-                aliases=matching._aliases(session, self.client_id, {known.counterparty or "" for known in facts}),
-                accounts=matching._accounts(session, self.client_id, {known.counterparty or "" for known in facts}),
-                sales=matching._sales(session, self.client_id, services_among(lines)),
+                aliases=learned.aliases, accounts=learned.accounts, sales=learned.sales,
                 caution=float(measuring.caution(session, self.client_id, now=self.clock.now())),
             )  # fmt: skip
 
