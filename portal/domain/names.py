@@ -122,6 +122,8 @@ _LONG_FORMS = {
     "dtsch": "deutsche",
     "bhf": "bahnhof",
     "msft": "microsoft",
+    "facebk": "meta",
+    "facebook": "meta",
 }
 _PROCESSORS = frozenset(
     [

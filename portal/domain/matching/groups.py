@@ -82,14 +82,17 @@ def find_groups(index: Index) -> Groups:
     }
     _add(found, completed, {})
     taken = _taken(found)
-    sums, parts = parties.sums(*taken), parties.parts(*taken)
-    _add(found, sums, parts)
+    sums, parts, months = parties.sums(*taken), parties.parts(*taken), parties.months(*taken)
+    _add(found, sums, parts | months)
     for line, members in found.collective.items():
         if line in sums or line in completed:
             unnamed = [place for place in members if line in sums or place not in telling[line]]
             if parties.is_sure_sum(line, unnamed):
                 found.sure_lines.add(line)
     found.sure_receipts = {place for place in parts.keys() & found.bundles.keys() if parties.is_sure_split(place, parts[place])}
+    found.sure_receipts |= {
+        place for place in months.keys() & found.bundles.keys() if not parties.has_own_line(index.receipts[place], set())
+    }
     taken_receipts, _ = _taken(found)
     sales = Sales(index, taken_receipts, lambda receipt: parties.has_own_line(receipt, set()))
     found.batches, found.payouts = find_batches(index, sales), find_payouts(index, sales)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate, islice
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from itertools import accumulate, combinations, islice
 from math import comb, gcd
 from typing import Generic, TypeVar
 
@@ -22,6 +23,10 @@ _GUESSED_DAYS = (-3, 75)
 """A sum alone counts only of invoices that were written in these days before the payment."""
 _FIRST_PART, _LAST_PART = -3, 100
 """The payments of one invoice come in these days from its issue."""
+_BILLED_DAYS, _OFF_DAYS, _MONTH = 7, 5, timedelta(days=31)
+"""So long after a month's end it may be billed, and so much later than bought may a purchase be booked."""
+_SAME_DAYS = 6
+"""So near to an invoice's days, or to each other, are the parts that two people pay of it."""
 _MOST_ODDS = 1 / 2000
 """As likely as this may be that some of a party's open amounts add up to another payment by chance."""
 
@@ -47,6 +52,7 @@ class Parties:
                 receipts[party].append(entry)
         receipts.pop("", None)
         lines: defaultdict[str, list[tuple[int, int, BookedTransaction]]] = defaultdict(list)
+        purchases: defaultdict[str, list[tuple[int, int, BookedTransaction]]] = defaultdict(list)
         self._silent: list[BookedTransaction] = []
         """The transactions of these parties whose text names no receipt."""
         for booked in index.transactions:
@@ -55,10 +61,14 @@ class Parties:
                 self._silent.append(booked)
                 for party in parties:
                     lines[party].append((booked.day, booked.place, booked))
+            if booked.is_card and booked.name.brand and booked.free == booked.facts.amount_cents and booked.facts.side == "debit":
+                purchases[booked.name.brand].append((booked.emitted_day, booked.place, booked))
         self._receipts = {party: _Days(entries) for party, entries in receipts.items()}
         """By party, by the day of issue."""
         self._lines = {party: _Days(entries) for party, entries in lines.items()}
         """By party, by the day of booking."""
+        self._purchases = {brand: _Days(entries) for brand, entries in purchases.items()}
+        """What was paid by card, by the shop's brand, by the day of the purchase."""
 
     def completed(
         self, line: int, named: Mapping[int, list[Found]], taken_receipts: set[int], taken_lines: set[int]
@@ -100,20 +110,65 @@ class Parties:
             if receipt.place in taken_receipts:
                 continue
             named = self._named_parts(receipt, taken_lines)
-            cents, issued = (receipt.cents or 0) - sum(named.values()), _issued(receipt)
-            lines = {
-                booked.place: booked.free
-                for party in (receipt.iban, receipt.name.ordered)
-                for booked in _between(self._lines, party, issued + _FIRST_PART, issued + _LAST_PART)
-                if booked.free == booked.facts.amount_cents <= cents
-                and booked.facts.side == receipt.side
-                and booked.currency == receipt.currency
-                and booked.place not in taken_lines
-            }
+            cents = (receipt.cents or 0) - sum(named.values())
             fewest = 1 if named else _FEWEST
-            if fewest <= len(lines) <= _MOST_OPEN and (chosen := _only_subset([*lines.items()], cents, fewest)):
-                found[receipt.place] = tuple(sorted((*named, *chosen)))
-                self._tried_parts[receipt.place] = _subsets(len(lines), fewest)
+            for possible in self._possible_parts(receipt, named):
+                lines = [
+                    (booked.place, booked.free)
+                    for booked in possible
+                    if booked.free == booked.facts.amount_cents <= cents
+                    and booked.facts.side == receipt.side
+                    and booked.currency == receipt.currency
+                    and booked.place not in taken_lines
+                ]
+                if fewest <= len(lines) <= _MOST_OPEN and (chosen := _only_subset(lines, cents, fewest)):
+                    found[receipt.place] = tuple(sorted((*named, *chosen)))
+                    self._tried_parts[receipt.place] = _subsets(len(lines), fewest)
+                    break
+        return found
+
+    def _possible_parts(self, receipt: OpenReceipt, named: Collection[int]) -> Iterator[list[BookedTransaction]]:
+        """Yield the payments among which the parts of a receipt may be: its party's, and before them a few of them with others'.
+
+        Who pays a part for somebody says for whom, as a Jobcenter does ("KdU Erika Muster"): what both paid in a few days counts.
+        """
+        index, facts, issued = self._index, receipt.facts, _issued(receipt)
+        own = {
+            booked.place: booked
+            for party in (receipt.iban, receipt.name.ordered)
+            for booked in _between(self._lines, party, issued + _FIRST_PART, issued + _LAST_PART)
+        }
+        told = {line for line in index.lines_telling(receipt.spelling) if line not in own and line not in index.named_whole}
+        if told:
+            days = [day.toordinal() for day in (facts.issued_on, facts.paid_on) if day]
+            days += [index.transactions[line].day for line in named]
+            both = [*own.values(), *map(index.transactions.__getitem__, told)]
+            yield [booked for booked in both if any(abs(booked.day - day) <= _SAME_DAYS for day in days)]
+        yield [*own.values()]
+
+    def months(self, taken_receipts: set[int], taken_lines: set[int]) -> dict[int, tuple[int, ...]]:
+        """Receipts that a month's purchases in one shop add up to: advertising is charged as it runs, and billed at its end."""
+        found = {}
+        for receipt in self._payable:
+            brand = receipt.name.words[0] if receipt.name else ""
+            issued = receipt.facts.issued_on
+            if receipt.place in taken_receipts or receipt.side != "debit" or issued is None or brand not in self._purchases:
+                continue
+            begins = [issued.replace(day=1)]
+            if issued.day <= _BILLED_DAYS:
+                begins.append((begins[0] - timedelta(days=1)).replace(day=1))
+            for begin in begins:
+                first, last = begin.toordinal(), min(issued, begin + _MONTH).toordinal()
+                near = [
+                    booked
+                    for booked in _between(self._purchases, brand, first - _OFF_DAYS, last + _OFF_DAYS)
+                    if booked.currency == receipt.currency and booked.place not in taken_lines
+                ]
+                for spelling in sorted({booked.spelling for booked in near}):
+                    own = [booked for booked in near if booked.spelling == spelling]
+                    chosen = _month_of(own, receipt.cents or 0, first, last)
+                    if chosen:
+                        found[receipt.place] = tuple(sorted(booked.place for booked in chosen))
         return found
 
     def _named_parts(self, receipt: OpenReceipt, taken_lines: set[int]) -> dict[int, int]:
@@ -147,7 +202,7 @@ class Parties:
         guessed = [one.free for one in booked if one.place not in index.named_whole]
         return (
             _is_no_chance(self._tried_parts[place], sum(guessed), guessed)
-            and all(index.is_of_party(receipt, one) for one in booked)
+            and all(index.is_of_party(receipt, one) or index.tells(one, receipt) for one in booked)
             and not self.has_own_line(receipt, set(lines))
             and not any(self._has_own_receipt(one, receipt) for one in booked)
         )
@@ -194,6 +249,19 @@ class Parties:
                     if len(found) > _MOST_OPEN:
                         return sorted(found.items())
         return sorted(found.items())
+
+
+def _month_of(lines: list[BookedTransaction], cents: int, first: int, last: int) -> list[BookedTransaction]:
+    """Those of some purchases, in their order, that add up: the month's, or, as days may not be exact, the only run that does."""
+    month = [booked for booked in lines if first <= booked.emitted_day <= last + 1]
+    if len(month) >= _FEWEST and sum(booked.free for booked in month) == cents:
+        return month
+    sums = [0, *accumulate(booked.free for booked in lines)]
+    ends = combinations(range(len(sums)), 2)
+    found = [lines[start:end] for start, end in ends if end - start >= _FEWEST and sums[end] - sums[start] == cents]
+    if len(found) != 1 or not _is_no_chance(comb(len(sums), 2), cents, [booked.free for booked in found[0]]):
+        return []
+    return found[0]
 
 
 def _issued(receipt: OpenReceipt) -> int:
