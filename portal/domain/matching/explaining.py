@@ -85,7 +85,7 @@ class Explainer:
     def _less_fee(self, place: int, n: int, receipt: OpenReceipt, booked: BookedTransaction) -> Values:
         cents = receipt.cents or 1
         difference = _difference(cents, self._columns["allocate"][place] - cents, receipt.currency or "")
-        return (("name", booked.other_side), ("count", self._comparison.set_size[n]), *difference)
+        return (("name", booked.other_side), ("count", self._comparison.set_size.get(n, 1)), *difference)
 
     def _difference(self, place: int, _n: int, receipt: OpenReceipt, _booked: BookedTransaction) -> Values:
         cents = receipt.cents or 1

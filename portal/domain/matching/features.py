@@ -103,7 +103,9 @@ class Comparison:
             for place in places
         }
         found |= {
-            (False, receipts[place].facts.id, (line, len(places))) for line, places in groups.probable.items() for place in places
+            (False, receipts[place].facts.id, (line, len(places)))
+            for line, places in (*groups.probable.items(), *groups.payouts.equal.items())
+            for place in places
         }
         return found | {(False, receipts[place].facts.id, lines) for place, lines in groups.bundles.items()}
 
@@ -251,6 +253,8 @@ class Comparison:
         for kind, several in ((Amount.PAYOUT, groups.payouts.likely), (Amount.COLLECTED, groups.batches.partial)):
             at = self.at([(place, line) for line, places in several.items() for place in places])[1]
             pairs.amount[at], pairs.is_used[at] = kind, False
+        equal = [(place, line) for line, places in groups.payouts.equal.items() for place in places]
+        pairs.amount[self.at(equal)[1]] = Amount.LESS_FEE
         self._mark("is_collective", [(place, line) for line, places in groups.collective.items() for place in places])
         self._mark("is_bundle", [(place, line) for place, lines in groups.bundles.items() for line in lines])
         pairs.is_bundle &= ~pairs.is_collective
@@ -465,6 +469,7 @@ def _members(groups: Groups, fresh: Column | None) -> list[tuple[int, int]]:
     """The pairs of all sets, or of those receipts of them that are compared anew."""
     found = [(place, line) for line, places in _together(groups) for place in places]
     found += [(place, line) for place, lines in groups.bundles.items() for line in lines]
+    found += [(place, line) for line, places in groups.payouts.equal.items() for place in places]
     return found if fresh is None else [(place, line) for place, line in found if fresh[place]]
 
 

@@ -36,12 +36,14 @@ class Payouts:
     """Transaction → the receipts that it pays out less a fee, sorted. `exact`: right to the cent; `likely`: in probability.
 
     `nets`: for the exact ones what each receipt takes, in their order. `sure`: those by which nothing else can be meant.
+    `equal`: those that each of some sales at one price may be, alone.
     """
 
     exact: dict[int, tuple[int, ...]] = field(default_factory=dict)
     likely: dict[int, tuple[int, ...]] = field(default_factory=dict)
     nets: dict[int, tuple[int, ...]] = field(default_factory=dict)
     sure: set[int] = field(default_factory=set)
+    equal: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
 
 def note_fees(index: Index, known: Iterable[Sale]) -> None:
@@ -65,7 +67,10 @@ def find_payouts(index: Index, sales: Sales) -> Payouts:
     search.find_alone(payouts)
     for booked in payouts:
         search.find_several(booked)
-    return search.found
+    found = search.found
+    surely = {place for line in found.sure for place in found.exact[line]}
+    found.equal = {line: tuple([place for place in places if place not in surely]) for line, places in found.equal.items()}
+    return found
 
 
 class _Search:
@@ -97,11 +102,15 @@ class _Search:
                 self._give(booked, rows, fee)
                 self.found.sure.add(booked.place)
                 lags[booked.service].append(booked.day - rows[0][0])
-        for booked, (fee, rows) in fits.items():
+        left = {booked: fit for booked, fit in fits.items() if booked.place not in self.found.exact}
+        self.found.equal = {
+            booked.place: tuple(sorted(row[1] for row in rows if self._sales.is_open(row))) for booked, (_, rows) in left.items()
+        }
+        for booked, (fee, rows) in left.items():
             # of sales at one price that which is as old as this service's usually are
             usual = median(lags[booked.service] or [_USUAL_LAG])
             free = [row for row in rows if self._sales.is_open(row)]
-            if free and booked.place not in self.found.exact:
+            if free:
                 self._give(booked, [min(free, key=lambda row: (abs(booked.day - row[0] - usual), row))], fee)
 
     def find_several(self, booked: BookedTransaction) -> None:
