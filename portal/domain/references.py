@@ -115,6 +115,8 @@ _REGROUPED_LENGTH, _REGROUPED_DIGITS = 8, 5
 _LONGEST_WINDOW = 10
 _TYPO_LENGTH = 6
 _SPACES_INSIDE = 3
+_NEXT = re.compile(r"\s*[+,;/&]?\s*")
+"""Between two numbers of a list."""
 _READ_FOR = str.maketrans("OILSZB", "011528")
 """Letters that a machine reads where a digit is printed."""
 _LEAST_LEFT = 0.6
@@ -293,14 +295,17 @@ class RemittanceText:
         if is_other_thing and not is_full:
             return None
         is_tail = after == first + 1 and found[0] in reference.tails
-        if is_tail and not announcing:
+        goes_on = is_tail and self._goes_on(first)
+        if is_tail and not announcing and not goes_on:
             return None
         expected = found if is_tail else reference.atoms if is_full else reference.atoms[len(reference.prefix) :]
         is_regrouped = list(expected) != found
         squashed = "".join(expected)
         digits = "".join(filter(str.isdigit, squashed))
         has_letters = is_full or not "".join(found).isdigit()
-        is_whole = (is_free_left or (has_letters and self._is_slash(first))) and self._is_free_right(end - (after - first), end)
+        is_whole = (is_free_left or goes_on or (has_letters and self._is_slash(first))) and self._is_free_right(
+            end - (after - first), end
+        )
         strength = Strength.PART
         if is_whole and is_regrouped and len(squashed) < _REGROUPED_LENGTH:
             strength = Strength.SHORT if len(digits) >= _REGROUPED_DIGITS else Strength.PART
@@ -451,6 +456,13 @@ class RemittanceText:
     def _is_between_tokens(self, first: int) -> bool:
         """Tell whether a number with its own separators begins behind one that is glued to letters: "K6952 062-2024"."""
         return self.joints[first - 1] == GLUED and self.joints[first + 1] == SOFT
+
+    def _goes_on(self, first: int) -> bool:
+        """Tell whether digits go on a list in which the first number alone is written whole: "RE 24-0153 0164", "00142, 00148"."""
+        before = self.atoms[first - 1] if first else ""
+        if not before.isdigit() or len(before) != len(self.atoms[first]):
+            return False
+        return _NEXT.fullmatch(self.written[self.spans[first - 1][1] : self.spans[first][0]]) is not None
 
     def _list_around(self, first: int, after: int) -> tuple[int, int]:
         """Widen a window to the list it is a part of: neighbours of its form, "25-0042 25-0043" or "25-0042/25-0043"."""
