@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 
 from rapidfuzz import fuzz
 
@@ -290,6 +292,13 @@ def is_brand_in_text(name: Name, words: frozenset[str]) -> bool:
         word in words and word not in _COMMON and sum(map(str.isalpha, word)) >= (_CONTAINED_LETTERS if n else _SHORTEST_BRAND)
         for n, word in enumerate(name.words)
     )
+
+
+def couples(words: Iterable[str]) -> set[str]:
+    """Return every two neighbours among folded words, in either order, that may be a person's two names."""
+    return {
+        " ".join(sorted(two)) for two in pairwise(words) if all(word.isalpha() and len(word) >= _SHORTEST_BRAND for word in two)
+    }
 
 
 def is_long(name: Name) -> bool:

@@ -460,7 +460,7 @@ class RemittanceText:
     def _goes_on(self, first: int) -> bool:
         """Tell whether digits go on a list in which the first number alone is written whole: "RE 24-0153 0164", "00142, 00148"."""
         before = self.atoms[first - 1] if first else ""
-        if not before.isdigit() or len(before) != len(self.atoms[first]):
+        if not before.isdigit() or len(before) != len(self.atoms[first]) or _is_year(before):
             return False
         return _NEXT.fullmatch(self.written[self.spans[first - 1][1] : self.spans[first][0]]) is not None
 

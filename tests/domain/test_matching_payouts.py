@@ -189,3 +189,39 @@ def test_of_what_was_collected_those_that_are_here_are_proposed() -> None:
     told = found["m3"].candidates[0].reasons[0]
     assert (told.code, told.named["count"]) == (ReasonCode.COLLECTED, 15)
     assert (told.named["amount_cents"], told.named["difference_cents"]) == (15 * 4800, 4800)
+
+
+NAMES = (
+    "Ada Voß", "Bernd Kühnemann", "Carla Thoma", "Dirk Ohlsen", "Elke Petersen", "Frank Zwirner", "Gitta Haug", "Horst Immel",
+    "Ina Jakobs", "Kuno Lachmann",
+)  # fmt: skip
+
+
+def test_who_is_marked_as_paid_was_collected_and_who_pays_was_not() -> None:
+    """Of ten members six are collected. The bank has marked four of them; three pay themselves, and one later."""
+    day = ISSUED + timedelta(days=10)
+    members = [
+        replace(made, paid_on=day if n < 4 else None, counterparty=name)
+        for n, (made, name) in enumerate(zip(_members(10), NAMES, strict=True))
+    ]
+    own = [
+        booked(f"p{n}", side="credit", amount_cents=4800, counterparty=members[n].counterparty, remittance="", booked_on=day)
+        for n in (6, 7, 8)
+    ]
+    line = replace(_collection(6 * 4800, "SEPA-Sammellastschrift 6 Posten"), booked_on=day)
+    found = decide(members, [line, *own])
+    told = {known: decision.candidates[0].reasons[0] for known, decision in found.items() if decision.candidates}
+    assert {known for known, reason in told.items() if reason.code is ReasonCode.COLLECTED} == {"m0", "m1", "m2", "m3"}
+    assert told["m0"].named["difference_cents"] == 2 * 4800
+    assert {found[f"m{n}"].status for n in range(4)} == {"review"}
+    elsewhere = [*members[:9], replace(members[9], paid_on=day - timedelta(days=6))]
+    found = decide(elsewhere, [line, *own])
+    assert {known for known, d in found.items() if d.status == "assigned"} == {f"m{n}" for n in range(9)}, "nobody is left over"
+
+
+def test_a_sale_of_one_price_shows_every_payout_that_may_be_its() -> None:
+    cents = (*CENTS, 4990, 4990)
+    found = decide(_sales(*cents), [*_paid_out(CENTS), _payout("t6", SUMUP.less(4990), 8), _payout("t7", SUMUP.less(4990), 10)])
+    for known in ("s6", "s7"):
+        shown = {candidate.allocations[0].transaction for candidate in found[known].candidates}
+        assert (found[known].status, found[known].reason, shown) == ("review", ReviewReason.SEVERAL_EQUAL, {"t6", "t7"})

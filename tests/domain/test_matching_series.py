@@ -55,6 +55,9 @@ def test_a_customers_payment_may_be_for_the_older_invoice() -> None:
     ]
     assert {decision.status for decision in decide(rents, lines[1:]).values()} == {"review"}
     assert {decision.status for decision in decide(rents, lines).values()} == {"assigned"}
+    marked = [rents[0], *(replace(rents[n], paid_on=lines[n].booked_on) for n in (1, 2))]
+    found = decide(marked, lines[1:])
+    assert [found[f"r{n}"].status for n in range(3)] == ["review", "assigned", "assigned"], "somebody has said which was paid"
 
 
 def test_a_card_pays_on_the_day() -> None:

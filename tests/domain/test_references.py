@@ -144,3 +144,20 @@ def test_a_number_alone_is_always_found_whole(number: str) -> None:
     reference = parse_reference(number)
     assert reference is not None
     assert [hit.strength for hit in RemittanceText(number).find(reference)] == [WHOLE]
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "is_there"),
+    [
+        ("Rechnungen 24-0153 0164", "24-0164", True),
+        ("RE SR25.0044+25.0047", "SR25.0047", True),
+        ("Rechnungen 24-0005, 0020", "24-0020", True),
+        ("Rechnungen 24-0153 164", "24-0164", False),  # not as long as the number before
+        ("Rechnungen 24-0153 an 0164", "24-0164", False),
+        ("0164", "24-0164", False),
+    ],
+)
+def test_a_list_goes_on_with_the_ends_of_its_numbers(text: str, number: str, is_there: bool) -> None:
+    reference = parse_reference(number)
+    assert reference is not None
+    assert bool(RemittanceText(text).find(reference)) is is_there

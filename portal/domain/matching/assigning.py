@@ -21,12 +21,12 @@ from portal.domain.matching.fees import Sale
 from portal.domain.matching.gates import Gates
 from portal.domain.matching.kinship import acquaint
 from portal.domain.matching.optimum import optimum
-from portal.domain.matching.pairs import YES, Amount, Number
+from portal.domain.matching.pairs import PAYMENT_DAYS, YES, Amount, Number
 from portal.domain.matching.payouts import note_fees
 from portal.domain.matching.reasons import Allocation, Candidate, Decision, Reason, ReasonCode, ReviewReason
 from portal.domain.matching.rhythm import MONTH_APART, Months
 from portal.domain.matching.scoring import Scores
-from portal.domain.matching.sides import Column
+from portal.domain.matching.sides import NO_DAY, Column
 from portal.domain.names import CLEARLY_SAME, SIMILAR
 
 MOST_CANDIDATES = 5
@@ -186,7 +186,8 @@ class Judge:
         kept = np.flatnonzero((score >= _LEAST_SCORE_SHOWN) | pairs.is_declined)
         is_month = np.zeros(len(pairs), np.bool_)
         is_month[list(self.certainty.months)] = True
-        rank = -score[kept] - np.where(self.is_optimal[kept], _OPTIMUM_LEAD, 0.0) - np.where(is_month[kept], 1.0, 0.0)
+        is_favoured = self.is_optimal | (pairs.is_set & (pairs.amount == Amount.LESS_FEE))
+        rank = -score[kept] - np.where(is_favoured[kept], _OPTIMUM_LEAD, 0.0) - np.where(is_month[kept], 1.0, 0.0)
         order = kept[np.lexsort((pairs.line[kept], pairs.nearest[kept], rank, pairs.is_declined[kept], pairs.receipt[kept]))]
         ends = np.searchsorted(pairs.receipt[order], np.arange(len(self.index.receipts)), "right").tolist()
         ordered = order.tolist()
@@ -252,12 +253,15 @@ class Judge:
         is_unsaid = pairs.number >= Number.ABSENT
         is_further = self.certainty.is_prompt[own] & (pairs.nearest[others] - pairs.nearest[own] >= MONTH_APART)
         is_unnamed = self.certainty.is_only_of_month[own] & (pairs.month[others] != YES)
+        # of a customer's invoices somebody has marked this one as paid on that day, and not the other
+        is_unmarked = (abs(pairs.from_payment[own]) <= PAYMENT_DAYS[1]) & (pairs.from_payment[others] == NO_DAY)
+        is_unmarked &= ~self.sides.is_expense[pairs.receipt[own]]
         found: Column = (
             (pairs.amount[others] == pairs.amount[own])
             & ((pairs.number[others] == pairs.number[own]) | (is_unsaid[others] & is_unsaid[own]))
             & (pairs.is_named(CLEARLY_SAME)[others] | (pairs.is_shop[own] & pairs.is_named(SIMILAR)[others]))
             & ~pairs.is_linked[others]
-            & (is_further | is_unnamed)
+            & (is_further | is_unnamed | is_unmarked)
         )
         return found
 

@@ -17,7 +17,7 @@ from portal.domain.matching.sales import Row, Sales, is_sale, runs
 
 _COLLECTED = re.compile(r"sammel-?\s?(?:last|ein|gut)", re.IGNORECASE)
 _COUNT = re.compile(r"\b(\d{1,4})\s+posten\b|\banzahl:?\s*(\d{1,4})\b", re.IGNORECASE)
-_FEWEST, _MOST_DAYS = 3, 35
+_FEWEST, MOST_DAYS = 3, 35
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ def find_batches(index: Index, sales: Sales) -> Batches:
     ]
     habits = _habits(index, batches)
     for booked in batches:
-        rows, is_whole = _collected(booked, _by_sign(index, booked, sales.open_near(booked, _MOST_DAYS), *habits))
+        rows, is_whole = _collected(booked, _by_sign(index, booked, sales.open_near(booked, MOST_DAYS), *habits))
         if rows:
             (found.whole if is_whole else found.partial)[booked.place] = sales.give(rows)
     return found
@@ -77,12 +77,15 @@ def _sum(rows: list[Row]) -> int:
 
 
 def _habits(index: Index, batches: list[BookedTransaction]) -> tuple[set[str], set[str]]:
-    """The names of whom the bank has marked a receipt as paid on the day of any batch, and of whom one on another day."""
-    days = {booked.day + off for booked in batches for off in range(PAYMENT_DAYS[0], PAYMENT_DAYS[1] + 1)}
+    """The names of whom the bank has marked a receipt as paid on the day of a batch that it may be in, and on another day."""
+    days = {booked.day for booked in batches}
     found: tuple[set[str], set[str]] = (set(), set())
     for receipt in index.receipts if batches else ():
-        if receipt.facts.paid_on and is_sale(receipt.facts):
-            found[receipt.facts.paid_on.toordinal() not in days].add(receipt.name.ordered)
+        facts = receipt.facts
+        if facts.paid_on and facts.issued_on and is_sale(facts):
+            paid, until = facts.paid_on.toordinal(), facts.issued_on.toordinal() + MOST_DAYS
+            is_in = any(paid + off in days and paid + off <= until for off in range(PAYMENT_DAYS[0], PAYMENT_DAYS[1] + 1))
+            found[not is_in].add(receipt.name.ordered)
     return found
 
 

@@ -20,7 +20,7 @@ from portal.domain.matching.calendar import SPAN, Calendar, Places
 from portal.domain.matching.facts import ReceiptFacts, Side, TransactionFacts
 from portal.domain.matching.fees import Fee
 from portal.domain.matching.records import MOST_CENTS, BookedTransaction, OpenReceipt, compact_iban
-from portal.domain.names import CLEARLY_SAME, SIMILAR, Name, similarity
+from portal.domain.names import CLEARLY_SAME, SIMILAR, Name, couples, similarity
 from portal.domain.references import INVOICE_WORDS, Found
 
 MOST_BY_AMOUNT = MOST_BY_NUMBER = 24
@@ -348,6 +348,18 @@ class Index:
         for booked in self.transactions:
             for word in booked.words:
                 found[word].append(booked.place)
+        return dict(found)
+
+    def lines_for(self, name: Name) -> list[BookedTransaction]:
+        """Return the transactions that came in and whose text holds the first two words of a name side by side."""
+        return [booked for two in couples(name.words[:2]) for booked in self._lines_by_couple.get(two, ())]
+
+    @cached_property
+    def _lines_by_couple(self) -> dict[str, list[BookedTransaction]]:
+        found: defaultdict[str, list[BookedTransaction]] = defaultdict(list)
+        for booked in self.transactions:
+            for two in booked.couples if booked.facts.side == "credit" else ():
+                found[two].append(booked)
         return dict(found)
 
     @cached_property

@@ -86,8 +86,10 @@ class Certainty:
         if number == _FOUND or (is_short and is_from_bank and amount != _REST):
             return booked_on
         is_dated = lists["is_dated"][n] and amount in WHOLE and number in _SILENT
-        if is_dated and is_from_bank and (has_iban or is_named):
+        if is_dated and is_from_bank and (has_iban or is_named or number == _SHORT):
             return booked_on
+        if is_dated and is_from_bank and self._is_only_amount(n):
+            return booked_on + timedelta(days=_SETTLING)
         if lists["is_linked"][n]:
             return booked_on if amount != _REST else None
         if amount == _LESS_FEE:
@@ -173,6 +175,8 @@ class Certainty:
         is_early = self.lists["from_issue"][n] <= _AT_ONCE_DAYS and not booked.is_pulled and not booked.is_card
         # on the day of an invoice itself its own payment comes, or that of the one before: neither counts as sure
         since = _AT_ONCE_DAYS + 1 if is_early else PAYMENT_DAYS[0]
+        if abs(self.lists["from_payment"][n]) <= PAYMENT_DAYS[1]:
+            return False  # somebody has marked this one as paid on that day
         if not (receipt.facts.direction == "income" or is_early) or issued is None or self.lists["month"][n] == YES:
             return False
         billed = index.amounts.get((receipt.side, receipt.currency, receipt.cents))

@@ -375,9 +375,9 @@ class Comparison:
 
     def _is_standing(self, receipt: OpenReceipt, booked: BookedTransaction, number: str) -> bool:
         """Tell whether a number stands in this payer's texts month after month: in a standing order, and no invoice's."""
-        if not self.index.is_of_party(receipt, booked, SIMILAR):
+        if booked.name.ordered != receipt.name.ordered:
             return False
-        near = [one for one in self.index.lines_of_name(booked.name) if abs(one.day - booked.day) <= _STANDING_DAYS]
+        near = [one for one in self.index.lines_of_name(receipt.name) if abs(one.day - booked.day) <= _STANDING_DAYS]
         return len({one.day for one in near if number in one.text.written}) >= _FEWEST_STANDING
 
     def _own_hits(self, place: int, line: int, *, is_part: bool) -> tuple[Found, ...]:

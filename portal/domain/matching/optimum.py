@@ -12,6 +12,7 @@ from portal.domain.matching.pairs import Amount
 from portal.domain.matching.sides import Column
 
 _WORTH_ASSIGNING = -2.0
+_NOBODYS = [int(Amount.PAYOUT), int(Amount.LESS_FEE)]
 _MOST_DENSE_CELLS = 250_000
 _PRECISION = 1000
 """Weights are compared as thousandths in integers: the optimum may not hang on a float's last digit."""
@@ -27,7 +28,7 @@ def optimum(comparison: Comparison, weight: Column) -> Column:
     is_copy = np.zeros(len(comparison.index.receipts), np.bool_)
     is_copy[list(comparison.copies)] = True
     is_chosen = np.zeros(len(pairs), np.bool_)
-    is_out = pairs.is_set | (pairs.amount == Amount.PAYOUT) | pairs.is_used | pairs.is_declined | is_copy[pairs.receipt]
+    is_out = pairs.is_set | np.isin(pairs.amount, _NOBODYS) | pairs.is_used | pairs.is_declined | is_copy[pairs.receipt]
     competing = np.flatnonzero((weight > _WORTH_ASSIGNING) & ~is_out)
     if not len(competing):
         return is_chosen

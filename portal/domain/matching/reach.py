@@ -9,19 +9,20 @@ A client's words and IBANs are the only thing that is counted over all of its tr
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date
 from hashlib import sha256
 from typing import NamedTuple
 
-from portal.domain.matching.batches import is_batch
+from portal.domain.matching.batches import MOST_DAYS, is_batch
 from portal.domain.matching.blocking import MOST_BY_NAME, party_keys, rarest, related_cents
 from portal.domain.matching.cards import other_side, service_of
 from portal.domain.matching.facts import ReceiptFacts, TransactionFacts
 from portal.domain.matching.payouts import is_payout
-from portal.domain.matching.records import OpenReceipt
+from portal.domain.matching.records import BookedTransaction, OpenReceipt
 from portal.domain.matching.sales import FIRST_DAYS, LAST_DAYS, is_sale
-from portal.domain.names import parse_name
+from portal.domain.matching.sums import BILLED_DAYS, OFF_DAYS, SAME_DAYS
+from portal.domain.names import couples, parse_name
 from portal.domain.references import FEWEST_DIGITS, RemittanceText
 
 RIVAL_DAYS = 200
@@ -30,7 +31,7 @@ NEAREST = MOST_BY_NAME
 """Of a word's transactions only so many count on either side of a receipt's middle day."""
 _ANY = "*"
 """The key of a transaction that everybody asks for: its text holds too many numbers to be told in keys."""
-_LONGEST, _MOST_NUMBERS = 60, 300
+_LONGEST, _MOST_NUMBERS, _LONGEST_MONTH = 60, 300, 31
 
 Span = tuple[date, date]
 
@@ -73,6 +74,11 @@ def keys_of(facts: TransactionFacts) -> set[str]:
         keys.add(_key("service", service_of(facts)))
     if is_payout(facts) or is_batch(facts):
         keys.add(_week(facts.booked_on.toordinal()))
+    booked = BookedTransaction(0, facts)
+    if facts.side == "credit":
+        keys |= {_told(booked.day, two) for two in booked.couples}
+    if booked.is_purchase:
+        keys.add(_bought(booked.emitted_day, booked.name.brand))
     if facts.local_amount_cents:
         keys.add(_cents("local", facts.local_amount_cents))
     if facts.open_cents not in {0, facts.amount_cents}:
@@ -106,10 +112,30 @@ def asked_by(receipts: Collection[ReceiptFacts], counts: Mapping[str, int]) -> A
         asked.transactions.update(receipt.facts.linked_transactions)
         if receipt.facts.issued_on and is_sale(receipt.facts):
             sold = receipt.facts.issued_on.toordinal()
-            asked.always.update(_week(day) for day in (*range(sold + FIRST_DAYS, sold + LAST_DAYS, 7), sold + LAST_DAYS))
+            asked.always.update(_week(day) for day in _weekly(sold + FIRST_DAYS, sold + max(LAST_DAYS, MOST_DAYS)))
+        asked.always.update(_parts_of(receipt))
     for kind in ("local", "open"):
         asked.within.update(_cents(kind, cents) for cents in asked.cents)
     return asked._replace(span=(_day(min(first) - RIVAL_DAYS), _day(max(last) + RIVAL_DAYS))) if first else asked
+
+
+def _parts_of(receipt: OpenReceipt) -> Iterator[str]:
+    """The keys of what may pay a part of a receipt under another name: for a person, or by card in the month that is billed."""
+    facts = receipt.facts
+    if receipt.side == "credit":
+        for known in (facts.issued_on, facts.paid_on):
+            if known:
+                days = _weekly(known.toordinal() - SAME_DAYS, known.toordinal() + SAME_DAYS)
+                yield from (_told(day, two) for day in days for two in couples(receipt.name.words[:2]))
+    if receipt.side == "debit" and facts.issued_on and receipt.name:
+        issued = facts.issued_on.toordinal()
+        days = _weekly(issued - BILLED_DAYS - _LONGEST_MONTH - OFF_DAYS, issued + OFF_DAYS)
+        yield from (_bought(day, receipt.name.words[0]) for day in days)
+
+
+def _weekly(first: int, last: int) -> tuple[int, ...]:
+    """Days of which every week between two days has one."""
+    return (*range(first, last, 7), last)
 
 
 def services_among(found: Iterable[TransactionFacts]) -> dict[str, str]:
@@ -136,6 +162,15 @@ def _cents(kind: str, cents: int) -> str:
 def _week(ordinal: int) -> str:
     """The key of the payouts and collections of one week."""
     return _key("payout", str(ordinal // 7))
+
+
+def _told(ordinal: int, two: str) -> str:
+    return _key("told", f"{ordinal // 7} {two}")
+
+
+def _bought(ordinal: int, brand: str) -> str:
+    """The key of a shop's purchases of one month."""
+    return _key("bought", f"{_day(ordinal):%Y-%m} {brand}")
 
 
 def _day(ordinal: int) -> date:

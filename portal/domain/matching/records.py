@@ -8,7 +8,7 @@ from datetime import date
 
 from portal.domain.matching.cards import is_card, is_guessed, other_side, purchased_on, service_of
 from portal.domain.matching.facts import ReceiptFacts, Side, TransactionFacts
-from portal.domain.names import Name, fold, is_brand_in_text, is_in_text, loosen, parse_name, parse_shop
+from portal.domain.names import Name, couples, fold, is_brand_in_text, is_in_text, loosen, parse_name, parse_shop
 from portal.domain.periods import Month, days, months
 from portal.domain.references import RemittanceText, parse_reference
 
@@ -93,6 +93,11 @@ class BookedTransaction:
         return self.service != ""
 
     @property
+    def is_purchase(self) -> bool:
+        """Whether something was bought by card in a shop of a known brand, and nothing of the payment is used up."""
+        return self.is_card and self.name.brand != "" and self.facts.side == "debit" and self.free == self.facts.amount_cents
+
+    @property
     def days(self) -> frozenset[date]:
         """The days that the remittance information names, but for that of the booking itself."""
         if self._days is None:
@@ -109,6 +114,11 @@ class BookedTransaction:
     def tells(self, name: Name) -> bool:
         """Tell whether the remittance information holds a name; where somebody passed the money on, its brand is enough."""
         return is_in_text(name, self.words) or (self.is_passed_on and is_brand_in_text(name, self.words))
+
+    @property
+    def couples(self) -> set[str]:
+        """The words of the remittance information two by two: for whom somebody else pays, if it says so."""
+        return couples(map(loosen, fold(self.facts.remittance).split()))
 
     @property
     def words(self) -> frozenset[str]:

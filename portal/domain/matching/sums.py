@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from calendar import monthrange
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import accumulate, combinations, islice
 from math import comb, gcd
@@ -23,10 +24,10 @@ _GUESSED_DAYS = (-3, 75)
 """A sum alone counts only of invoices that were written in these days before the payment."""
 _FIRST_PART, _LAST_PART = -3, 100
 """The payments of one invoice come in these days from its issue."""
-_BILLED_DAYS, _OFF_DAYS, _MONTH = 7, 5, timedelta(days=31)
+BILLED_DAYS, OFF_DAYS = 7, 5
 """So long after a month's end it may be billed, and so much later than bought may a purchase be booked."""
-_SAME_DAYS = 6
-"""So near to an invoice's days, or to each other, are the parts that two people pay of it."""
+SAME_DAYS = 6
+"""So near to an invoice's days are the parts that two people pay of it."""
 _MOST_ODDS = 1 / 2000
 """As likely as this may be that some of a party's open amounts add up to another payment by chance."""
 
@@ -61,7 +62,7 @@ class Parties:
                 self._silent.append(booked)
                 for party in parties:
                     lines[party].append((booked.day, booked.place, booked))
-            if booked.is_card and booked.name.brand and booked.free == booked.facts.amount_cents and booked.facts.side == "debit":
+            if booked.is_purchase:
                 purchases[booked.name.brand].append((booked.emitted_day, booked.place, booked))
         self._receipts = {party: _Days(entries) for party, entries in receipts.items()}
         """By party, by the day of issue."""
@@ -112,7 +113,7 @@ class Parties:
             named = self._named_parts(receipt, taken_lines)
             cents = (receipt.cents or 0) - sum(named.values())
             fewest = 1 if named else _FEWEST
-            for possible in self._possible_parts(receipt, named):
+            for possible in self._possible_parts(receipt):
                 lines = [
                     (booked.place, booked.free)
                     for booked in possible
@@ -127,7 +128,7 @@ class Parties:
                     break
         return found
 
-    def _possible_parts(self, receipt: OpenReceipt, named: Collection[int]) -> Iterator[list[BookedTransaction]]:
+    def _possible_parts(self, receipt: OpenReceipt) -> Iterator[list[BookedTransaction]]:
         """Yield the payments among which the parts of a receipt may be: its party's, and before them a few of them with others'.
 
         Who pays a part for somebody says for whom, as a Jobcenter does ("KdU Erika Muster"): what both paid in a few days counts.
@@ -138,12 +139,15 @@ class Parties:
             for party in (receipt.iban, receipt.name.ordered)
             for booked in _between(self._lines, party, issued + _FIRST_PART, issued + _LAST_PART)
         }
-        told = {line for line in index.lines_telling(receipt.spelling) if line not in own and line not in index.named_whole}
+        days = [day.toordinal() for day in (facts.issued_on, facts.paid_on) if day]
+        told = [
+            booked
+            for booked in (index.lines_for(receipt.name) if receipt.side == "credit" else ())
+            if booked.place not in own and booked.place not in index.named_whole
+        ]
         if told:
-            days = [day.toordinal() for day in (facts.issued_on, facts.paid_on) if day]
-            days += [index.transactions[line].day for line in named]
-            both = [*own.values(), *map(index.transactions.__getitem__, told)]
-            yield [booked for booked in both if any(abs(booked.day - day) <= _SAME_DAYS for day in days)]
+            both = [*own.values(), *told]
+            yield [booked for booked in both if any(abs(booked.day - day) <= SAME_DAYS for day in days)]
         yield [*own.values()]
 
     def months(self, taken_receipts: set[int], taken_lines: set[int]) -> dict[int, tuple[int, ...]]:
@@ -155,13 +159,16 @@ class Parties:
             if receipt.place in taken_receipts or receipt.side != "debit" or issued is None or brand not in self._purchases:
                 continue
             begins = [issued.replace(day=1)]
-            if issued.day <= _BILLED_DAYS:
+            if issued.day <= BILLED_DAYS:
                 begins.append((begins[0] - timedelta(days=1)).replace(day=1))
             for begin in begins:
-                first, last = begin.toordinal(), min(issued, begin + _MONTH).toordinal()
+                first, last = (
+                    begin.toordinal(),
+                    min(issued, begin.replace(day=monthrange(begin.year, begin.month)[1])).toordinal(),
+                )
                 near = [
                     booked
-                    for booked in _between(self._purchases, brand, first - _OFF_DAYS, last + _OFF_DAYS)
+                    for booked in _between(self._purchases, brand, first - OFF_DAYS, last + OFF_DAYS)
                     if booked.currency == receipt.currency and booked.place not in taken_lines
                 ]
                 for spelling in sorted({booked.spelling for booked in near}):
@@ -202,7 +209,7 @@ class Parties:
         guessed = [one.free for one in booked if one.place not in index.named_whole]
         return (
             _is_no_chance(self._tried_parts[place], sum(guessed), guessed)
-            and all(index.is_of_party(receipt, one) or index.tells(one, receipt) for one in booked)
+            and all(index.is_of_party(receipt, one) or one in index.lines_for(receipt.name) for one in booked)
             and not self.has_own_line(receipt, set(lines))
             and not any(self._has_own_receipt(one, receipt) for one in booked)
         )
