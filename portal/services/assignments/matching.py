@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -48,25 +48,41 @@ def match_client(ports: Ports, lease: Lease) -> None:
     """Execute a run of kind `matching`: every open receipt of the client against the booked transactions that it can ask for.
 
     What is decided is not looked at again, and of the transactions only what is in reach is read (`reaching`): a day's matching
-    costs what is open, not what the client's books hold.
+    costs what is open, not what the client's books hold. Where its own assignments teach it a name or an account, it looks again.
     """
-    paid = _assign_paid(ports, lease)
-    reaching.index(ports, lease)
-    with ports.database.read() as session:
-        receipts = _open_receipts(session, lease.client_id)
-        versions = {receipt.id: receipt.version for receipt in receipts}
-        facts = receipt_facts(session, lease.client_id, receipts)
-        transactions, counts_of_words = reaching.in_reach(session, lease.client_id, facts)
-        declined = _declined(session, lease.client_id)
-        covered = _covered_until(session, lease.client_id)
-        learned = learning.learned(session, lease.client_id, facts, transactions)
-        caution = measuring.caution(session, lease.client_id, now=ports.clock.now())
-    decisions = match(
-        facts, transactions, declined=declined, covered_until=covered, aliases=learned.aliases, accounts=learned.accounts,
-        sales=learned.sales, caution=float(caution), party_counts=counts_of_words,
-    )  # fmt: skip
+    paid, outcomes = _assign_paid(ports, lease), dict[str, str]()
+    while True:
+        reaching.index(ports, lease)
+        with ports.database.read() as session:
+            receipts = _open_receipts(session, lease.client_id)
+            versions = {receipt.id: receipt.version for receipt in receipts}
+            facts = receipt_facts(session, lease.client_id, receipts)
+            transactions, counts_of_words = reaching.in_reach(session, lease.client_id, facts)
+            declined = _declined(session, lease.client_id)
+            covered = _covered_until(session, lease.client_id)
+            known = learning.learned(session, lease.client_id, facts, transactions)
+            caution = measuring.caution(session, lease.client_id, now=ports.clock.now())
+        decisions = match(
+            facts, transactions, declined=declined, covered_until=covered, aliases=known.aliases, accounts=known.accounts,
+            sales=known.sales, caution=float(caution), party_counts=counts_of_words,
+        )  # fmt: skip
+        found = _apply_all(ports, lease, decisions, versions, outcomes, paid)
+        named = [one for one in facts if found.get(one.id) == "new"]
+        with ports.database.read() as session:
+            now_known = learning.learned(session, lease.client_id, named, ()) if named else known
+        if now_known.aliases <= known.aliases and now_known.accounts <= known.accounts:
+            break
+    with ports.database.write() as session:
+        running.finish(session, lease, now=ports.clock.now(), **_counts(outcomes, paid, len(outcomes)))
+
+
+def _apply_all(
+    ports: Ports, lease: Lease, decisions: list[Decision], versions: dict[str, int], outcomes: dict[str, str], paid: int
+) -> dict[str, str]:  # fmt: skip
+    """Write the decisions, a commit two hundred; adds to the run's `outcomes` by receipt, and returns those of these."""
+    found: dict[str, str] = {}
     decisions.sort(key=_gives_room, reverse=True)  # a netted credit note makes the room that the invoices beside it need
-    counts: dict[str, Any] = {"total": len(decisions), "seen": 0, "new": paid, "updated": 0, "unchanged": 0}
+    total = len(outcomes.keys() | {decision.receipt for decision in decisions})
     for start in range(0, len(decisions), CHUNK):
         chunk = decisions[start : start + CHUNK]
         with ports.database.write() as session:
@@ -76,11 +92,18 @@ def match_client(ports: Ports, lease: Lease) -> None:
             unchanged = _receipts(session, versions, [decision.receipt for decision in chunk])
             for decision in chunk:
                 outcome = _apply(session, decision, unchanged.get(decision.receipt), held[decision.receipt], now)
-                counts[outcome] += 1
-            counts["seen"] += len(chunk)
-            running.advance(session, lease, **counts)
-    with ports.database.write() as session:
-        running.finish(session, lease, now=ports.clock.now(), **counts)
+                found[decision.receipt] = outcome
+            outcomes |= {known: outcome for known, outcome in found.items() if outcome != "unchanged" or known not in outcomes}
+            running.advance(session, lease, **_counts(outcomes, paid, total))
+    return found
+
+
+def _counts(outcomes: Mapping[str, str], paid: int, total: int) -> dict[str, Any]:
+    counts = Counter(outcomes.values())
+    return {
+        "total": total, "seen": len(outcomes), "new": paid + counts["new"], "updated": counts["updated"],
+        "unchanged": counts["unchanged"],
+    }  # fmt: skip
 
 
 def _assign_paid(ports: Ports, lease: Lease) -> int:

@@ -6,13 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 from portal.db import Database, new_id
 from portal.models import Assignment, Role
-from portal.services import auditing
-from portal.services.assignments import assigning, learning, measuring
+from portal.services.assignments import assigning, measuring
 from portal.services.assignments.measuring import Tally
-from portal.services.auditing import Origin
 from portal.services.finding import Actor
 from portal.services.review import deciding
-from tests import factories
 from tests.factories import Books, World
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -77,59 +74,3 @@ def test_undone_automatic_assignments_make_the_machine_careful_for_a_while(datab
         assert measuring.caution(session, ours.client.id, now=NOW) == measuring.MOST_CAUTION
         assert measuring.caution(session, ours.client.id, now=NOW + timedelta(days=91)) == 0
         assert measuring.caution(session, world.theirs.client.id, now=NOW) == 0
-
-
-NAMES = ("Nordlicht Vertrieb GmbH", "NLV SE")
-
-
-def test_two_names_that_the_books_bring_together_often_are_one_party(database: Database, world: World) -> None:
-    ours = world.ours
-    with database.write() as session, auditing.acting(Origin("system:matcher"), key="x"):
-        for number in range(3):
-            assert learning.aliases(session, ours.client.id, NAMES) == set()
-            cents = 11900 + number
-            receipt = factories.receipt(session, ours.documents, 50 + number, now=NOW, counterparty=NAMES[0], amount_cents=cents)
-            line = factories.transaction(session, ours.account, f"alias-{number}", cents, now=NOW, counterparty=NAMES[1])
-            assigning.assign(
-                session,
-                receipt=receipt,
-                allocations=[assigning.Allocation(line.id, cents)],
-                seen_version=receipt.version,
-                now=NOW,
-                is_automatic=True,
-            )
-        assert learning.aliases(session, ours.client.id, NAMES) == {NAMES}
-        assert learning.aliases(session, ours.client.id, ["Andere GmbH"]) == set()
-
-
-def test_two_names_that_people_brought_together_twice_are_one_party(database: Database, world: World) -> None:
-    ours = world.ours
-    with database.write() as session, auditing.acting(Origin(world.staff.id), key="x"):
-        for number in range(2):
-            receipt = factories.receipt(session, ours.documents, 50 + number, now=NOW, counterparty="Nordlicht Vertrieb GmbH")
-            line = factories.transaction(session, ours.account, f"alias-{number}", 11900, now=NOW, counterparty="NLV SE")
-            assert learning.aliases(session, ours.client.id, NAMES) == set()
-            assigning.assign(
-                session,
-                receipt=receipt,
-                allocations=[assigning.Allocation(line.id, 11900)],
-                seen_version=receipt.version,
-                now=NOW,
-            )
-        assert learning.aliases(session, ours.client.id, NAMES) == {NAMES}
-        assert learning.aliases(session, world.theirs.client.id, NAMES) == set()
-
-
-def test_an_account_at_which_people_paid_a_supplier_twice_is_his(database: Database, world: World) -> None:
-    ours, printed, other = world.ours, "DE89370400440532013000", "DE02120300000000202051"
-    with database.write() as session, auditing.acting(Origin(world.staff.id), key="x"):
-        for number in range(2):
-            receipt = factories.receipt(session, ours.documents, 50 + number, now=NOW, counterparty=NAMES[0], iban=printed)
-            line = factories.transaction(
-                session, ours.account, f"iban-{number}", 11900, now=NOW, counterparty=NAMES[0], counterparty_iban=other
-            )
-            assert learning.accounts(session, ours.client.id, NAMES) == set()
-            parts = [assigning.Allocation(line.id, 11900)]
-            assigning.assign(session, receipt=receipt, allocations=parts, seen_version=receipt.version, now=NOW)
-        assert learning.accounts(session, ours.client.id, NAMES) == {(NAMES[0], other)}
-        assert learning.accounts(session, world.theirs.client.id, NAMES) == set()
