@@ -29,7 +29,7 @@ from portal.models import Connection, Payment, PaymentBatch, Run
 from portal.ports import Ports
 from portal.qonto.client import Page, all_pages
 from portal.qonto.errors import Code
-from portal.qonto.schema import Transfer
+from portal.qonto.payment_schema import Transfer
 from portal.services import running
 from portal.services.auditing import Tag, queue_up, record
 from portal.services.connections import connecting
