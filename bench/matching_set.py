@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.matching_feeds import FEEDS, decide, degrade, nights
-from bench.matching_stories import ClientSet, Maker
+from bench.matching_rows import ClientSet
+from bench.matching_stories import Maker
 from bench.matching_words import SPLITS, VOCABULARIES
 
 __all__ = ["FEEDS", "SPLITS", "ClientSet", "decide", "make_client", "nights", "write_files"]
