@@ -1,8 +1,8 @@
 """A labelled set of invented receipts and transactions of German small firms, for measuring and testing the matcher.
 
 Everything comes from one seed. Each receipt carries the phenomenon it stands for, so that results can be read one by one.
-Names, numbers and habits are made up (`matching_words`), what happens is told in `matching_stories`, how it arrives in
-`matching_feeds`; no figure says anything about a real firm.
+Names, numbers and habits are made up (`matching_words`, `matching_rows`), what happens is told in `matching_stories`, how it
+arrives in `matching_feeds`; no figure says anything about a real firm.
 """
 
 from __future__ import annotations
