@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
-from bench.matching_stories import FIRST_DAY, ClientSet
+from bench.matching_rows import FIRST_DAY, ClientSet
 from bench.matching_words import Vocabulary
 from portal.domain.matching import Decision, ReceiptFacts, TransactionFacts, match
 

@@ -1,8 +1,8 @@
 """A labelled set of invented receipts and transactions of German small firms, for measuring and testing the matcher.
 
 Everything comes from one seed. Each receipt carries the phenomenon it stands for, so that results can be read one by one.
-Names, numbers and habits are made up (`matching_words`), what happens is told in `matching_stories`, how it arrives in
-`matching_feeds`; no figure says anything about a real firm.
+Names, numbers and habits are made up (`matching_words`, `matching_rows`), what happens is told in `matching_stories`, how it
+arrives in `matching_feeds`; no figure says anything about a real firm.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.matching_feeds import FEEDS, decide, degrade, nights
-from bench.matching_stories import ClientSet, Maker
+from bench.matching_rows import ClientSet
+from bench.matching_stories import Maker
 from bench.matching_words import SPLITS, VOCABULARIES
 
 __all__ = ["FEEDS", "SPLITS", "ClientSet", "decide", "make_client", "nights", "write_files"]

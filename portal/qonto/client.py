@@ -18,7 +18,7 @@ import stamina
 import structlog
 
 from portal.errors import OutcomeUnknown, QontoError, RateLimited, Unavailable, UnexpectedPayload
-from portal.qonto import schema
+from portal.qonto import fields, payment_schema, schema
 from portal.qonto.budget import Budget
 from portal.qonto.errors import Code, refusal
 from portal.qonto.files import FileStore
@@ -45,7 +45,7 @@ CLEAR_REFUSALS = frozenset((400, 401, 403, 404, 412, 422, 428, 429))
 
 
 #: list → key of a single row, and how it is read
-ONE_OF: dict[str, tuple[str, Callable[[schema.Json], Any]]] = {
+ONE_OF: dict[str, tuple[str, Callable[[fields.Json], Any]]] = {
     "supplier_invoices": ("supplier_invoice", schema.supplier_invoice),
     "client_invoices": ("client_invoice", schema.client_invoice),
     "credit_notes": ("credit_note", schema.credit_note),
@@ -280,7 +280,7 @@ class Qonto:
         query = {"sort_by": "created_at:asc", "filter[status][]": list(schema.OPEN_STATUSES)}
         return self._page(connection_id, "/v2/supplier_invoices", "supplier_invoices", query, schema.payable_invoice, page)
 
-    def check_payees(self, connection_id: str, payees: Sequence[tuple[str, str]]) -> schema.PayeeChecks:
+    def check_payees(self, connection_id: str, payees: Sequence[tuple[str, str]]) -> payment_schema.PayeeChecks:
         """Ask the payees' banks whether name and IBAN belong together: pairs of name and IBAN, up to 400.
 
         Nothing happens by it, but the bank counts how often it is asked. Errors: Unavailable and QontoError where it cannot tell.
@@ -288,13 +288,15 @@ class Qonto:
         if len(payees) == 1:
             ((name, iban),) = payees
             answer = self._once(connection_id, "POST", "/v2/sepa/verify_payee", {"iban": iban, "beneficiary_name": name})
-            return schema.payee_check(answer)
+            return payment_schema.payee_check(answer)
         asked = [{"id": str(number), "iban": iban, "beneficiary_name": name} for number, (name, iban) in enumerate(payees)]
-        return schema.payee_checks(
+        return payment_schema.payee_checks(
             self._once(connection_id, "POST", "/v2/sepa/bulk_verify_payee", {"requests": asked}), len(payees)
         )
 
-    def order(self, connection_id: str, way: str, body: dict[str, Any], *, key: str, sca_token: str = "") -> schema.Ordered:
+    def order(
+        self, connection_id: str, way: str, body: dict[str, Any], *, key: str, sca_token: str = ""
+    ) -> payment_schema.Ordered:
         """Order a transfer, a bulk or a request, once, under this idempotency key.
 
         The same key must only ever come with the same body, and not later than half an hour after the first call that may have
@@ -308,7 +310,7 @@ class Qonto:
         calling = self.confirmed(sca_token)
         calling._sent_along = {**calling._sent_along, **headers}  # noqa: SLF001 -- our own copy
         try:
-            return schema.ordered(_object(calling._once(connection_id, "POST", path, body), name))  # noqa: SLF001 -- as above
+            return payment_schema.ordered(_object(calling._once(connection_id, "POST", path, body), name))  # noqa: SLF001 -- as above
         except (Unavailable, UnexpectedPayload) as error:
             raise OutcomeUnknown(
                 "Nobody knows yet whether Qonto has this order.", status_code=error.status_code, code=error.code,
@@ -324,28 +326,28 @@ class Qonto:
 
     def transfers(
         self, connection_id: str, *, ids: Sequence[str] = (), updated_from: datetime | None = None, page: int
-    ) -> Page[schema.Transfer]:
+    ) -> Page[payment_schema.Transfer]:
         """Transfers: those with these ids (up to 100), else those that changed since."""
         query: dict[str, Any] = {"sort_by": "created_at:asc"}
         if ids:
             query["ids[]"] = list(ids)
         if updated_from:
             query["updated_at_from"] = _spelled(updated_from)
-        return self._page(connection_id, "/v2/sepa/transfers", "transfers", query, schema.transfer, page)
+        return self._page(connection_id, "/v2/sepa/transfers", "transfers", query, payment_schema.transfer, page)
 
-    def bulk_transfer(self, connection_id: str, qonto_id: str) -> schema.Bulk:
+    def bulk_transfer(self, connection_id: str, qonto_id: str) -> payment_schema.Bulk:
         """How far a bulk is."""
         answer = self._get(connection_id, f"/v2/sepa/bulk_transfers/{quote(qonto_id, safe='')}", {})
-        return schema.bulk(_object(answer, "bulk_transfer"))
+        return payment_schema.bulk(_object(answer, "bulk_transfer"))
 
-    def bulk_transfers(self, connection_id: str, *, page: int) -> Page[schema.Bulk]:
+    def bulk_transfers(self, connection_id: str, *, page: int) -> Page[payment_schema.Bulk]:
         """Bulks, those that changed last first."""
-        return self._page(connection_id, "/v2/sepa/bulk_transfers", "bulk_transfers", {}, schema.bulk, page)
+        return self._page(connection_id, "/v2/sepa/bulk_transfers", "bulk_transfers", {}, payment_schema.bulk, page)
 
-    def transfer_requests(self, connection_id: str, *, created_from: datetime, page: int) -> Page[schema.TransferRequest]:
+    def transfer_requests(self, connection_id: str, *, created_from: datetime, page: int) -> Page[payment_schema.TransferRequest]:
         """What lies, or lay, in the bank's app to be released."""
         query = {"created_at_from": _spelled(created_from), "request_type[]": ["multi_transfer"]}
-        return self._page(connection_id, "/v2/requests", "requests", query, schema.transfer_request, page)
+        return self._page(connection_id, "/v2/requests", "requests", query, payment_schema.transfer_request, page)
 
     def cancel_transfer(self, connection_id: str, qonto_id: str) -> None:
         """Stop a transfer that has not left yet. Errors: QontoError(422) when it has."""
@@ -378,7 +380,7 @@ class Qonto:
         return schema.attachment(_object(answer, "attachment"))
 
     def _invoices(  # noqa: PLR0913 -- what the three lists differ in
-        self, connection_id: str, name: str, read: Callable[[schema.Json], Row], column: str, since: datetime | None, page: int
+        self, connection_id: str, name: str, read: Callable[[fields.Json], Row], column: str, since: datetime | None, page: int
     ) -> Page[Row]:
         # Sorted by creation, which never changes: a row that changes while we page does not move others across pages.
         query: dict[str, Any] = {"sort_by": "created_at:asc"}
@@ -387,7 +389,7 @@ class Qonto:
         return self._page(connection_id, f"/v2/{name}", name, query, read, page)
 
     def _page(  # noqa: PLR0913 -- what the four lists differ in
-        self, connection_id: str, path: str, name: str, query: dict[str, Any], read: Callable[[schema.Json], Row], number: int
+        self, connection_id: str, path: str, name: str, query: dict[str, Any], read: Callable[[fields.Json], Row], number: int
     ) -> Page[Row]:
         answer = self._get(connection_id, path, {**query, "page": number, "per_page": PER_PAGE})
         listed = answer.get(name)
@@ -521,7 +523,7 @@ def _json(headers: httpx2.Headers, body: bytes) -> dict[str, Any]:
         log.warning("answer_not_json", media_type=media_type[:100], size=len(body))
         raise Unavailable(Code.NOT_JSON, status_code=200, request_id=request_id)
     try:
-        parsed = schema.parse(body)
+        parsed = fields.parse(body)
     except (ValueError, RecursionError) as error:
         raise Unavailable(Code.BAD_JSON, status_code=200, request_id=request_id) from error
     if not isinstance(parsed, dict):

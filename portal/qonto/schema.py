@@ -1,26 +1,19 @@
-"""From the bank's JSON to frozen rows that hold only what we need.
+"""From the bank's JSON to frozen rows that hold only what we need: papers, transactions, accounts.
 
-Unknown fields are ignored, unknown enum values kept as text, `""` means null. A row that lacks a required field or contradicts
-itself raises `UnexpectedPayload(field)`: the caller sets that row aside, the others go on. Notes, tags, categories and labels
-of the bank's users are never read. JSON is parsed with `parse_float=Decimal`, so no amount has been a float.
+Unknown fields are ignored, unknown enum values kept as text, `""` means null (`fields`). A row that lacks a required field or
+contradicts itself raises `UnexpectedPayload(field)`: the caller sets that row aside, the others go on. Notes, tags, categories
+and labels of the bank's users are never read. What the bank answers to payments is in `payment_schema`.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from datetime import date, datetime
 
 from portal.errors import UnexpectedPayload
+from portal.qonto.fields import Json, day, moment, money_of, required, text, whole_cents
 
-Json = Mapping[str, Any]
-
-MOST_CENTS = 10**15  #: ten trillion; more is a mistake, and twice as much would no longer be exact in a spreadsheet
 OPEN_STATUSES = ("to_review", "to_approve", "to_pay", "awaiting_payment")  #: of supplier invoices nobody has paid yet
-PAYEE_RESULTS = {"match", "close_match", "no_match", "not_possible"}
 INVOICE_CATEGORIES = {"INVOICE", "CREDIT_NOTE"}
 COUNTERPARTY_DETAILS = ("transfer", "income", "swift_income", "direct_debit", "direct_debit_collection")
 
@@ -142,71 +135,6 @@ class PayableInvoice:
 
 
 @dataclass(frozen=True, slots=True)
-class PayeeCheck:
-    """match, close_match (`name` is the holder's), no_match, not_possible, or unavailable."""
-
-    result: str
-    name: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PayeeChecks:
-    """One check per payee, in their order. `proof` goes with the order and fits exactly these IBANs."""
-
-    checks: tuple[PayeeCheck, ...]
-    proof: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ordered:
-    """The bank's id of what was ordered."""
-
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """A transfer and what became of it. `transaction_id`: of the booked movement, once there is one."""
-
-    id: str
-    status: str
-    declined_reason: str | None
-    transaction_id: str | None
-    account_id: str | None
-    amount_cents: int | None
-    remittance: str | None
-    note: str | None
-    created_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class BulkEntry:
-    """pending, completed (a transfer was made of it) or failed (`code` tells why)."""
-
-    mark: str
-    status: str
-    transfer_id: str | None
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class Bulk:
-    """A bulk, entry by entry."""
-
-    id: str
-    entries: tuple[BulkEntry, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TransferRequest:
-    """A request in the bank's app: pending, approved, declined or canceled."""
-
-    id: str
-    status: str
-    note: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Attachment:
     """A stored file of the bank: `url` opens it for half an hour and is a secret."""
 
@@ -220,14 +148,9 @@ class Attachment:
         return f"Attachment(id={self.id!r}, size={self.size!r})"
 
 
-def parse(body: bytes) -> Any:
-    """JSON with exact numbers. Raises ValueError."""
-    return json.loads(body, parse_float=Decimal)
-
-
 def supplier_invoice(row: Json) -> SupplierInvoice:
     """One row of `GET /v2/supplier_invoices`."""
-    amount_cents, currency = _money(row, "total_amount")
+    amount_cents, currency = money_of(row, "total_amount")
     original, shown = text(row, "attachment_id"), text(row, "display_attachment_id")
     is_credit_note = row.get("is_credit_note") is True or row.get("attachment_category") == "CREDIT_NOTE"
     return SupplierInvoice(
@@ -253,7 +176,7 @@ def supplier_invoice(row: Json) -> SupplierInvoice:
 
 def client_invoice(row: Json) -> ClientInvoice:
     """One row of `GET /v2/client_invoices`."""
-    amount_cents, currency = _money(row, "total_amount")
+    amount_cents, currency = money_of(row, "total_amount")
     return ClientInvoice(
         id=required(row, "id"),
         organization_id=_organization_of(row),
@@ -272,7 +195,7 @@ def client_invoice(row: Json) -> ClientInvoice:
 
 def credit_note(row: Json) -> CreditNote:
     """One row of `GET /v2/credit_notes`."""
-    amount_cents, currency = _money(row, "total_amount")
+    amount_cents, currency = money_of(row, "total_amount")
     return CreditNote(
         id=required(row, "id"),
         organization_id=_organization_of(row),
@@ -291,7 +214,7 @@ def transaction(row: Json) -> Transaction:
     side, status = required(row, "side"), required(row, "status")
     if side not in {"debit", "credit"}:
         raise UnexpectedPayload("side")
-    amount_cents = _cents(row, "amount_cents", beside="amount")
+    amount_cents = whole_cents(row, "amount_cents", beside="amount")
     if amount_cents is None or amount_cents <= 0:
         raise UnexpectedPayload("amount_cents")
     settled_at = moment(row, "settled_at")
@@ -302,7 +225,7 @@ def transaction(row: Json) -> Transaction:
         side=side,
         amount_cents=amount_cents,
         currency=required(row, "currency"),
-        local_amount_cents=_cents(row, "local_amount_cents", beside="local_amount"),
+        local_amount_cents=whole_cents(row, "local_amount_cents", beside="local_amount"),
         local_currency=text(row, "local_currency"),
         status=status,
         emitted_at=moment(row, "emitted_at"),
@@ -312,7 +235,7 @@ def transaction(row: Json) -> Transaction:
         counterparty_iban=_counterparty_iban(row),
         remittance=text(row, "reference"),
         operation_type=text(row, "operation_type"),
-        balance_after_cents=_cents(row, "settled_balance_cents", beside="settled_balance"),
+        balance_after_cents=whole_cents(row, "settled_balance_cents", beside="settled_balance"),
     )
 
 
@@ -333,9 +256,9 @@ def organization(row: Json) -> Organization:
 
 def payable_invoice(row: Json) -> PayableInvoice:
     """One row of `GET /v2/supplier_invoices`, as somebody sees it who wants to pay it."""
-    amount_cents, currency = _money(row, "payable_amount")
+    amount_cents, currency = money_of(row, "payable_amount")
     if amount_cents is None:
-        amount_cents, currency = _money(row, "total_amount")
+        amount_cents, currency = money_of(row, "total_amount")
     actions = row.get("available_actions")
     can_pay = actions.get("pay") if isinstance(actions, dict) else None
     is_credit_note = row.get("is_credit_note") is True or row.get("attachment_category") == "CREDIT_NOTE"
@@ -355,53 +278,6 @@ def payable_invoice(row: Json) -> PayableInvoice:
     )
 
 
-def payee_check(answer: Json) -> PayeeChecks:
-    """The answer of `POST /v2/sepa/verify_payee`."""
-    return PayeeChecks((_result(answer),), _proof(answer))
-
-
-def payee_checks(answer: Json, count: int) -> PayeeChecks:
-    """The answer of `POST /v2/sepa/bulk_verify_payee`; entries echo the number that they were sent with (qonto-api.md §17)."""
-    listed = answer.get("requests")
-    if not isinstance(listed, list):
-        raise UnexpectedPayload("requests")
-    found = {str(entry.get("id")): entry for entry in listed if isinstance(entry, dict)}
-    return PayeeChecks(tuple(_result(_response(found.get(str(number)))) for number in range(count)), _proof(answer))
-
-
-def ordered(row: Json) -> Ordered:
-    """What the bank answers to an order."""
-    return Ordered(required(row, "id"))
-
-
-def transfer(row: Json) -> Transfer:
-    """One row of `GET /v2/sepa/transfers`."""
-    return Transfer(
-        id=required(row, "id"),
-        status=required(row, "status"),
-        declined_reason=text(row, "declined_reason"),
-        transaction_id=text(row, "transaction_id"),
-        account_id=text(row, "bank_account_id"),
-        amount_cents=_cents(row, "amount_cents", beside="amount"),
-        remittance=text(row, "reference"),
-        note=text(row, "note"),
-        created_at=moment(row, "created_at"),
-    )
-
-
-def bulk(row: Json) -> Bulk:
-    """One row of `GET /v2/sepa/bulk_transfers`."""
-    listed = row.get("results")
-    if not isinstance(listed, list):
-        raise UnexpectedPayload("results")
-    return Bulk(required(row, "id"), tuple(_bulk_entry(entry) for entry in listed if isinstance(entry, dict)))
-
-
-def transfer_request(row: Json) -> TransferRequest:
-    """One row of `GET /v2/requests`."""
-    return TransferRequest(required(row, "id"), required(row, "status"), text(row, "note"))
-
-
 def attachment(row: Json) -> Attachment:
     """The answer of `GET /v2/attachments/{id}`. The size comes as a string or a number."""
     size = row.get("file_size")
@@ -413,92 +289,6 @@ def attachment(row: Json) -> Attachment:
         size=size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
         url=required(row, "url"),
     )
-
-
-def required(row: Json, field: str) -> str:
-    """A text that must be there."""
-    value = text(row, field)
-    if value is None:
-        raise UnexpectedPayload(field)
-    return value
-
-
-def text(row: Json, field: str) -> str | None:
-    """A text or None; NUL and lone surrogates, which no database takes, are removed."""
-    value = row.get(field)
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise UnexpectedPayload(field)
-    if "\x00" in value:
-        value = value.replace("\x00", "")
-    if not value.isascii():
-        value = value.encode("utf-8", "ignore").decode()
-    return value or None
-
-
-def day(row: Json, field: str) -> date | None:
-    """A date, also where the bank sends a moment."""
-    value = text(row, field)
-    if value is None:
-        return None
-    try:
-        return date.fromisoformat(value[:10])
-    except ValueError:
-        raise UnexpectedPayload(field) from None
-
-
-def moment(row: Json, field: str) -> datetime | None:
-    """An aware moment in UTC; one without an offset is UTC."""
-    value = text(row, field)
-    if value is None:
-        return None
-    try:
-        parsed = datetime.fromisoformat(value)
-        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise UnexpectedPayload(field) from None
-
-
-def cents_of(value: object, field: str) -> int:
-    """A decimal text or an exact number as cents; three decimals are refused, not rounded."""
-    if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
-        raise UnexpectedPayload(field)
-    try:
-        cents = Decimal(value) * 100
-    except InvalidOperation:
-        raise UnexpectedPayload(field) from None
-    if not cents.is_finite() or abs(cents) > MOST_CENTS or cents != cents.to_integral_value():
-        raise UnexpectedPayload(field)
-    return int(cents)
-
-
-def _cents(row: Json, field: str, *, beside: str) -> int | None:
-    """Integer cents, which must agree with the decimal amount beside them."""
-    cents, amount = row.get(field), row.get(beside)
-    if cents is None:
-        return None if amount is None else cents_of(amount, beside)
-    if isinstance(cents, bool) or not isinstance(cents, int) or abs(cents) > MOST_CENTS:
-        raise UnexpectedPayload(field)
-    if amount is not None and cents_of(amount, beside) != cents:
-        raise UnexpectedPayload(field)
-    return cents
-
-
-def _money(row: Json, field: str) -> tuple[int | None, str | None]:
-    """`{"value": "12.30", "currency": "EUR"}` as (cents, currency); invoices to customers carry cents beside it."""
-    money = row.get(field)
-    if money is None:
-        return None, None
-    if not isinstance(money, dict):
-        raise UnexpectedPayload(field)
-    if money.get("value") in (None, ""):
-        return None, text(money, "currency")
-    cents, currency = cents_of(money["value"], field), required(money, "currency")
-    beside = row.get(f"{field}_cents")
-    if beside is not None and beside != cents:
-        raise UnexpectedPayload(f"{field}_cents")
-    return cents, currency
 
 
 def _is_invoice(row: Json) -> bool:
@@ -521,32 +311,6 @@ def _linked(row: Json) -> tuple[str, ...]:
 def _organization_of(row: Json) -> str | None:
     nested = row.get("organization")
     return text(row, "organization_id") or (text(nested, "id") if isinstance(nested, dict) else None)
-
-
-def _response(entry: Json | None) -> Json:
-    found = entry.get("response") if entry else None
-    return found if isinstance(found, dict) else {}
-
-
-def _result(answer: Json) -> PayeeCheck:
-    """Anything but a known result says as little as none."""
-    word = (text(answer, "match_result") or "").removeprefix("MATCH_RESULT_").lower()
-    return PayeeCheck(word if word in PAYEE_RESULTS else "unavailable", text(answer, "matched_name"))
-
-
-def _proof(answer: Json) -> str:
-    token = answer.get("proof_token")
-    if not isinstance(token, dict):
-        raise UnexpectedPayload("proof_token")
-    return required(token, "token")
-
-
-def _bulk_entry(row: Json) -> BulkEntry:
-    errors = row.get("errors")
-    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
-    return BulkEntry(
-        required(row, "client_transfer_id"), required(row, "status"), text(row, "transfer_id"), (text(first, "code") or "")[:100]
-    )
 
 
 def _customer(row: Json) -> str | None:
@@ -572,6 +336,6 @@ def _bank_account(row: Json) -> BankAccount:
         iban=text(row, "iban"),
         name=text(row, "name") or "",
         currency=text(row, "currency") or "EUR",
-        balance_cents=_cents(row, "balance_cents", beside="balance"),
+        balance_cents=whole_cents(row, "balance_cents", beside="balance"),
         is_active=text(row, "status") != "closed",
     )

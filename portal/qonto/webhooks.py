@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from portal.errors import PortalError
-from portal.qonto import schema
+from portal.qonto import fields
 
 FRESH_FOR = 300.0  #: seconds by which the signature's time may differ from ours
 LONGEST_ID = 100
@@ -45,7 +45,7 @@ def verify(header: str, body: bytes, *, secret: str, now: datetime) -> None:
 def event(body: bytes) -> Event | None:
     """The event of a verified delivery; None where it is none that we understand."""
     try:
-        parsed = schema.parse(body)
+        parsed = fields.parse(body)
     except (ValueError, RecursionError):
         return None
     if not isinstance(parsed, dict) or not isinstance(parsed.get("id"), str) or not isinstance(parsed.get("type"), str):

@@ -13,7 +13,7 @@ from portal.domain.payments import orders
 from portal.errors import Fenced
 from portal.models import Approval, Assignment, AuditEvent, Payment, PaymentBatch, Run
 from portal.services import auditing, running
-from portal.services.payments import ordering, paying, preparing
+from portal.services.payments import following, ordering, paying, preparing
 from tests import payers
 from tests.flows.paying import ORDERS, never, once
 from tests.payers import DECLINED, INVALID, PAYEE, Payer, bill
@@ -218,7 +218,7 @@ def test_an_order_that_breaks_lets_the_others_pass(payer: Payer, monkeypatch: py
 
     payer.approve(broken)
     payer.approve(other)
-    monkeypatch.setattr(ordering.orders, "body", breaking)
+    monkeypatch.setattr(orders, "body", breaking)
     payer.work()
     assert (payer.batch(broken.id).state, payer.batch(other.id).state) == ("sending", "confirming")
     monkeypatch.undo()
@@ -237,13 +237,13 @@ def test_a_day_begins_at_six_and_its_movement_is_waited_for(payer: Payer, story:
         row.state, row.accepted_at, row.payments[0].state = "accepted", story.clock.now(), "ordered"
         for hour, minute, wait in ((0, 30, timedelta(hours=5, minutes=30)), (6, 0, timedelta(seconds=3))):
             now = datetime(day.year, day.month, day.day, hour, minute, tzinfo=BERLIN)
-            ordering._pace(session, row, now)
+            following._pace(session, row, now)
             assert row.next_look_at == now + wait
         row.payments[0].state = "executed"
         now = datetime(day.year, day.month, day.day, 9, tzinfo=BERLIN)
-        ordering._pace(session, row, now + timedelta(days=6))
+        following._pace(session, row, now + timedelta(days=6))
         assert row.state == "accepted"
-        ordering._pace(session, row, now + timedelta(days=7))
+        following._pace(session, row, now + timedelta(days=7))
         assert row.state == "ended"
 
 

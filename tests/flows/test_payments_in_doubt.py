@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from jobs.runs import execute_run
 from portal.errors import Rejected
 from portal.models import Connection, Mail, PaymentBatch, Role, User
-from portal.qonto import schema
+from portal.qonto import payment_schema
 from portal.qonto.client import Qonto
 from portal.services.connections import connecting
 from portal.services.finding import Actor
@@ -130,8 +130,8 @@ def test_a_jump_of_our_clock_proves_no_absence(payer: Payer, story: Story) -> No
 def test_rows_that_cannot_be_read_prove_no_absence(payer: Payer, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     payer.pay(bill(77))  # some row has to be there
     batch = in_doubt(payer, fault)
-    read = schema.transfer
-    monkeypatch.setattr(schema, "transfer", lambda row: read({**row, "status": None}))
+    read = payment_schema.transfer
+    monkeypatch.setattr(payment_schema, "transfer", lambda row: read({**row, "status": None}))
     payer.bank.move(minutes=31)
     payer.settle((1, 60, 600, 600))
     assert payer.batch(batch.id).state == "unknown"

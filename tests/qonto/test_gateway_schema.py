@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.errors import UnexpectedPayload
-from portal.qonto import schema
+from portal.qonto import fields, schema
 
 SUPPLIER_INVOICE: dict[str, Any] = {
     "id": "i1", "organization_id": "o1", "status": "paid", "attachment_id": "a1", "display_attachment_id": "a2",
@@ -106,24 +106,24 @@ def test_a_contradiction_sets_the_row_aside(change: dict[str, Any], field: str) 
 @pytest.mark.parametrize("value", ["1.005", "abc", "", "NaN", "Infinity", "1e30", " ", True, 1.5, None, [], "1_000.5.5"])
 def test_amounts_that_are_none(value: object) -> None:
     with pytest.raises(UnexpectedPayload):
-        schema.cents_of(value, "total_amount")
+        fields.cents_of(value, "total_amount")
 
 
 @given(st.integers(-(10**15), 10**15))
 def test_cents_survive_their_decimal_spelling(cents: int) -> None:
     spelled = f"{'-' if cents < 0 else ''}{abs(cents) // 100}.{abs(cents) % 100:02d}"
-    assert schema.cents_of(spelled, "x") == cents
-    assert schema.cents_of(schema.parse(f"[{spelled}]".encode())[0], "x") == cents
+    assert fields.cents_of(spelled, "x") == cents
+    assert fields.cents_of(fields.parse(f"[{spelled}]".encode())[0], "x") == cents
 
 
 @given(st.text())
 def test_every_text_can_be_stored(value: str) -> None:
-    read = schema.text({"label": value}, "label")
+    read = fields.text({"label": value}, "label")
     assert read is None or (read.encode() and "\x00" not in read)
 
 
 def test_a_lone_surrogate_is_dropped() -> None:
-    assert schema.text(schema.parse(b'{"label": "a\\ud800b\\u0000"}'), "label") == "ab"
+    assert fields.text(fields.parse(b'{"label": "a\\ud800b\\u0000"}'), "label") == "ab"
 
 
 def test_an_organization_tells_its_id_somehow() -> None:

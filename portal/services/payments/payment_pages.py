@@ -19,11 +19,11 @@ from portal.ports import Ports
 from portal.qonto.schema import BankAccount as BankAccountRow
 from portal.services import finding, naming
 from portal.services.finding import Actor
-from portal.services.payments import ordering, paying, preparing
+from portal.services.payments import paying, preparing, sending
 from portal.services.payments.preparing import Offer
 
 MOST_SHOWN = 100
-UNANSWERED_AFTER = timedelta(seconds=sum(ordering.AGAIN_AFTER[:2]))  #: by then the same was asked three times
+UNANSWERED_AFTER = timedelta(seconds=sum(sending.AGAIN_AFTER[:2]))  #: by then the same was asked three times
 ALIKE_WITHIN = timedelta(days=14)  #: the same amount to the same IBAN may be a second payment (reliability.md E08)
 #: a page in this state looks again by itself
 RESTLESS = frozenset((BatchState.APPROVED, BatchState.SENDING, BatchState.CONFIRMING, BatchState.UNKNOWN))
@@ -187,7 +187,7 @@ def one(session: Session, actor: Actor, batch_id: str, *, now: datetime) -> Batc
         is_clients, paying.needs_second_person(session, batch), actor.user_id in batch.makers,
         paying.is_checked(batch, now=now), orders.digest(paying.order_of(batch)),
         sepa.next_banking_day(day) if day else None, bool(day and not sepa.is_banking_day(day)), _earlier(session, batch, now),
-        elapsed, batch.state == BatchState.CONFIRMING and elapsed >= ordering.HINT_AFTER,
+        elapsed, batch.state == BatchState.CONFIRMING and elapsed >= sending.HINT_AFTER,
         batch.state == BatchState.SENDING and batch.doubt_since is not None and now - batch.doubt_since >= UNANSWERED_AFTER,
         bool(rules and rules.is_on), paying.taken_up_by(session, batch.id) if batch.state in life.FINAL else None,
     )  # fmt: skip

@@ -20,8 +20,9 @@ from portal.errors import Conflict, ConsentEnded, NotAllowed, PortalError, Qonto
 from portal.models import Connection, Payment, PaymentBatch
 from portal.ports import Ports
 from portal.qonto.client import Qonto, all_pages
+from portal.qonto.payment_schema import PayeeCheck, PayeeChecks
 from portal.qonto.schema import BankAccount as BankAccountRow
-from portal.qonto.schema import PayableInvoice, PayeeCheck, PayeeChecks
+from portal.qonto.schema import PayableInvoice
 from portal.services import finding, running
 from portal.services.auditing import Tag, queue_up, record
 from portal.services.finding import Actor
