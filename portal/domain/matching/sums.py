@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from calendar import monthrange
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import accumulate, combinations, islice
 from math import comb, gcd
 from typing import Generic, TypeVar
@@ -154,18 +153,10 @@ class Parties:
         """Receipts that a month's purchases in one shop add up to: advertising is charged as it runs, and billed at its end."""
         found = {}
         for receipt in self._payable:
-            brand = receipt.name.words[0] if receipt.name else ""
-            issued = receipt.facts.issued_on
+            brand, issued = receipt.name.words[0] if receipt.name else "", receipt.facts.issued_on
             if receipt.place in taken_receipts or receipt.side != "debit" or issued is None or brand not in self._purchases:
                 continue
-            begins = [issued.replace(day=1)]
-            if issued.day <= BILLED_DAYS:
-                begins.append((begins[0] - timedelta(days=1)).replace(day=1))
-            for begin in begins:
-                first, last = (
-                    begin.toordinal(),
-                    min(issued, begin.replace(day=monthrange(begin.year, begin.month)[1])).toordinal(),
-                )
+            for first, last in _billed(issued):
                 near = [
                     booked
                     for booked in _between(self._purchases, brand, first - OFF_DAYS, last + OFF_DAYS)
@@ -173,8 +164,7 @@ class Parties:
                 ]
                 for spelling in sorted({booked.spelling for booked in near}):
                     own = [booked for booked in near if booked.spelling == spelling]
-                    chosen = _month_of(own, receipt.cents or 0, first, last)
-                    if chosen:
+                    if chosen := _month_of(own, receipt.cents or 0, first, last):
                         found[receipt.place] = tuple(sorted(booked.place for booked in chosen))
         return found
 
@@ -256,6 +246,15 @@ class Parties:
                     if len(found) > _MOST_OPEN:
                         return sorted(found.items())
         return sorted(found.items())
+
+
+def _billed(issued: date) -> Iterator[tuple[int, int]]:
+    """Yield the first and last day that an invoice may bill: its month up to it, and in its first days the month before."""
+    begin = issued.replace(day=1)
+    yield begin.toordinal(), issued.toordinal()
+    if issued.day <= BILLED_DAYS:
+        before = begin - timedelta(days=1)
+        yield before.replace(day=1).toordinal(), before.toordinal()
 
 
 def _month_of(lines: list[BookedTransaction], cents: int, first: int, last: int) -> list[BookedTransaction]:

@@ -1,4 +1,4 @@
-"""Payment orders in our books: what a client allows, approvals, cancelling. The bank is asked by `preparing` and the steps of `ordering`.
+"""Payment orders in our books: what a client allows, approvals, cancelling. The bank is asked by `preparing`, `sending` and `following`.
 
 What is approved is a digest of the very body that will be sent; a seal over it shows that nobody changed either behind our back.
 """
