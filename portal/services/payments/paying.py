@@ -1,4 +1,4 @@
-"""Payment orders in our books: what a client allows, approvals, cancelling. The bank is asked by `preparing`, `sending` and `following`.
+"""Payment orders in our books: what a client allows, approvals, cancelling. Steps of `preparing` and `ordering` ask the bank.
 
 What is approved is a digest of the very body that will be sent; a seal over it shows that nobody changed either behind our back.
 """
