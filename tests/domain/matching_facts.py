@@ -36,3 +36,67 @@ def decide(receipts: list[ReceiptFacts], lines: list[TransactionFacts], **values
 
 def one(made: ReceiptFacts, *lines: TransactionFacts, **values: object) -> Decision:
     return decide([made], list(lines), **values)[made.id]
+
+
+def shared_rents(count: int) -> tuple[list[ReceiptFacts], list[TransactionFacts]]:
+    """Each month an office pays a part and says for whom, and the tenant the rest."""
+    rents, lines = [], []
+    for n in range(count):
+        day = ISSUED + n * MONTH
+        rents.append(
+            receipt(
+                f"r{n}", direction="income", number=f"M-{n:04}", counterparty="Erika Mustermann", amount_cents=98000,
+                issued_on=day, due_on=None,
+            )
+        )  # fmt: skip
+        office = {"counterparty": "Jobcenter Musterstadt", "remittance": "KdU Erika Mustermann 22247BG0032748"}
+        own = {"counterparty": "Erika Mustermann", "remittance": "Rest"}
+        lines.append(booked(f"o{n}", side="credit", amount_cents=58810, booked_on=day - timedelta(days=2), **office))
+        lines.append(booked(f"t{n}", side="credit", amount_cents=39190, booked_on=day + timedelta(days=1), **own))
+    return rents, lines
+
+
+def charges(*cents: int, **values: object) -> list[TransactionFacts]:
+    """Advertising, charged to a card every six days."""
+    return [
+        booked(
+            f"t{n}", amount_cents=amount, counterparty=f"FACEBK *FAH5TAS{n}ZA", remittance="", operation_type="card",
+            emitted_on=date(2026, 11, 3 + 6 * n), booked_on=date(2026, 11, 5 + 6 * n), **values,
+        )
+        for n, amount in enumerate(cents)
+    ]  # fmt: skip
+
+
+def month_bill(cents: int) -> ReceiptFacts:
+    """The bill for it at the month's end."""
+    return receipt(
+        number="803 229 1457", counterparty="Meta Platforms Ireland Limited", amount_cents=cents, issued_on=date(2026, 11, 30),
+        due_on=None,
+    )  # fmt: skip
+
+
+_MEMBERS = (
+    "Ada Voß", "Bernd Kühnemann", "Carla Thoma", "Dirk Ohlsen", "Elke Petersen", "Frank Zwirner", "Gitta Haug", "Horst Immel",
+    "Ina Jakobs", "Kuno Lachmann",
+)  # fmt: skip
+
+
+def club() -> tuple[list[ReceiptFacts], list[TransactionFacts]]:
+    """Fees of ten members, six of them in one sum. The bank has marked four of these; of the others three pay themselves."""
+    day = ISSUED + timedelta(days=10)
+    members = [
+        receipt(
+            f"m{n}", direction="income", number=f"B-{n:04}", counterparty=name, due_on=None, amount_cents=4800,
+            paid_on=day if n < 4 else None,
+        )
+        for n, name in enumerate(_MEMBERS)
+    ]  # fmt: skip
+    own = [
+        booked(f"p{n}", side="credit", amount_cents=4800, counterparty=_MEMBERS[n], remittance="", booked_on=day)
+        for n in (6, 7, 8)
+    ]  # fmt: skip
+    together = booked(
+        "t1", side="credit", amount_cents=6 * 4800, counterparty="TSV Musterstadt e.V.",
+        remittance="SEPA-Sammellastschrift 6 Posten", booked_on=day,
+    )  # fmt: skip
+    return members, [together, *own]

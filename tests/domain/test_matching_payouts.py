@@ -9,7 +9,7 @@ import pytest
 
 from portal.domain.matching import Decision, ReasonCode, ReceiptFacts, ReviewReason, Sale, TransactionFacts
 from portal.domain.matching.fees import Fee, learn_fees
-from tests.domain.matching_facts import ISSUED, booked, decide, receipt
+from tests.domain.matching_facts import ISSUED, booked, club, decide, receipt
 
 CENTS = (4217, 1755, 9931, 23090, 8842, 6475)
 
@@ -191,30 +191,15 @@ def test_of_what_was_collected_those_that_are_here_are_proposed() -> None:
     assert (told.named["amount_cents"], told.named["difference_cents"]) == (15 * 4800, 4800)
 
 
-NAMES = (
-    "Ada Voß", "Bernd Kühnemann", "Carla Thoma", "Dirk Ohlsen", "Elke Petersen", "Frank Zwirner", "Gitta Haug", "Horst Immel",
-    "Ina Jakobs", "Kuno Lachmann",
-)  # fmt: skip
-
-
 def test_who_is_marked_as_paid_was_collected_and_who_pays_was_not() -> None:
     """Of ten members six are collected. The bank has marked four of them; three pay themselves, and one later."""
-    day = ISSUED + timedelta(days=10)
-    members = [
-        replace(made, paid_on=day if n < 4 else None, counterparty=name)
-        for n, (made, name) in enumerate(zip(_members(10), NAMES, strict=True))
-    ]
-    own = [
-        booked(f"p{n}", side="credit", amount_cents=4800, counterparty=members[n].counterparty, remittance="", booked_on=day)
-        for n in (6, 7, 8)
-    ]
-    line = replace(_collection(6 * 4800, "SEPA-Sammellastschrift 6 Posten"), booked_on=day)
+    members, (line, *own) = club()
     found = decide(members, [line, *own])
     told = {known: decision.candidates[0].reasons[0] for known, decision in found.items() if decision.candidates}
     assert {known for known, reason in told.items() if reason.code is ReasonCode.COLLECTED} == {"m0", "m1", "m2", "m3"}
     assert told["m0"].named["difference_cents"] == 2 * 4800
     assert {found[f"m{n}"].status for n in range(4)} == {"review"}
-    elsewhere = [*members[:9], replace(members[9], paid_on=day - timedelta(days=6))]
+    elsewhere = [*members[:9], replace(members[9], paid_on=line.booked_on - timedelta(days=6))]
     found = decide(elsewhere, [line, *own])
     assert {known for known, d in found.items() if d.status == "assigned"} == {f"m{n}" for n in range(9)}, "nobody is left over"
 

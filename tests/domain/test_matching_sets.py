@@ -7,8 +7,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from portal.domain.matching import ReasonCode, ReceiptFacts, ReviewReason, TransactionFacts
-from tests.domain.matching_facts import IBAN, ISSUED, MONTH, OTHER_IBAN, booked, decide, one, receipt
+from portal.domain.matching import ReasonCode, ReceiptFacts, ReviewReason
+from tests.domain.matching_facts import IBAN, ISSUED, OTHER_IBAN, booked, charges, decide, month_bill, one, receipt, shared_rents
 
 
 def _three() -> list[ReceiptFacts]:
@@ -194,26 +194,8 @@ def test_the_rest_of_an_invoice_that_was_paid_in_part_completes_it() -> None:
 # --- what others pay, and what is billed at a month's end ------------------------------------------------------------
 
 
-def _shared_rents(count: int) -> tuple[list[ReceiptFacts], list[TransactionFacts]]:
-    """Each month an office pays a part and says for whom, and the tenant the rest."""
-    rents, lines = [], []
-    for n in range(count):
-        day = ISSUED + n * MONTH
-        rents.append(
-            receipt(
-                f"r{n}", direction="income", number=f"M-{n:04}", counterparty="Erika Mustermann", amount_cents=98000,
-                issued_on=day, due_on=None,
-            )
-        )  # fmt: skip
-        office = {"counterparty": "Jobcenter Musterstadt", "remittance": "KdU Erika Mustermann 22247BG0032748"}
-        own = {"counterparty": "Erika Mustermann", "remittance": "Rest"}
-        lines.append(booked(f"o{n}", side="credit", amount_cents=58810, booked_on=day - timedelta(days=2), **office))
-        lines.append(booked(f"t{n}", side="credit", amount_cents=39190, booked_on=day + timedelta(days=1), **own))
-    return rents, lines
-
-
 def test_a_part_that_somebody_else_pays_is_known_by_the_name_in_its_text() -> None:
-    rents, lines = _shared_rents(3)
+    rents, lines = shared_rents(3)
     found = decide(rents, lines)
     paid = {known: {part.transaction for part in decision.allocations} for known, decision in found.items()}
     assert paid == {f"r{n}": {f"o{n}", f"t{n}"} for n in range(3)}
@@ -222,19 +204,8 @@ def test_a_part_that_somebody_else_pays_is_known_by_the_name_in_its_text() -> No
     assert {known: decision.status for known, decision in found.items()} == {"r0": "assigned", "r1": "review", "r2": "assigned"}
 
 
-def _charges(*cents: int, **values: object) -> list[TransactionFacts]:
-    """Advertising, charged to a card every six days."""
-    return [
-        booked(
-            f"t{n}", amount_cents=amount, counterparty=f"FACEBK *FAH5TAS{n}ZA", remittance="", operation_type="card",
-            emitted_on=date(2026, 11, 3 + 6 * n), booked_on=date(2026, 11, 5 + 6 * n), **values,
-        )
-        for n, amount in enumerate(cents)
-    ]  # fmt: skip
-
-
 def test_what_was_charged_in_a_month_makes_the_bill_at_its_end() -> None:
-    lines = _charges(30000, 30000, 30000, 4077)
+    lines = charges(30000, 30000, 30000, 4077)
     before, after = (
         booked(
             name, amount_cents=15000, counterparty="FACEBK *AYFQ9SRVT1", remittance="", operation_type="card", emitted_on=day,
@@ -242,10 +213,7 @@ def test_what_was_charged_in_a_month_makes_the_bill_at_its_end() -> None:
         )
         for name, day in (("t8", date(2026, 10, 30)), ("t9", date(2026, 12, 2)))
     )  # fmt: skip
-    bill = receipt(
-        number="803 229 1457", counterparty="Meta Platforms Ireland Limited", amount_cents=94077, issued_on=date(2026, 11, 30),
-        due_on=None,
-    )  # fmt: skip
+    bill = month_bill(94077)
     assert {part.transaction for part in one(bill, *lines, before, after).allocations} == {"t0", "t1", "t2", "t3"}
     assert one(replace(bill, amount_cents=94078), *lines, before, after).status == "review"
     assert one(replace(bill, is_from_bank=False), *lines).status == "review"

@@ -25,6 +25,7 @@ from portal.ports import Ports
 from portal.services import running
 from portal.services.assignments import assigning, learning, matching, measuring, reaching
 from tests import factories
+from tests.domain.matching_facts import charges, club, month_bill, shared_rents
 
 STEPS = 5
 
@@ -128,10 +129,10 @@ class Books:
 
 
 def _put_line(session: Session, account: BankAccount, facts: TransactionFacts, now: datetime) -> str:
-    noon = datetime.combine(facts.booked_on, time(12), tzinfo=UTC)
+    noon, bought = (datetime.combine(day, time(12), tzinfo=UTC) for day in (facts.booked_on, facts.emitted_on or facts.booked_on))
     return factories.transaction(
         session, account, facts.id, facts.amount_cents, now=now, side=facts.side, currency=facts.currency,
-        settled_at=noon, counterparty=facts.counterparty, counterparty_iban=facts.iban, remittance=facts.remittance,
+        settled_at=noon, emitted_at=bought, counterparty=facts.counterparty, counterparty_iban=facts.iban, remittance=facts.remittance,
         local_amount_cents=facts.local_amount_cents, local_currency=facts.local_currency, operation_type=facts.operation_type,
     ).id  # fmt: skip
 
@@ -191,6 +192,35 @@ def _as_stored(decision: Decision) -> list[tuple[Any, ...]]:
         )
         for candidate in decision.candidates
     ]
+
+
+@pytest.mark.parametrize(
+    ("made", "assigned"),
+    [
+        (shared_rents(3), 3),
+        (([month_bill(94077)], charges(30000, 30000, 30000, 4077)), 1),
+        (club(), 3),
+    ],
+    ids=["a part that somebody else pays", "a month's charges", "a batch"],
+)
+def test_what_only_together_makes_a_receipt_is_in_reach(
+    begin: Callable[..., Books], made: tuple[list[ReceiptFacts], list[TransactionFacts]], assigned: int
+) -> None:
+    """Its transactions have neither its amount nor its number, nor always its name."""
+    books = begin(7, "full")
+    receipts, lines = made
+    with books.ports.database.write() as session:
+        now = books.clock.now()
+        session.get_one(BankAccount, books.account.id).covered_until = max(facts.booked_on for facts in lines) + timedelta(
+            days=30
+        )
+        rows = [session.get_one(Transaction, _put_line(session, books.account, facts, now)) for facts in lines]
+        for place, facts in enumerate(receipts):
+            _put_receipt(session, books.documents, facts, place, now)
+        reaching.write_keys(session, rows)
+    found = books.decided(with_everything=False)
+    assert found == books.decided(with_everything=True)
+    assert sum(decision.status == "assigned" for decision in found) == assigned
 
 
 def test_a_new_receipt_costs_what_it_asks_for(begin: Callable[..., Books], statements: Callable[..., Any]) -> None:
