@@ -56,12 +56,12 @@ def shared_rents(count: int) -> tuple[list[ReceiptFacts], list[TransactionFacts]
     return rents, lines
 
 
-def charges(*cents: int, **values: object) -> list[TransactionFacts]:
-    """Advertising, charged to a card every six days."""
+def charges(*cents: int, every: int = 6) -> list[TransactionFacts]:
+    """Advertising, charged to a card every so many days of a month."""
     return [
         booked(
             f"t{n}", amount_cents=amount, counterparty=f"FACEBK *FAH5TAS{n}ZA", remittance="", operation_type="card",
-            emitted_on=date(2026, 11, 3 + 6 * n), booked_on=date(2026, 11, 5 + 6 * n), **values,
+            emitted_on=date(2026, 11, 3 + every * n), booked_on=date(2026, 11, 5 + every * n),
         )
         for n, amount in enumerate(cents)
     ]  # fmt: skip

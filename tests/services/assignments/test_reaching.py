@@ -198,7 +198,7 @@ def _as_stored(decision: Decision) -> list[tuple[Any, ...]]:
     ("made", "assigned"),
     [
         (shared_rents(3), 3),
-        (([month_bill(94077)], charges(30000, 30000, 30000, 4077)), 1),
+        (([month_bill(274077)], charges(*[30000] * 9, 4077, every=2)), 1),
         (club(), 3),
     ],
     ids=["a part that somebody else pays", "a month's charges", "a batch"],
