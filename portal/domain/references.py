@@ -295,7 +295,7 @@ class RemittanceText:
         if is_other_thing and not is_full:
             return None
         is_tail = after == first + 1 and found[0] in reference.tails
-        goes_on = is_tail and self._goes_on(first)
+        goes_on = is_tail and self._goes_on(reference, first)
         if is_tail and not announcing and not goes_on:
             return None
         expected = found if is_tail else reference.atoms if is_full else reference.atoms[len(reference.prefix) :]
@@ -457,12 +457,15 @@ class RemittanceText:
         """Tell whether a number with its own separators begins behind one that is glued to letters: "K6952 062-2024"."""
         return self.joints[first - 1] == GLUED and self.joints[first + 1] == SOFT
 
-    def _goes_on(self, first: int) -> bool:
-        """Tell whether digits go on a list in which the first number alone is written whole: "RE 24-0153 0164", "00142, 00148"."""
-        before = self.atoms[first - 1] if first else ""
-        if not before.isdigit() or len(before) != len(self.atoms[first]) or _is_year(before):
-            return False
-        return _NEXT.fullmatch(self.written[self.spans[first - 1][1] : self.spans[first][0]]) is not None
+    def _goes_on(self, reference: Reference, first: int) -> bool:
+        """Tell whether digits go on a list whose first number alone is written whole, in the reference's form: "24-0153, 0164"."""
+        form = reference.atoms[len(reference.prefix) : -1]
+        head = first
+        while head and self.atoms[head - 1].isdigit() and len(self.atoms[head - 1]) == len(self.atoms[first]):
+            if not _NEXT.fullmatch(self.written[self.spans[head - 1][1] : self.spans[head][0]]):
+                break
+            head -= 1
+        return 0 < len(form) <= head < first and tuple(self.atoms[head - len(form) : head]) == form
 
     def _list_around(self, first: int, after: int) -> tuple[int, int]:
         """Widen a window to the list it is a part of: neighbours of its form, "25-0042 25-0043" or "25-0042/25-0043"."""

@@ -191,6 +191,32 @@ def test_of_what_was_collected_those_that_are_here_are_proposed() -> None:
     assert (told.named["amount_cents"], told.named["difference_cents"]) == (15 * 4800, 4800)
 
 
+def test_a_batch_that_several_days_make_is_left() -> None:
+    """Four fees of each of three days: which day was collected, sum and count do not say; nor does a sum without a count."""
+    members = [replace(made, issued_on=ISSUED + timedelta(days=n // 4)) for n, made in enumerate(_members(12))]
+    line = _collection(4 * 4800, "SEPA-Sammellastschrift 4 Posten")
+    assert {d.status for d in decide(members, [line]).values()} == {"review"}
+    assert {d.status for d in decide(members[:4], [line]).values()} == {"assigned"}
+    uncounted = _collection(4 * 4800, "Sammelgutschrift")
+    assert {d.status for d in decide(members[:4], [uncounted]).values()} == {"review"}
+    freight = decide(members[:4], [_collection(4 * 4800, "Transport Sammelgut November")])
+    assert ReasonCode.COLLECTED not in {c.reasons[0].code for d in freight.values() for c in d.candidates}
+
+
+def test_which_batch_has_which_id_says_nothing() -> None:
+    """One is whole here, of the other one receipt is missing: the whole one is found first, whatever it is called."""
+    day = timedelta(days=1)
+    first, second = _members(4), [replace(made, id=f"n{n}", issued_on=ISSUED + day) for n, made in enumerate(_members(3))]
+    for one, other in (("a", "z"), ("z", "a")):
+        lines = [
+            replace(_collection(4 * 4800, "Sammellastschrift 4 Posten"), id=one),
+            replace(_collection(5 * 4800, "Sammellastschrift 5 Posten"), id=other, booked_on=ISSUED + 12 * day),
+        ]
+        found = decide([*first, *second], lines)
+        assert {found[made.id].allocations[0].transaction for made in first} == {one}
+        assert {found[made.id].status for made in second} == {"review"}
+
+
 def test_who_is_marked_as_paid_was_collected_and_who_pays_was_not() -> None:
     """Of ten members six are collected. The bank has marked four of them; three pay themselves, and one later."""
     members, (line, *own) = club()

@@ -224,3 +224,40 @@ def test_what_was_charged_in_a_month_makes_the_bill_at_its_end() -> None:
     assert one(bill, *plain).status == "assigned"
     even = [replace(line, amount_cents=30000, open_cents=30000, emitted_on=None) for line in (*lines, before, after)]
     assert one(replace(bill, amount_cents=90000), *even).status == "review"
+
+
+def test_what_an_office_paid_in_another_year_changes_nothing() -> None:
+    """She pays one rent in two parts each time: which two, her own payments do not say."""
+    rent = receipt(
+        direction="income", number=None, counterparty="Erika Mustermann", amount_cents=70013, issued_on=ISSUED, due_on=None
+    )
+    lines = [
+        booked(
+            f"t{days}", side="credit", amount_cents=cents, counterparty="Erika Mustermann", remittance="",
+            booked_on=ISSUED + timedelta(days=days),
+        )
+        for days, cents in ((0, 40006), (2, 30007), (30, 40006), (35, 30007))
+    ]  # fmt: skip
+    office = booked(
+        "o1", side="credit", amount_cents=58810, counterparty="Jobcenter Musterstadt", remittance="KdU Erika Mustermann",
+        booked_on=ISSUED - timedelta(days=900),
+    )  # fmt: skip
+    assert one(rent, *lines).status == "review"
+    assert one(rent, *lines, office) == one(rent, *lines)
+
+
+def test_two_purchases_are_no_month() -> None:
+    """An Aral receipt of the fifth and two fills before it; an invoice of a month's end that prints an IBAN, or that has two answers."""
+    fills = [replace(line, counterparty="ARAL STATION 4711 HAMBURG") for line in charges(4000, 6000, every=1)]
+    bill = replace(month_bill(10000), counterparty="Aral Aktiengesellschaft")
+    assert one(replace(bill, issued_on=date(2026, 11, 9)), *fills).status == "review", "within the month"
+    assert one(bill, *fills).status == "review", "round, and only two"
+    lines = charges(30000, 30000, 30000, 4077)
+    assert one(replace(month_bill(94077), iban=IBAN), *lines).status == "review"
+    assert one(replace(month_bill(94077), paid_on=date(2027, 1, 20)), *lines).status == "review"
+    twice = [replace(line, id=f"x{line.id}", counterparty="META PLATFORMS") for line in lines]
+    assert one(month_bill(94077), *lines, *twice).status == "review"
+    ticket = receipt(
+        "r9", counterparty="Meta Platforms Ireland Limited", amount_cents=4077, issued_on=date(2026, 11, 24), due_on=None
+    )
+    assert decide([month_bill(94077), ticket], lines)["r1"].status == "review", "one of them has a receipt of its own"

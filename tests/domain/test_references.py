@@ -155,6 +155,11 @@ def test_a_number_alone_is_always_found_whole(number: str) -> None:
         ("Rechnungen 24-0153 164", "24-0164", False),  # not as long as the number before
         ("Rechnungen 24-0153 an 0164", "24-0164", False),
         ("0164", "24-0164", False),
+        ("IBAN DE89 3704 0044 0532", "RE-2025-0044", False),
+        ("Kundennr 4711 0815", "RE-2025-0815", False),
+        ("Tel 0711 0164", "RE-2025-0164", False),
+        ("Miete 0125/0225", "RE-2025-0225", False),
+        ("Wartung 5500 0044", "RE-2025-0044", False),
     ],
 )
 def test_a_list_goes_on_with_the_ends_of_its_numbers(text: str, number: str, is_there: bool) -> None:

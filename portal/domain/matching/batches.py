@@ -13,16 +13,16 @@ from portal.domain.matching.blocking import Index
 from portal.domain.matching.facts import TransactionFacts
 from portal.domain.matching.pairs import PAYMENT_DAYS
 from portal.domain.matching.records import BookedTransaction
-from portal.domain.matching.sales import Row, Sales, is_sale, runs
+from portal.domain.matching.sales import FIRST_DAYS, Row, Sales, is_sale, runs
 
-_COLLECTED = re.compile(r"sammel-?\s?(?:last|ein|gut)", re.IGNORECASE)
+_COLLECTED = re.compile(r"sammel-?\s?(?:lastschrift|einzug|gutschrift)", re.IGNORECASE)
 _COUNT = re.compile(r"\b(\d{1,4})\s+posten\b|\banzahl:?\s*(\d{1,4})\b", re.IGNORECASE)
-_FEWEST, MOST_DAYS = 3, 35
+_FEWEST, MOST_DAYS, _HABIT_DAYS = 3, 35, 150
 
 
 @dataclass(slots=True)
 class Batches:
-    """Transaction → its receipts, sorted. `whole`: all of them, right to the cent; `partial`: some are missing here."""
+    """Transaction → its receipts, sorted. `whole`: all of them, right to the cent; `partial`: a guess."""
 
     whole: dict[int, tuple[int, ...]] = field(default_factory=dict)
     partial: dict[int, tuple[int, ...]] = field(default_factory=dict)
@@ -36,44 +36,62 @@ def is_batch(facts: TransactionFacts) -> bool:
 def find_batches(index: Index, sales: Sales) -> Batches:
     """Find the receipts that were collected in one sum: all that were, or what of it is here."""
     found = Batches()
-    batches = [
-        booked
-        for booked in index.transactions
-        if booked.free and booked.place not in index.named_whole and is_batch(booked.facts)
-    ]
+    batches = sorted(
+        (
+            booked
+            for booked in index.transactions
+            if booked.free and booked.place not in index.named_whole and is_batch(booked.facts)
+        ),
+        key=lambda booked: (booked.day, booked.place),
+    )
     habits = _habits(index, batches)
+
+    def signs(booked: BookedTransaction) -> list[list[Row]]:
+        return _by_sign(index, booked, sales.open_near(booked, MOST_DAYS), *habits)
+
     for booked in batches:
-        rows, is_whole = _collected(booked, _by_sign(index, booked, sales.open_near(booked, MOST_DAYS), *habits))
-        if rows:
-            (found.whole if is_whole else found.partial)[booked.place] = sales.give(rows)
+        if rows := _whole(booked, signs(booked)):
+            found.whole[booked.place] = sales.give(rows)
+    for booked in batches:
+        if booked.place not in found.whole and (rows := _probable(booked, signs(booked))):
+            found.partial[booked.place] = tuple(sorted(place for _, place, _ in rows))  # a guess: others may have them as well
     return found
 
 
-def _collected(booked: BookedTransaction, signs: list[list[Row]]) -> tuple[list[Row], bool]:
-    """The receipts that were collected, and whether they are surely all; none if nothing tells which may be.
+def _whole(booked: BookedTransaction, signs: list[list[Row]]) -> list[Row]:
+    """The receipts that surely were collected: of the only whole days whose sum and count are right, without who pays himself."""
+    count = _count(booked)
+    fits = [part for part, cents in _days(signs) if cents == booked.free and len(part) == count]
+    return fits[0] if len(fits) == 1 and not {*fits[0]} & {*signs[-1]} else []
 
-    Surely all are those of whole days whose sum and count are right. Of members who owe the same one may stand for another: what
-    `signs` tell (the best first) is proposed, above all if it is right, as are those of the one day that leaves the least.
+
+def _probable(booked: BookedTransaction, signs: list[list[Row]]) -> list[Row]:
+    """The receipts that were probably collected, none if nothing tells which.
+
+    Of members who owe the same one may stand for another. Those are meant that are right, by whole days or by their signs (the
+    best first), else those of the one day that leaves the least, else as many with the best signs as there may be.
     """
+    count = _count(booked)
+    parts = [*_days(signs), *((part, sum(cents for _, _, cents in part)) for part in accumulate(signs))]
+    possible = [(part, cents) for part, cents in parts if _FEWEST <= len(part) <= (count or len(part)) and cents <= booked.free]
+    right = [part for part, cents in possible if cents == booked.free and (count is None or len(part) == count)]
+    if right:
+        return right[0]
+    of_one_day = [(part, cents) for part, cents in possible if {day for day, _, _ in part} == {part[0][0]}]
+    best, cents = max(of_one_day or possible, key=lambda pair: pair[1], default=([], 0))
+    return best if 2 * cents >= booked.free else []
+
+
+def _count(booked: BookedTransaction) -> int | None:
     told = _COUNT.search(booked.facts.remittance)
-    count = int(told[1] or told[2]) if told else None
+    return int(told[1] or told[2]) if told else None
+
+
+def _days(signs: list[list[Row]]) -> list[tuple[list[Row], int]]:
+    """Every run of whole days, with its sum."""
     rows = sorted(row for part in signs for row in part)
-    days = [rows[start:end] for start, end in runs(rows)]
-    for is_sure, some in (*((True, part) for part in days), *((False, part) for part in accumulate(signs))):
-        if _sum(some) == booked.free and (len(some) == count if count else len(some) >= _FEWEST):
-            return sorted(some), is_sure
-    possible = [
-        part
-        for part in (*days, *accumulate(signs[:-1]))
-        if _FEWEST <= len(part) <= (count or len(part)) and _sum(part) <= booked.free
-    ]
-    of_one_day = [part for part in possible if part[0][0] == part[-1][0]]
-    best = max(of_one_day or possible, key=_sum, default=[])
-    return (best if 2 * _sum(best) >= booked.free else []), False
-
-
-def _sum(rows: list[Row]) -> int:
-    return sum(cents for _, _, cents in rows)
+    sums = [0, *accumulate(cents for _, _, cents in rows)]
+    return [(rows[start:end], sums[end] - sums[start]) for start, end in runs(rows)]
 
 
 def _habits(index: Index, batches: list[BookedTransaction]) -> tuple[set[str], set[str]]:
@@ -82,9 +100,10 @@ def _habits(index: Index, batches: list[BookedTransaction]) -> tuple[set[str], s
     found: tuple[set[str], set[str]] = (set(), set())
     for receipt in index.receipts if batches else ():
         facts = receipt.facts
-        if facts.paid_on and facts.issued_on and is_sale(facts):
-            paid, until = facts.paid_on.toordinal(), facts.issued_on.toordinal() + MOST_DAYS
-            is_in = any(paid + off in days and paid + off <= until for off in range(PAYMENT_DAYS[0], PAYMENT_DAYS[1] + 1))
+        if facts.paid_on and facts.issued_on and receipt.name and is_sale(facts):
+            paid, issued = facts.paid_on.toordinal(), facts.issued_on.toordinal()
+            near = days.intersection(range(paid + PAYMENT_DAYS[0], paid + PAYMENT_DAYS[1] + 1))
+            is_in = any(issued + FIRST_DAYS <= day <= issued + MOST_DAYS for day in near)
             found[not is_in].add(receipt.name.ordered)
     return found
 
@@ -94,13 +113,13 @@ def _by_sign(
 ) -> list[list[Row]]:  # fmt: skip
     """Sales by what tells that they are in a batch: marked as paid that day; a member's; of somebody who never pays; nothing.
 
-    `collected`, `paying`: the names of whom that is known on other days.
+    What is marked, but of somebody who pays himself, is among the third. `collected`, `paying`: the names of whom that is known.
     """
     found: list[list[Row]] = [[], [], [], []]
     for row in rows:
         receipt = index.receipts[row[1]]
         name, paid_on = receipt.name.ordered, receipt.facts.paid_on
-        pays = name in paying or bool(index.lines_of_name(receipt.name))
+        pays = name in paying or any(abs(one.day - booked.day) <= _HABIT_DAYS for one in index.lines_of_name(receipt.name))
         if paid_on is None:
             found[3 if pays else 1 if name in collected else 2].append(row)
         elif PAYMENT_DAYS[0] <= booked.day - paid_on.toordinal() <= PAYMENT_DAYS[1]:

@@ -116,7 +116,7 @@ class Index:
                 hits[line] = left
         rest._crowded, keys = _by_key(rows)  # noqa: SLF001 -- its own class, here and below
         # what so many carried that it named none of them may name one now
-        clear = {key: keys[key] for key in self._crowded - rest._crowded if key in keys}  # noqa: SLF001
+        clear = {key: keys[key] for key in sorted(self._crowded - rest._crowded) if key in keys}  # noqa: SLF001
         lines |= rest._find_numbers(clear, hits)  # noqa: SLF001
         rest._fill(rows, hits)  # noqa: SLF001
         return rest
@@ -189,18 +189,16 @@ class Index:
         return found
 
     def tells(self, booked: BookedTransaction, receipt: OpenReceipt) -> bool:
-        """Tell whether the remittance information holds the name of a receipt's counterparty."""
-        return booked.place in self.lines_telling(receipt.spelling)
+        """Tell whether the remittance information holds the name of a receipt's counterparty; of a payment service, its brand."""
+        return booked.place in self.lines_telling(receipt.spelling) or (booked.is_passed_on and booked.tells(receipt.name))
 
     def lines_telling(self, spelling: int) -> frozenset[int]:
-        """Return the places of the transactions whose remittance information holds a name (its place in `spellings`)."""
+        """Return the places of the transactions whose remittance information holds a whole name (its place in `spellings`)."""
         if spelling not in self._telling:
             name = self.spellings[spelling]
-            # all words have to be there; where somebody passed the money on, one may be enough
             holding: list[Sequence[int]] = [self._lines_by_word.get(word, []) for word in name.words]
             fewest = min(holding, key=len) if holding else ()
-            places = {*fewest, *(n for lines in holding for n in lines if self.transactions[n].is_passed_on)}
-            self._telling[spelling] = frozenset(n for n in places if self.transactions[n].tells(name))
+            self._telling[spelling] = frozenset(n for n in fewest if self.transactions[n].tells(name))
         return self._telling[spelling]
 
     def pairs(self, more: Iterable[tuple[int, int]] = (), only: npt.NDArray[np.bool_] | None = None) -> tuple[Places, Places]:
@@ -350,16 +348,16 @@ class Index:
                 found[word].append(booked.place)
         return dict(found)
 
-    def lines_for(self, name: Name) -> list[BookedTransaction]:
-        """Return the transactions that came in and whose text holds the first two words of a name side by side."""
-        return [booked for two in couples(name.words[:2]) for booked in self._lines_by_couple.get(two, ())]
+    def paid_for(self, name: Name, day: int) -> Sequence[BookedTransaction]:
+        """Return what came in on a day and tells for whom: its text holds the first two words of a name side by side."""
+        return [booked for two in couples(name.words[:2]) for booked in self._by_couple.get((two, day), ())]
 
     @cached_property
-    def _lines_by_couple(self) -> dict[str, list[BookedTransaction]]:
-        found: defaultdict[str, list[BookedTransaction]] = defaultdict(list)
+    def _by_couple(self) -> dict[tuple[str, int], list[BookedTransaction]]:
+        found: defaultdict[tuple[str, int], list[BookedTransaction]] = defaultdict(list)
         for booked in self.transactions:
             for two in booked.couples if booked.facts.side == "credit" else ():
-                found[two].append(booked)
+                found[two, booked.day].append(booked)
         return dict(found)
 
     @cached_property

@@ -86,7 +86,7 @@ class Certainty:
         if number == _FOUND or (is_short and is_from_bank and amount != _REST):
             return booked_on
         is_dated = lists["is_dated"][n] and amount in WHOLE and number in _SILENT
-        if is_dated and is_from_bank and (has_iban or is_named or number == _SHORT):
+        if is_dated and is_from_bank and (has_iban or is_named):
             return booked_on
         if is_dated and is_from_bank and self._is_only_amount(n):
             return booked_on + timedelta(days=_SETTLING)

@@ -301,6 +301,11 @@ class Comparison:
         names = self.sides.name[pairs.receipt[asked]]
         telling = [name * self._width + line for name in np.unique(names).tolist() for line in index.lines_telling(name)]
         pairs.is_in_text[asked] = np.isin(names * self._width + pairs.line[asked], telling)
+        # where somebody passed the money on, a brand is enough
+        passed_on = asked[self.sides.is_processor[pairs.line[asked]]]
+        places = zip(passed_on.tolist(), pairs.receipt[passed_on].tolist(), pairs.line[passed_on].tolist(), strict=True)
+        hits = [n for n, place, line in places if index.transactions[line].tells(index.receipts[place].name)]
+        pairs.is_in_text[hits] = True
 
     def _compare_ibans(self) -> None:
         pairs, sides = self.pairs, self.sides

@@ -83,6 +83,7 @@ def find_groups(index: Index) -> Groups:
     _add(found, completed, {})
     taken = _taken(found)
     sums, parts, months = parties.sums(*taken), parties.parts(*taken), parties.months(*taken)
+    months = {place: lines for place, lines in months.items() if parts.get(place, lines) == lines}
     _add(found, sums, parts | months)
     for line, members in found.collective.items():
         if line in sums or line in completed:

@@ -28,7 +28,7 @@ _MOST_CHOSEN, _MOST_TOGETHER = 16, 4
 """Of so many sales so few are looked for that are right to the cent."""
 _ODDS = 500
 """So many cents stand against each sum that was tried: as likely one of them would be right by chance."""
-_USUAL_LAG = 3
+_USUAL_LAG, _MOST_EQUAL = 3, 8
 
 
 @dataclass(slots=True)
@@ -103,15 +103,18 @@ class _Search:
                 self.found.sure.add(booked.place)
                 lags[booked.service].append(booked.day - rows[0][0])
         left = {booked: fit for booked, fit in fits.items() if booked.place not in self.found.exact}
-        self.found.equal = {
-            booked.place: tuple(sorted(row[1] for row in rows if self._sales.is_open(row))) for booked, (_, rows) in left.items()
+        # of sales at one price that which is as old as this service's usually are
+        by_age = {
+            booked: sorted(filter(self._sales.is_open, rows), key=lambda row: (abs(booked.day - row[0] - usual), row))
+            for booked, (_, rows) in left.items()
+            for usual in (median(lags[booked.service] or [_USUAL_LAG]),)
         }
-        for booked, (fee, rows) in left.items():
-            # of sales at one price that which is as old as this service's usually are
-            usual = median(lags[booked.service] or [_USUAL_LAG])
-            free = [row for row in rows if self._sales.is_open(row)]
-            if free:
-                self._give(booked, [min(free, key=lambda row: (abs(booked.day - row[0] - usual), row))], fee)
+        self.found.equal = {
+            booked.place: tuple(sorted(place for _, place, _ in rows[:_MOST_EQUAL])) for booked, rows in by_age.items()
+        }
+        for booked, rows in by_age.items():
+            if best := next(filter(self._sales.is_open, rows), None):
+                self._give(booked, [best], left[booked][0])
 
     def find_several(self, booked: BookedTransaction) -> None:
         """Find the sales that were paid out together: right to the cent, or those of a run of days that leave a usual fee."""

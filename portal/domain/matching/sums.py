@@ -12,9 +12,10 @@ from typing import Generic, TypeVar
 
 from portal.domain.matching.blocking import Index
 from portal.domain.matching.records import BookedTransaction, OpenReceipt, share_of
+from portal.domain.names import SIMILAR, couples
 from portal.domain.references import Found
 
-Row = TypeVar("Row", OpenReceipt, BookedTransaction)
+Dated = TypeVar("Dated", OpenReceipt, BookedTransaction)
 
 _FEWEST = 2
 _MOST_OPEN, _MOST_IN_SUM = 16, 6
@@ -23,7 +24,7 @@ _GUESSED_DAYS = (-3, 75)
 """A sum alone counts only of invoices that were written in these days before the payment."""
 _FIRST_PART, _LAST_PART = -3, 100
 """The payments of one invoice come in these days from its issue."""
-BILLED_DAYS, OFF_DAYS = 7, 5
+BILLED_DAYS, OFF_DAYS, _END_DAYS = 7, 5, 4
 """So long after a month's end it may be billed, and so much later than bought may a purchase be booked."""
 SAME_DAYS = 6
 """So near to an invoice's days are the parts that two people pay of it."""
@@ -138,15 +139,20 @@ class Parties:
             for party in (receipt.iban, receipt.name.ordered)
             for booked in _between(self._lines, party, issued + _FIRST_PART, issued + _LAST_PART)
         }
-        days = [day.toordinal() for day in (facts.issued_on, facts.paid_on) if day]
-        told = [
-            booked
-            for booked in (index.lines_for(receipt.name) if receipt.side == "credit" else ())
+        days = {
+            known.toordinal() + off
+            for known in (facts.issued_on, facts.paid_on)
+            for off in (range(-SAME_DAYS, SAME_DAYS + 1) if known and receipt.side == "credit" else ())
+            if known
+        }
+        told = {
+            booked.place: booked
+            for day in days
+            for booked in index.paid_for(receipt.name, day)
             if booked.place not in own and booked.place not in index.named_whole
-        ]
+        }
         if told:
-            both = [*own.values(), *told]
-            yield [booked for booked in both if any(abs(booked.day - day) <= SAME_DAYS for day in days)]
+            yield [*(booked for booked in own.values() if booked.day in days), *told.values()]
         yield [*own.values()]
 
     def months(self, taken_receipts: set[int], taken_lines: set[int]) -> dict[int, tuple[int, ...]]:
@@ -154,19 +160,29 @@ class Parties:
         found = {}
         for receipt in self._payable:
             brand, issued = receipt.name.words[0] if receipt.name else "", receipt.facts.issued_on
-            if receipt.place in taken_receipts or receipt.side != "debit" or issued is None or brand not in self._purchases:
+            if receipt.place in taken_receipts or receipt.side != "debit" or receipt.iban or brand not in self._purchases:
                 continue
-            for first, last in _billed(issued):
-                near = [
-                    booked
-                    for booked in _between(self._purchases, brand, first - OFF_DAYS, last + OFF_DAYS)
-                    if booked.currency == receipt.currency and booked.place not in taken_lines
-                ]
-                for spelling in sorted({booked.spelling for booked in near}):
-                    own = [booked for booked in near if booked.spelling == spelling]
-                    if chosen := _month_of(own, receipt.cents or 0, first, last):
-                        found[receipt.place] = tuple(sorted(booked.place for booked in chosen))
+            month = _billed(issued) if issued else None
+            if issued is None or month is None or not _is_paid_by(receipt.facts.paid_on, issued):
+                continue
+            first, last = month
+            near = [
+                booked
+                for booked in _between(self._purchases, brand, first - OFF_DAYS, last + OFF_DAYS)
+                if booked.currency == receipt.currency
+                and booked.place not in taken_lines
+                and self._index.is_of_party(receipt, booked, SIMILAR)
+            ]
+            own = [[one for one in near if one.spelling == spelling] for spelling in {booked.spelling for booked in near}]
+            sets = [chosen for some in own if (chosen := _month_of(some, receipt.cents or 0, first, last))]
+            if len(sets) == 1 and not any(self._is_billed_alone(booked, receipt) for booked in sets[0]):
+                found[receipt.place] = tuple(sorted(booked.place for booked in sets[0]))
         return found
+
+    def _is_billed_alone(self, booked: BookedTransaction, without: OpenReceipt) -> bool:
+        """Tell whether a purchase has a receipt of its own under the name of the one that bills a month."""
+        alike = self._receipts[without.name.ordered].rows
+        return any(one.cents == booked.free and one is not without for one in alike)
 
     def _named_parts(self, receipt: OpenReceipt, taken_lines: set[int]) -> dict[int, int]:
         """The payments that name this receipt alone and are less than it, with their cents."""
@@ -199,7 +215,7 @@ class Parties:
         guessed = [one.free for one in booked if one.place not in index.named_whole]
         return (
             _is_no_chance(self._tried_parts[place], sum(guessed), guessed)
-            and all(index.is_of_party(receipt, one) or one in index.lines_for(receipt.name) for one in booked)
+            and all(index.is_of_party(receipt, one) or couples(receipt.name.words[:2]) & one.couples for one in booked)
             and not self.has_own_line(receipt, set(lines))
             and not any(self._has_own_receipt(one, receipt) for one in booked)
         )
@@ -248,26 +264,33 @@ class Parties:
         return sorted(found.items())
 
 
-def _billed(issued: date) -> Iterator[tuple[int, int]]:
-    """Yield the first and last day that an invoice may bill: its month up to it, and in its first days the month before."""
-    begin = issued.replace(day=1)
-    yield begin.toordinal(), issued.toordinal()
+def _billed(issued: date) -> tuple[int, int] | None:
+    """The first and last day of the month that an invoice bills at its end, or in the first days of the next; None within it."""
     if issued.day <= BILLED_DAYS:
-        before = begin - timedelta(days=1)
-        yield before.replace(day=1).toordinal(), before.toordinal()
+        last = issued.replace(day=1) - timedelta(days=1)
+        return last.replace(day=1).toordinal(), last.toordinal()
+    is_end = (issued + timedelta(days=_END_DAYS)).month != issued.month
+    return (issued.replace(day=1).toordinal(), issued.toordinal()) if is_end else None
+
+
+def _is_paid_by(paid_on: date | None, issued: date) -> bool:
+    """Tell whether nobody says that it was paid on quite another day than the month's end."""
+    return paid_on is None or -OFF_DAYS - BILLED_DAYS <= (paid_on - issued).days <= OFF_DAYS + BILLED_DAYS
 
 
 def _month_of(lines: list[BookedTransaction], cents: int, first: int, last: int) -> list[BookedTransaction]:
     """Those of some purchases, in their order, that add up: the month's, or, as days may not be exact, the only run that does."""
     month = [booked for booked in lines if first <= booked.emitted_day <= last + 1]
-    if len(month) >= _FEWEST and sum(booked.free for booked in month) == cents:
-        return month
+    if sum(booked.free for booked in month) == cents and (len(month) > _FEWEST or _is_unlikely(1, cents, month)):
+        return month if len(month) >= _FEWEST else []
     sums = [0, *accumulate(booked.free for booked in lines)]
     ends = combinations(range(len(sums)), 2)
     found = [lines[start:end] for start, end in ends if end - start >= _FEWEST and sums[end] - sums[start] == cents]
-    if len(found) != 1 or not _is_no_chance(comb(len(sums), 2), cents, [booked.free for booked in found[0]]):
-        return []
-    return found[0]
+    return found[0] if len(found) == 1 and _is_unlikely(comb(len(sums), 2), cents, found[0]) else []
+
+
+def _is_unlikely(tried: int, cents: int, lines: list[BookedTransaction]) -> bool:
+    return _is_no_chance(tried, cents, [booked.free for booked in lines])
 
 
 def _issued(receipt: OpenReceipt) -> int:
@@ -277,17 +300,17 @@ def _issued(receipt: OpenReceipt) -> int:
     return day.toordinal() if day else 0
 
 
-class _Days(Generic[Row]):
+class _Days(Generic[Dated]):
     """Rows in the order of their days."""
 
-    def __init__(self, entries: list[tuple[int, int, Row]]) -> None:
+    def __init__(self, entries: list[tuple[int, int, Dated]]) -> None:
         """`entries`: day, place and row."""
         entries.sort()
         self.days = [day for day, _, _ in entries]
-        self.rows: list[Row] = [row for _, _, row in entries]
+        self.rows: list[Dated] = [row for _, _, row in entries]
 
 
-def _between(known: Mapping[str, _Days[Row]], party: str, first_day: int, last_day: int) -> list[Row]:
+def _between(known: Mapping[str, _Days[Dated]], party: str, first_day: int, last_day: int) -> list[Dated]:
     """A party's rows of some days, both included; none where they are so many that some always add up."""
     if party not in known:
         return []

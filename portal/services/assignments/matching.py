@@ -48,7 +48,8 @@ def match_client(ports: Ports, lease: Lease) -> None:
     """Execute a run of kind `matching`: every open receipt of the client against the booked transactions that it can ask for.
 
     What is decided is not looked at again, and of the transactions only what is in reach is read (`reaching`): a day's matching
-    costs what is open, not what the client's books hold. Where its own assignments teach it a name or an account, it looks again.
+    costs what is open, not what the client's books hold. Where its own assignments teach it a name or an account, it looks
+    again; a service's fee that they show counts from the next run on.
     """
     paid, outcomes = _assign_paid(ports, lease), dict[str, str]()
     while True:
@@ -73,14 +74,16 @@ def match_client(ports: Ports, lease: Lease) -> None:
         if now_known.aliases <= known.aliases and now_known.accounts <= known.accounts:
             break
     with ports.database.write() as session:
-        running.finish(session, lease, now=ports.clock.now(), **_counts(outcomes, paid, len(outcomes)))
+        running.finish(
+            session, lease, now=ports.clock.now(), **_told(Counter(outcomes.values()), paid, len(outcomes), len(outcomes))
+        )
 
 
 def _apply_all(
     ports: Ports, lease: Lease, decisions: list[Decision], versions: dict[str, int], outcomes: dict[str, str], paid: int
 ) -> dict[str, str]:  # fmt: skip
     """Write the decisions, a commit two hundred; adds to the run's `outcomes` by receipt, and returns those of these."""
-    found: dict[str, str] = {}
+    found, counts = dict[str, str](), Counter(outcomes.values())
     decisions.sort(key=_gives_room, reverse=True)  # a netted credit note makes the room that the invoices beside it need
     total = len(outcomes.keys() | {decision.receipt for decision in decisions})
     for start in range(0, len(decisions), CHUNK):
@@ -93,15 +96,17 @@ def _apply_all(
             for decision in chunk:
                 outcome = _apply(session, decision, unchanged.get(decision.receipt), held[decision.receipt], now)
                 found[decision.receipt] = outcome
-            outcomes |= {known: outcome for known, outcome in found.items() if outcome != "unchanged" or known not in outcomes}
-            running.advance(session, lease, **_counts(outcomes, paid, total))
+                if outcome != "unchanged" or decision.receipt not in outcomes:
+                    counts[outcomes.get(decision.receipt, "")] -= 1
+                    counts[outcome] += 1
+                    outcomes[decision.receipt] = outcome
+            running.advance(session, lease, **_told(counts, paid, len(outcomes), total))
     return found
 
 
-def _counts(outcomes: Mapping[str, str], paid: int, total: int) -> dict[str, Any]:
-    counts = Counter(outcomes.values())
+def _told(counts: Mapping[str, int], paid: int, seen: int, total: int) -> dict[str, Any]:
     return {
-        "total": total, "seen": len(outcomes), "new": paid + counts["new"], "updated": counts["updated"],
+        "total": total, "seen": seen, "new": paid + counts["new"], "updated": counts["updated"],
         "unchanged": counts["unchanged"],
     }  # fmt: skip
 
