@@ -60,6 +60,31 @@ def test_a_customers_payment_may_be_for_the_older_invoice() -> None:
     assert [found[f"r{n}"].status for n in range(3)] == ["review", "assigned", "assigned"], "somebody has said which was paid"
 
 
+def test_who_always_pays_a_month_late_pays_no_invoice_at_once() -> None:
+    """The payment for the invoice before the first comes on the first one's day; two of his are marked as paid a month later."""
+    rents = [
+        receipt(f"r{n}", direction="income", number=None, counterparty="Elke Petersen", due_on=None, issued_on=ISSUED + n * MONTH)
+        for n in range(6)
+    ]
+    lines = [
+        booked(
+            f"t{n}", side="credit", counterparty="Elke Petersen", remittance="",
+            booked_on=ISSUED + n * MONTH + timedelta(days=n % 2),
+        )
+        for n in range(6)
+    ]  # fmt: skip
+    marked = [replace(one, paid_on=lines[n + 1].booked_on) if n in {2, 4} else one for n, one in enumerate(rents)]
+    found = {name: d.allocations[0].transaction for name, d in decide(marked, lines).items() if d.allocations}
+    assert found == {f"r{n}": f"t{n + 1}" for n in range(5)}
+    found = {"r2": "t3", "r4": "t5"}
+    rest = [one for one in marked if one.id not in found]
+    left = [replace(line, open_cents=0) if line.id in found.values() else line for line in lines]
+    known = decide(rest, left, lags={"Elke Petersen": [29, 31]})
+    assert all(d.allocations[0].transaction != f"t{name[1:]}" for name, d in known.items() if d.allocations)
+    unknown = decide(rest, left, lags={"Elke Petersen": [29, 3]})
+    assert any(d.allocations[0].transaction == f"t{name[1:]}" for name, d in unknown.items() if d.allocations)
+
+
 def test_a_card_pays_on_the_day() -> None:
     """A shop's name that is only similar is enough for a card's line of that day, month after month, and for no other day's."""
     fee = receipt(number=None, counterparty="Zoom Video Communications Inc.", due_on=None)

@@ -19,6 +19,7 @@ from portal.domain.matching.facts import ReceiptFacts, TransactionFacts
 from portal.domain.matching.features import Comparison
 from portal.domain.matching.fees import Sale
 from portal.domain.matching.gates import Gates
+from portal.domain.matching.habits import Lags, lags_of, note_lags
 from portal.domain.matching.kinship import acquaint
 from portal.domain.matching.optimum import optimum
 from portal.domain.matching.pairs import PAYMENT_DAYS, YES, Amount, Number
@@ -49,6 +50,7 @@ def match(
     aliases: Collection[tuple[str, str]] = (),
     accounts: Collection[tuple[str, str]] = (),
     sales: Collection[Sale] = (),
+    lags: Lags | None = None,
     caution: float = 0.0,
     party_counts: Mapping[PartyKey, int] | None = None,
 ) -> list[Decision]:
@@ -59,8 +61,8 @@ def match(
     last day up to which transactions are known to be complete, None if unknown; without number or bank link nothing later is
     assigned. `aliases`: (name on receipts, name at the bank) that are known to be the same party's; `accounts`: (name on
     receipts, IBAN) where a supplier is known to be paid, whatever his invoices print. `sales`: those that were
-    assigned to payouts of their own; they show the service's fee. `caution`: log-odds (0 or more) by which the machine has to
-    lead further than usual.
+    assigned to payouts of their own; they show the service's fee. `lags`: by name on receipts the days from invoice to payment of
+    what was assigned. `caution`: log-odds (0 or more) by which the machine has to lead further than usual.
     The same facts give the same decisions in whatever order they come, and with what was assigned taken out (and the names,
     accounts and fees that it showed told) the same again: what an assignment makes clear for others is decided in the same call.
     Errors: ValueError when an id occurs twice.
@@ -70,6 +72,7 @@ def match(
         index = Index(receipts, transactions, party_counts)
         acquaint(index, aliases, accounts)
         note_fees(index, sales)
+        note_lags(index, lags or {})
         return _decisions(index, receipts, declined, covered_until, CLEAR_MARGIN + max(0.0, caution))
 
     with _collector_resting():
@@ -108,7 +111,9 @@ def _decisions(
         for decision in found:
             for part in decision.allocations:
                 used[part.transaction] += part.amount_cents
+        lags = lags_of(index, found)
         index = index.without({decision.receipt for decision in found}, used)
+        note_lags(index, lags)
 
 
 class Judge:

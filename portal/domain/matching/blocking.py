@@ -69,6 +69,10 @@ class Index:
         self.currencies = sorted({booked.currency for booked in lines})
         self.accounts: set[tuple[str, str]] = set()
         """Where suppliers (a name in order) are paid as well, though their invoices print another IBAN."""
+        self.lags: defaultdict[str, list[int]] = defaultdict(list)
+        """By name in order: days from invoice to payment of what was assigned."""
+        self.slow: set[str] = set()
+        """The names in order of those who always pay late (`habits`)."""
         self.fees: dict[str, Fee] = {}
         """What each payment service keeps of a sale, where that is known."""
         self.memo: dict[Hashable, Any] = {}

@@ -130,7 +130,7 @@ class Certainty:
         lists = self.lists
         if self.is_only_of_month[n]:
             return _SETTLING
-        if self._is_unbilled(n):
+        if self._is_unbilled(n) or self.is_too_soon(n):
             return None
         if self.is_only_on_day[n]:
             return _SETTLING
@@ -157,6 +157,12 @@ class Certainty:
         if self.sides.is_expense[self.lists["receipt"][n]]:
             return bool(days < PAYMENT_DAYS[0] and self.index.transactions[self.lists["line"][n]].is_pulled)
         return bool(days < BILLED and self.lists["iban"][n] != YES)
+
+    def is_too_soon(self, n: int) -> bool:
+        """Tell whether it was paid at once by somebody who never does: it is for the invoice before, which may not be here."""
+        name = self.index.receipts[self.lists["receipt"][n]].name.ordered
+        is_marked = abs(self.lists["from_payment"][n]) <= PAYMENT_DAYS[1]
+        return name in self.index.slow and not is_marked and self.lists["from_issue"][n] <= ISSUE_DAYS[1]
 
     def may_be_late(self, n: int) -> bool:
         """Tell whether an older invoice may have been paid: more of the party's equal ones are open than were paid since.

@@ -34,7 +34,7 @@ class Months:
     def is_sure(self, n: int) -> bool:
         """Tell whether a pair is the only one that fits the rhythm of its series."""
         certainty, index, lists = self._certainty, self._index, self._lists
-        if lists["amount"][n] not in WHOLE or not certainty.is_party(n) or certainty.may_be_late(n):
+        if lists["amount"][n] not in WHOLE or not certainty.is_party(n) or certainty.may_be_late(n) or certainty.is_too_soon(n):
             return False
         receipt, booked = index.receipts[lists["receipt"][n]], index.transactions[lists["line"][n]]
         paid = lists["from_payment"][n]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import date
 from typing import NamedTuple
 
 from sqlalchemy import Select, Subquery, bindparam, case, func, select
@@ -17,11 +18,15 @@ _LAST = 50  #: assigned receipts of a name that are looked at: a large supplier'
 
 
 class Learned(NamedTuple):
-    """`aliases`: (name on receipts, name at the bank); `accounts`: (name on receipts, IBAN); `sales`: those that show a fee."""
+    """`aliases`: (name on receipts, name at the bank); `accounts`: (name on receipts, IBAN); `sales`: those that show a fee.
+
+    `lags`: by name on receipts the days from invoice to payment.
+    """
 
     aliases: set[tuple[str, str]]
     accounts: set[tuple[str, str]]
     sales: list[Sale]
+    lags: dict[str, list[int]]
 
 
 def learned(
@@ -31,7 +36,7 @@ def learned(
     names = {receipt.counterparty for receipt in receipts if receipt.counterparty}
     return Learned(
         aliases(session, client_id, names), accounts(session, client_id, names),
-        sales(session, client_id, services_among(transactions)),
+        sales(session, client_id, services_among(transactions)), lags(session, client_id, names),
     )  # fmt: skip
 
 
@@ -52,6 +57,16 @@ def _of_names(session: Session, query: Select[str | None], client_id: str, names
     return {
         (name, known or "") for name in sorted(names) for known in session.scalars(query, {"client": client_id, "name": name})
     }
+
+
+def lags(session: Session, client_id: str, names: Collection[str]) -> dict[str, list[int]]:
+    """Return how many days after its date each of a name's last receipts was paid first."""
+    found: dict[str, list[int]] = {}
+    for name in sorted(names):
+        rows = session.execute(_PAID, {"client": client_id, "name": name})
+        if days := sorted((booked_on - issued_on).days for issued_on, booked_on in rows):
+            found[name] = days
+    return found
 
 
 def sales(session: Session, client_id: str, services: Mapping[str, str]) -> list[Sale]:
@@ -85,7 +100,7 @@ _SOLD = _sold()
 def _last_receipts() -> Subquery:
     """The last assigned receipts of a name."""
     return (
-        select(Receipt.id, Receipt.amount_cents, Receipt.iban)
+        select(Receipt.id, Receipt.amount_cents, Receipt.iban, Receipt.issued_on)
         .where(
             Receipt.client_id == bindparam("client"), Receipt.counterparty == bindparam("name"), Receipt.state == "assigned"
         )
@@ -115,6 +130,20 @@ def _other_ibans() -> Select[str | None]:
 
 
 _OTHER_IBANS = _other_ibans()
+
+
+def _paid() -> Select[date, date]:
+    last = _last_receipts()
+    return (
+        select(last.c.issued_on, func.min(Transaction.booked_on))
+        .join(Assignment, Assignment.transaction_id == Transaction.id)
+        .join(last, last.c.id == Assignment.receipt_id)
+        .where(Assignment.withdrawn_at.is_(None), last.c.issued_on.is_not(None))
+        .group_by(last.c.id, last.c.issued_on)
+    )
+
+
+_PAID = _paid()
 
 
 def _bank_names() -> Select[str | None]:

@@ -65,7 +65,7 @@ def match_client(ports: Ports, lease: Lease) -> None:
             caution = measuring.caution(session, lease.client_id, now=ports.clock.now())
         decisions = match(
             facts, transactions, declined=declined, covered_until=covered, aliases=known.aliases, accounts=known.accounts,
-            sales=known.sales, caution=float(caution), party_counts=counts_of_words,
+            sales=known.sales, lags=known.lags, caution=float(caution), party_counts=counts_of_words,
         )  # fmt: skip
         found = _apply_all(ports, lease, decisions, versions, outcomes, paid)
         named = [one for one in facts if found.get(one.id) == "new"]

@@ -84,7 +84,7 @@ def test_what_a_run_assigned_is_used_by_the_same_run(ports: Ports, database: Dat
             )  # fmt: skip
             factories.transaction(
                 session, ours.account, f"named-{number}", cents, now=NOW, side="credit", counterparty=NAMES[1],
-                settled_at=day + timedelta(days=3 if is_last else 70), remittance="" if is_last else f"RG-2026-{7300 + number}",
+                settled_at=day + timedelta(days=(70, 70, 10, 3)[number]), remittance="" if is_last else f"RG-2026-{7300 + number}",
             )  # fmt: skip
             ids.append(made.id)
         asked = running.request(session, client_id=ours.client.id, kind="matching", trigger="change", now=NOW)
@@ -95,3 +95,20 @@ def test_what_a_run_assigned_is_used_by_the_same_run(ports: Ports, database: Dat
         assert "name_known" in {reason["code"] for reason in made.reasons}
         done = session.get_one(type(asked), asked.id)
         assert (done.seen, done.total) == (done.total, done.new + done.updated + done.unchanged)
+
+
+def test_how_long_a_party_took_is_learned_from_what_was_assigned(database: Database, world: World) -> None:
+    ours = world.ours
+    with database.write() as session, auditing.acting(Origin(world.staff.id), key="x"):
+        for number, days in enumerate((31, 29)):
+            issued = NOW - timedelta(days=90 + 30 * number)
+            made = factories.receipt(
+                session, ours.documents, 50 + number, now=NOW, counterparty=NAMES[0], issued_on=issued.date(), amount_cents=11900
+            )
+            line = factories.transaction(
+                session, ours.account, f"l-{number}", 11900, now=NOW, settled_at=issued + timedelta(days=days)
+            )
+            parts = [assigning.Allocation(line.id, 11900)]
+            assigning.assign(session, receipt=made, allocations=parts, seen_version=made.version, now=NOW)
+        assert learning.lags(session, ours.client.id, NAMES) == {NAMES[0]: [29, 31]}
+        assert learning.lags(session, world.theirs.client.id, NAMES) == {}

@@ -113,7 +113,7 @@ class Books:
             return match(
                 facts, lines, declined=matching._declined(session, self.client_id), party_counts=counts,
                 covered_until=matching._covered_until(session, self.client_id),
-                aliases=learned.aliases, accounts=learned.accounts, sales=learned.sales,
+                aliases=learned.aliases, accounts=learned.accounts, sales=learned.sales, lags=learned.lags,
                 caution=float(measuring.caution(session, self.client_id, now=self.clock.now())),
             )  # fmt: skip
 
