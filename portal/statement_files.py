@@ -301,8 +301,9 @@ def _packed(file: BinaryIO) -> Iterator[_Entry]:
                     raise Unreadable(Fault.BROKEN)
                 with archive.open(member) as unpacked:
                     yield from _entries(_Counted(unpacked, left))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
-        raise Unreadable(Fault.BROKEN) from error  # RuntimeError: it asks for a password
+    # RuntimeError: it asks for a password; ValueError: it says that a member stands before the file's beginning
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
+        raise Unreadable(Fault.BROKEN) from error
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from portal import statement_files
@@ -287,6 +287,7 @@ def test_no_lines_break_mt940(lines: list[str]) -> None:
 
 
 @given(st.binary(max_size=300), st.integers(0, 900))
+@example(b"\x00", 486)
 def test_no_bytes_break_any_of_them(junk: bytes, at: int) -> None:
     for whole in (camt(entry(), entry()), mt940(*BAKERY), packed(a=camt(entry()))):
         with suppress(Unreadable):
