@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.domain.references import Near, RemittanceText, Strength, parse_reference
+from portal.domain.references import parse_reference
+from portal.domain.remittance import Near, RemittanceText, Strength
 
 WHOLE, SHORT, PART = Strength.WHOLE, Strength.SHORT, Strength.PART
 

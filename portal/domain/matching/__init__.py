@@ -27,7 +27,8 @@ from portal.domain.matching.reasons import Allocation, Candidate, Decision, Grad
 from portal.domain.matching.records import paying_side
 from portal.domain.matching.twins import find_twins
 from portal.domain.matching.weights import MATCHER_VERSION
-from portal.domain.references import RemittanceText, parse_reference
+from portal.domain.references import parse_reference
+from portal.domain.remittance import RemittanceText
 
 __all__ = [
     "CLEAR_MARGIN",

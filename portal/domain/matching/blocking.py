@@ -21,7 +21,7 @@ from portal.domain.matching.facts import ReceiptFacts, Side, TransactionFacts
 from portal.domain.matching.fees import Fee
 from portal.domain.matching.records import MOST_CENTS, BookedTransaction, OpenReceipt, compact_iban
 from portal.domain.names import CLEARLY_SAME, SIMILAR, Name, couples, similarity
-from portal.domain.references import INVOICE_WORDS, Found
+from portal.domain.remittance import INVOICE_WORDS, Found
 
 MOST_BY_AMOUNT = MOST_BY_NUMBER = 24
 MOST_BY_NAME = 8

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 
 from portal.domain.matching.facts import TransactionFacts
 from portal.domain.names import fold, service
-from portal.domain.references import INVOICE_WORDS
+from portal.domain.remittance import INVOICE_WORDS
 
 _LONGEST_BOOKING = timedelta(days=7)
 _WORDS = r"(?:karten?\w*|giro\s?card|debitk\w*|kreditk\w*|visa|master\s?card|maestro|card)"

@@ -18,7 +18,7 @@ from portal.domain.matching.sides import NO_DAY, Column, Sides, flags
 from portal.domain.matching.twins import find_twins
 from portal.domain.names import CLEARLY_SAME, SIMILAR
 from portal.domain.periods import agree
-from portal.domain.references import Found, Near
+from portal.domain.remittance import Found, Near
 
 SAME_PARTY = 0.6
 """From this similarity on two names may be one party."""

@@ -19,7 +19,7 @@ from portal.domain.matching.records import BookedTransaction, OpenReceipt, share
 from portal.domain.matching.sales import Sales
 from portal.domain.matching.sums import Parties
 from portal.domain.names import SIMILAR
-from portal.domain.references import Found, Strength
+from portal.domain.remittance import Found, Strength
 from portal.domain.shares import scaled
 
 _FEWEST, _MOST = 2, 40

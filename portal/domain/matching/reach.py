@@ -23,7 +23,8 @@ from portal.domain.matching.records import BookedTransaction, OpenReceipt
 from portal.domain.matching.sales import FIRST_DAYS, LAST_DAYS, is_sale
 from portal.domain.matching.sums import BILLED_DAYS, OFF_DAYS, SAME_DAYS
 from portal.domain.names import couples, parse_name
-from portal.domain.references import FEWEST_DIGITS, RemittanceText
+from portal.domain.references import FEWEST_DIGITS
+from portal.domain.remittance import RemittanceText
 
 RIVAL_DAYS = 200
 """So far from a pair's days another with its amount still counts (`certainty.RECURRENCE_DAYS`)."""

@@ -10,7 +10,8 @@ from portal.domain.matching.cards import is_card, is_guessed, other_side, purcha
 from portal.domain.matching.facts import ReceiptFacts, Side, TransactionFacts
 from portal.domain.names import Name, couples, fold, is_brand_in_text, is_in_text, loosen, parse_name, parse_shop
 from portal.domain.periods import Month, days, months
-from portal.domain.references import RemittanceText, parse_reference
+from portal.domain.references import parse_reference
+from portal.domain.remittance import RemittanceText
 
 DAYS_BEFORE, DAYS_AFTER = 45, 135
 """A transaction is compared from 45 days before a receipt's first date to 135 days after its last (98.6 % of true pairs)."""

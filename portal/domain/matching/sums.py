@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from portal.domain.matching.blocking import Index
 from portal.domain.matching.records import BookedTransaction, OpenReceipt, share_of
 from portal.domain.names import SIMILAR, couples
-from portal.domain.references import Found
+from portal.domain.remittance import Found
 
 Dated = TypeVar("Dated", OpenReceipt, BookedTransaction)
 
@@ -133,26 +133,22 @@ class Parties:
 
         Who pays a part for somebody says for whom, as a Jobcenter does ("KdU Erika Muster"): what both paid in a few days counts.
         """
-        index, facts, issued = self._index, receipt.facts, _issued(receipt)
+        issued = _issued(receipt)
         own = {
             booked.place: booked
             for party in (receipt.iban, receipt.name.ordered)
             for booked in _between(self._lines, party, issued + _FIRST_PART, issued + _LAST_PART)
         }
-        days = {
-            known.toordinal() + off
-            for known in (facts.issued_on, facts.paid_on)
-            for off in (range(-SAME_DAYS, SAME_DAYS + 1) if known and receipt.side == "credit" else ())
-            if known
-        }
-        told = {
-            booked.place: booked
-            for day in days
-            for booked in index.paid_for(receipt.name, day)
-            if booked.place not in own and booked.place not in index.named_whole
-        }
-        if told:
-            yield [*(booked for booked in own.values() if booked.day in days), *told.values()]
+        if receipt.side == "credit":
+            days = _around(receipt.facts.issued_on, receipt.facts.paid_on)
+            told = {
+                booked.place: booked
+                for day in days
+                for booked in self._index.paid_for(receipt.name, day)
+                if booked.place not in own and booked.place not in self._index.named_whole
+            }
+            if told:
+                yield [*(booked for booked in own.values() if booked.day in days), *told.values()]
         yield [*own.values()]
 
     def months(self, taken_receipts: set[int], taken_lines: set[int]) -> dict[int, tuple[int, ...]]:
@@ -262,6 +258,11 @@ class Parties:
                     if len(found) > _MOST_OPEN:
                         return sorted(found.items())
         return sorted(found.items())
+
+
+def _around(*known: date | None) -> set[int]:
+    """The days on which two people may pay their parts, near to any that is known."""
+    return {day.toordinal() + off for day in known if day for off in range(-SAME_DAYS, SAME_DAYS + 1)}
 
 
 def _billed(issued: date) -> tuple[int, int] | None:

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from portal.domain import shares
 from portal.domain.matching import ReasonCode
 from portal.domain.names import SIMILAR, is_processor, parse_name, similarity
-from portal.domain.references import Found, RemittanceText, parse_reference
+from portal.domain.references import parse_reference
+from portal.domain.remittance import Found, RemittanceText
 from portal.errors import NotFound, Rejected
 from portal.models import Assignment, AuditEvent, BankAccount, Candidate, Client, Receipt, Transaction
 from portal.services import finding

@@ -12,7 +12,8 @@ from sqlalchemy import and_, bindparam, not_, or_, select
 from sqlalchemy.orm import Session
 
 from portal.domain.matching import ReasonCode
-from portal.domain.references import RemittanceText, parse_reference
+from portal.domain.references import parse_reference
+from portal.domain.remittance import RemittanceText
 from portal.models import Assignment, BankAccount, Candidate, Client, Receipt, Transaction
 from portal.services import finding
 from portal.services.finding import Actor
