@@ -16,6 +16,7 @@ FIRST_DAY = date(2025, 1, 2)
 LAST_ISSUE = 330
 _LINKED_WRONG = 0.01
 _USUAL_PRICE = 0.2
+_TOLD_APART = 0.95
 
 
 @dataclass
@@ -82,6 +83,7 @@ class Rows:
         self.links = links
         self.made = ClientSet()
         self.counters: dict[str, int] = {}
+        self.names: set[str] = set()
         self.prices = sorted(self._any_cents(500, 400_000) for _ in range(prices)) if prices else None
         self.usual_prices = [
             self._any_cents(500, dice.choice((20_000, 80_000, 400_000))) for _ in range(max(5, parties * 6 // 5))
@@ -98,21 +100,28 @@ class Rows:
 
     def _party(self, *, is_customer: bool = False) -> Party:
         dice, words = self.dice, self.words
-        family = dice.choice(words.families)
-        if is_customer and dice.random() < 0.3:
-            name = f"{dice.choice(words.first_names)} {family}"
-        elif dice.random() < 0.3:
-            name = f"{dice.choice(words.brands)} {dice.choice(words.towns)} {dice.choice(LEGAL_FORMS)}"
-        else:
-            name = f"{dice.choice(list(words.trades))} {family} {dice.choice(LEGAL_FORMS)}"
+        name, form = self._name(is_customer=is_customer)
+        if name in self.names and dice.random() < _TOLD_APART:  # who has thousands of parties has not as many of one name
+            name = f"{name} {dice.choice(words.families)}-{dice.choice(words.families)}"
+        self.names.add(name)
+        name = f"{name} {form}".strip()
         iban = "DE" + "".join(dice.choices("0123456789", k=20))
         return Party(
-            name=name.strip(), bank_name=self._bank_name(name.strip()), iban=iban,
+            name=name, bank_name=self._bank_name(name), iban=iban,
             numbers=self.own_numbers if is_customer else dice.choice(words.numbers),
             letters="".join(dice.choices("ABCDEFGHKLMNPRSTVWZ", k=2)), counter_from=dice.choice((1, 40, 700, 10_400, 88_000)),
             reference=dice.choice(words.references if is_customer else self.habits), code=self._code(),
             shop=dice.choice(words.descriptors).replace("{town}", dice.choice(words.towns).upper()), is_customer=is_customer,
         )  # fmt: skip
+
+    def _name(self, *, is_customer: bool) -> tuple[str, str]:
+        """A name and its legal form."""
+        dice, words = self.dice, self.words
+        if is_customer and dice.random() < 0.3:
+            return f"{dice.choice(words.first_names)} {dice.choice(words.families)}", ""
+        if dice.random() < 0.3:
+            return f"{dice.choice(words.brands)} {dice.choice(words.towns)}", dice.choice(LEGAL_FORMS)
+        return f"{dice.choice(list(words.trades))} {dice.choice(words.families)}", dice.choice(LEGAL_FORMS)
 
     def _bank_name(self, name: str) -> str:
         """Write a name as banks do: always in the same way for one party."""

@@ -32,7 +32,8 @@ class Maker(Rows):
             (2, self.refund), (6, self.card), (3, self.foreign_currency), (1.5, self.converted_only), (1.5, self.bank_fee), (1, self.amount_slip),
             (1.5, self.tip), (3, self.equal_prices), (2, self.twins), (0.7, self.weekly), (0.7, self.spotty_subscription), (1, self.paid_twice), (3, self.filed_twice), (1, self.order_confirmation), (4, self.without_line),
             (8, self.line_only), (3.5, self.processor), (0.7, self.payout), (2, self.trading_name), (2, self.private_payer),
-            (1, self.other_account), (6, self.badly_read), (1.5, self.numbers_restart),
+            (1, self.other_account), (6, self.badly_read), (1.5, self.numbers_restart), (0.5, self.late_payer), (0.7, self.listed_by_ends),
+            (0.5, self.batch_booking), (1, self.aided), (0.7, self.billed_monthly),
         ]  # fmt: skip
 
     # ---- one invoice, one line
@@ -257,6 +258,65 @@ class Maker(Rows):
         for case in cases:
             self._receipt(replace(case, paid=paid), [line], counterparty=None if self.dice.random() < 0.5 else customer.name)
 
+    def listed_by_ends(self) -> None:
+        """Of a list only the first number is written whole."""
+        dice, party, day = self.dice, self.dice.choice(self.customers), self._day()
+        paid = day + timedelta(days=dice.randint(5, 25))
+        name = "collective, listed by ends"
+        cases = [replace(self._case(name, party, day + timedelta(days=n)), paid=paid) for n in range(dice.randint(2, 4))]
+        joint, template = dice.choice(self.words.lists)
+        first, *others = (case.number or "" for case in cases)
+        ends = [number[-4:] for number in others]
+        whole = replace(cases[0], cents=sum(case.cents for case in cases))
+        line = self._line(whole, self._text(whole, joint.join((first, *ends)), template))
+        for case in cases:
+            self._receipt(case, [line])
+
+    def batch_booking(self) -> None:
+        """What was collected of several customers by direct debit, in one sum; one or two pay the same bill themselves."""
+        dice, day = self.dice, self._day()
+        members, fees = [self._party(is_customer=True) for _ in range(dice.randint(4, 9))], dice.sample(self.words.prices, 2)
+        cases = [self._case("batch booking", party, day, dice.choice(fees)) for party in members]
+        own = dice.randint(0, 1)
+        collected, paid = cases[own:], day + timedelta(days=dice.randint(3, 8))
+        whole = replace(collected[0], cents=sum(case.cents for case in collected), paid=paid)
+        text = self._said(whole, self.words.batches, count=len(collected))
+        line = self._line(whole, text, counterparty=dice.choice((None, *self.words.brands)), iban=None, operation_type=None)
+        for case in collected:
+            self._receipt(replace(case, paid=paid), [line])
+        for case in cases[:own]:
+            self._pair(replace(case, phenomenon="beside a batch booking"), self._text(case))
+
+    def aided(self) -> None:
+        """An office pays a part of somebody's bill and says for whom."""
+        dice, party = self.dice, self.dice.choice(self.customers)
+        person = f"{dice.choice(self.words.first_names)} {dice.choice(self.words.families)}"
+        payer = replace(party, name=person, bank_name=self._bank_name(person))
+        case = self._case("a part paid by somebody else", payer, cents=self._cents(30_000, 120_000))
+        case = replace(case, paid=case.day + timedelta(days=dice.randint(-2, 4)))
+        part = case.cents * dice.randint(30, 80) // 100
+        office, text = dice.choice(self.words.aids)
+        iban = "DE" + "".join(dice.choices("0123456789", k=20))
+        aid = {"counterparty": office, "iban": iban, "cents": part, "paid": case.paid + timedelta(days=dice.randint(-2, 2))}
+        lines = [self._line(case, text.format(party=payer.bank_name, code=self._code()), **aid)]
+        lines.append(self._line(case, self._said(case, self.words.polite), cents=case.cents - part))
+        self._receipt(case, lines)
+
+    def billed_monthly(self) -> None:
+        """Advertising is charged to the card as it runs, and billed at the month's end."""
+        dice = self.dice
+        name, shop = dice.choice(self.words.advertisers)
+        advertiser = replace(self._supplier(), name=name)
+        start = self._day().replace(day=1)
+        bill = (start + timedelta(days=32)).replace(day=1) + timedelta(days=dice.randint(-1, 3))
+        charges = [
+            (self._cents(1_000, 30_000), start + timedelta(days=2 + 27 * n // 7)) for n in range(dice.randint(3, 7))
+        ]  # fmt: skip
+        case = self._case("a month's charges", advertiser, bill, sum(cents for cents, _ in charges))
+        card = {"counterparty": shop.format(code=self._code()), "iban": None, "operation_type": "card"}
+        lines = [self._line(case, "", cents=cents, paid=day, **card) for cents, day in charges]
+        self._receipt(replace(case, paid=charges[-1][1]), lines, due_on=None, iban=None, paid_on=None)
+
     def refund(self) -> None:
         """An invoice paid, and its credit note paid back on a line of its own."""
         bought = self._case("refund, the invoice", self._supplier())
@@ -281,6 +341,14 @@ class Maker(Rows):
             case = replace(case, paid=case.day + timedelta(days=max(0, lag + dice.randint(-1, 2))))
             line = self._line(case, self._text(case) if is_named else text, operation_type="direct_debit")
             self._receipt(case, [line])
+
+    def late_payer(self) -> None:
+        """A customer owes the same every month, and always pays more than a month late, without a word."""
+        dice = self.dice
+        party, cents, start = self.dice.choice(self.customers), dice.choice(self.words.prices), self._day(60)
+        for month in range(dice.randint(5, 8)):
+            case = self._case("always late", party, start + timedelta(days=30 * month), cents)
+            self._pair(replace(case, paid=case.day + timedelta(days=dice.randint(27, 45))), self._said(case, self.words.polite))
 
     def weekly(self) -> None:
         """The same delivery every week, paid as it comes."""

@@ -19,6 +19,7 @@ class Vocabulary:
     Templates are for `str.format`. `numbers`: of suppliers, `own_numbers`: of the client's invoices, with n, year, yy, month,
     letters. `references`: the payer's text, {0} is the number, {day} a date, {code} some digits, {amount} the sum.
     `processors`, `payouts`: (name, IBAN, text) with {party}, {code}. `trades`: trade → how a bank abbreviates it.
+    `aids`: (who pays a part, text) with {party}. `advertisers`: (name, its card reader).
     `cuts`: letters after which the bank cuts a name; `breaks`: after which it puts a blank into a text.
     """
 
@@ -34,6 +35,9 @@ class Vocabulary:
     customer_numbers: tuple[str, ...]
     lists: tuple[tuple[str, str], ...]
     unlisted: tuple[str, ...]
+    batches: tuple[str, ...]
+    aids: tuple[tuple[str, str], ...]
+    advertisers: tuple[tuple[str, str], ...]
     instalments: tuple[str, ...]
     discounts: tuple[str, ...]
     credits: tuple[str, ...]
@@ -99,6 +103,9 @@ _TRAIN = Vocabulary(
     customer_numbers=("Kundennummer {code}", "Kd-Nr {code} Vertrag 88123"),
     lists=((", ", "{0}"), (" + ", "Rechnungen {0}")),
     unlisted=("diverse Rechnungen", "Sammelzahlung"),
+    batches=("Sammellastschrift {count} Posten",),
+    aids=(("Jobcenter Bremen", "KdU {party}"), ("Krankenkasse Nord", "Zuschuss {party} {code}")),
+    advertisers=(("Meta Platforms Ireland Limited", "FACEBK *{code}"), ("Anzeigenring GmbH", "ANZEIGENRING*{code}")),
     instalments=("Rate {n}", "{n}. Rate"),
     discounts=("abzgl. {percent}% Skonto", "minus {percent} %"),
     credits=("Gutschrift {0}",),
@@ -179,6 +186,9 @@ _CALIBRATE = Vocabulary(
     customer_numbers=("KD-NR. {code}", "Kundenkonto {code}", "Vertragskonto {code} Abschlag"),
     lists=(("; ", "{0}"), (" ", "RG {0}"), (" und ", "Rgn. {0}"), ("/", "{0}")),
     unlisted=("mehrere Rechnungen", "laut Aufstellung", "Rgn. {day}"),
+    batches=("SEPA-Sammeleinzug Anzahl: {count}", "SAMMELLASTSCHRIFT {count} POSTEN {code}"),
+    aids=(("Landkreis Stade Sozialamt", "Miete {party}"), ("Pflegekasse", "{code} Anteil {party}")),
+    advertisers=(("Google Ireland Limited", "GOOGLE*ADS{code}"), ("Werbenetz24 GmbH", "WERBENETZ24 {code}")),
     instalments=("Teilzahlung {n}", "{n}/3", "Abschlag {n}"),
     discounts=("./. {percent}% Sk.", "-{percent}%", "Skto {amount}"),
     credits=("Erstattung {0}", "GS {0}", "Rueckzahlung {0}"),
@@ -264,6 +274,13 @@ _TEST = Vocabulary(
     customer_numbers=("Kto-Nr. {code}", "KdNr: {code}", "Ihr Zeichen {code}"),
     lists=((", ", "Re. {0}"), (" u. ", "RG-NR. {0}"), ("; ", "Rechnungsnr. {0}"), (" ", "{0}")),
     unlisted=("Diverse", "lt. Liste vom {day}", "Rechnungen {day}", "Sammler"),
+    batches=("SAMMELGUTSCHRIFT {count} POSTEN", "Sammel-Lastschrift, Anzahl {count}"),
+    aids=(
+        ("Bundesagentur Service-Haus", "{party} BG {code}"),
+        ("Stadtkasse Wesel", "Wohngeld {party}"),
+        ("Stiftung Alltag", "fuer {party}"),
+    ),
+    advertisers=(("LinkedIn Ireland Unlimited Company", "LINKEDIN ADS {code}"), ("Blickfang Media KG", "BLICKFANG*{code}")),
     instalments=("Rate {n} von 3", "{n}. Teilbetrag", "Raten-Zahlung {n}"),
     discounts=("{percent} % Skonto abgezogen", "Skto. {percent}%", "abzgl Skonto"),
     credits=("Gutschriftsnr. {0}", "Rueckerstattung {0}", "Korrektur {0}"),

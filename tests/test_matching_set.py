@@ -26,7 +26,8 @@ PHENOMENA = set(
     reference, split by the bank|reference, cut off|customer number only|no reference|another invoice's number
     paid weeks later|paid early|numbers restart|read: amount missing|read: amount misread|read: net for gross
     read: currency wrong|read: currency missing|read: dates missing|read: date misread|read: name missing|read: name garbled
-    read: name misread|read: number missing|read: number misread|read: direction unknown
+    read: name misread|read: number missing|read: number misread|read: direction unknown|always late
+    collective, listed by ends|batch booking|beside a batch booking|a part paid by somebody else|a month's charges
     """.strip()
     .replace("\n    ", "|")
     .split("|")

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
-from typing import Any
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from portal.domain.matching.gates import Gates
 from portal.domain.matching.habits import Lags, lags_of, note_lags
 from portal.domain.matching.kinship import acquaint
 from portal.domain.matching.optimum import optimum
-from portal.domain.matching.pairs import PAYMENT_DAYS, YES, Amount, Number
+from portal.domain.matching.pairs import PAYMENT_DAYS, YES, Amount, Number, Rows
 from portal.domain.matching.payouts import note_fees
 from portal.domain.matching.reasons import Allocation, Candidate, Decision, Reason, ReasonCode, ReviewReason
 from portal.domain.matching.rhythm import MONTH_APART, Months
@@ -125,7 +124,7 @@ class Judge:
         self.index, self.pairs, self.sides = comparison.index, comparison.pairs, comparison.sides
         self.covered_until, self.margin = covered_until, margin
         self.is_optimal = optimum(comparison, scores.weight)
-        self.lists: dict[str, list[Any]] = {name: column.tolist() for name, column in vars(self.pairs).items()}
+        self.lists = Rows(self.pairs)
         self.weights: list[float] = scores.weight.tolist()
         self.gates, self.certainty = Gates(comparison, scores), Certainty(comparison, self.lists)
         passes, is_best = np.ones(len(self.pairs), np.bool_), self.is_optimal | self.pairs.is_set

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Hashable, Iterable, Mapping, Sequence
 from copy import copy
+from datetime import date
 from functools import cached_property
 from math import nan
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from portal.domain.matching.calendar import SPAN, Calendar, Places
+from portal.domain.matching.calendar import SPAN, Calendar, Places, distinct
 from portal.domain.matching.facts import ReceiptFacts, Side, TransactionFacts
 from portal.domain.matching.fees import Fee
 from portal.domain.matching.records import MOST_CENTS, BookedTransaction, OpenReceipt, compact_iban
@@ -56,10 +57,15 @@ class Index:
         self, receipts: Sequence[ReceiptFacts], transactions: Sequence[TransactionFacts],
         party_counts: Mapping[PartyKey, int] | None = None,
     ) -> None:  # fmt: skip
-        """Sort by id, derive, and index. `party_counts`: None where the transactions are all there are."""
+        """Sort, derive, and index. `party_counts`: None where the transactions are all there are.
+
+        What belongs together lies side by side, in its order of days: a large client is looked through twice as fast.
+        """
         self._told_counts = party_counts
-        rows = [OpenReceipt(n, facts) for n, facts in enumerate(sorted(receipts, key=lambda facts: facts.id))]
-        countable = sorted((facts for facts in transactions if 0 < facts.amount_cents <= MOST_CENTS), key=lambda facts: facts.id)
+        ours = sorted(receipts, key=lambda facts: (facts.counterparty or "", facts.issued_on or date.min, facts.id))
+        countable = [facts for facts in transactions if 0 < facts.amount_cents <= MOST_CENTS]
+        countable.sort(key=lambda facts: (facts.counterparty or "", facts.booked_on, facts.id))
+        rows = [OpenReceipt(n, facts) for n, facts in enumerate(ours)]
         lines = [BookedTransaction(n, facts) for n, facts in enumerate(countable)]
         if len({facts.id for facts in countable}) < len(lines) or len({facts.id for facts in receipts}) < len(rows):
             message = "a receipt's or transaction's id occurs twice"
@@ -116,7 +122,12 @@ class Index:
             booked.free = min(max(0, booked.free - cents), MOST_CENTS)
         hits = {}
         for line, found in self._hits.items():
-            if left := {one: places for one, places in found.items() if one.facts.id not in decided}:
+            booked = self.transactions[line]
+            if left := {
+                one: places
+                for one, places in found.items()
+                if one.facts.id not in decided and (booked.free or self._is_likely(one, booked))
+            }:
                 hits[line] = left
         rest._crowded, keys = _by_key(rows)  # noqa: SLF001 -- its own class, here and below
         # what so many carried that it named none of them may name one now
@@ -142,7 +153,7 @@ class Index:
         self._naming: list[list[int]] = [[] for _ in self.receipts]
         naming_pairs: list[tuple[int, int, int]] = []
         for line, by_receipt in hits.items():
-            named = {one.place: places for one, places in by_receipt.items()}
+            named = self._told_apart(line, by_receipt)
             if len(named) > 1 or any(len(found) > 1 for found in named.values()):
                 _drop_shorter(self.transactions[line].text.written, named)
             self.named[line] = named
@@ -225,7 +236,7 @@ class Index:
         single = np.array([*named, *more], dtype=np.int64).reshape(-1, 2)
         found.append((single[:, 0], single[:, 1]))
         width = max(1, len(self.transactions))
-        joined = np.unique(np.concatenate([receipts * width + lines for receipts, lines in found]))
+        joined = distinct(np.concatenate([receipts * width + lines for receipts, lines in found]))
         return joined // width, joined % width
 
     def _questions(
@@ -399,12 +410,35 @@ class Index:
         found = set()
         for (key, _), receipts in keys.items():
             for line, first, after in self._windows.get(key, ()):
-                text = self.transactions[line].text
+                booked = self.transactions[line]
                 for receipt in receipts:
-                    if receipt.reference and (hit := text.hit(receipt.reference, first, after)):
+                    if not booked.free and not self._is_likely(receipt, booked):
+                        continue  # of a used transaction only what it may have paid is of interest
+                    if receipt.reference and (hit := booked.text.hit(receipt.reference, first, after)):
                         hits.setdefault(line, {}).setdefault(receipt, []).append(hit)
                         found.add(line)
         return found
+
+    def _told_apart(self, line: int, by_receipt: dict[OpenReceipt, list[Found]]) -> dict[int, list[Found]]:
+        """By place the receipts whose number a text holds: of those who carry it in one place the payer's, if one is his."""
+        booked = self.transactions[line]
+        his = {
+            (hit.start, hit.end)
+            for one, hits in by_receipt.items()
+            if len(by_receipt) > 1 and self.is_of_party(one, booked)
+            for hit in hits
+            if hit.is_whole
+        }
+        named = {}
+        for one, hits in by_receipt.items():
+            rest = hits if not his or self._is_likely(one, booked) else [hit for hit in hits if (hit.start, hit.end) not in his]
+            if rest:
+                named[one.place] = rest
+        return named
+
+    def _is_likely(self, receipt: OpenReceipt, booked: BookedTransaction) -> bool:
+        """Tell whether the two are of one party or of one amount."""
+        return receipt.cents == booked.facts.amount_cents or self.is_of_party(receipt, booked)
 
 
 def _by_key(receipts: list[OpenReceipt]) -> tuple[set[NumberKey], dict[NumberKey, list[OpenReceipt]]]:
@@ -442,13 +476,13 @@ def _drop_shorter(text: str, named: dict[int, list[Found]]) -> None:
 
     Unless all that the longer one has more is a plain word like RE: then both stay, and amount and name have to tell.
     """
+    if len({hit.end - hit.start for hits in named.values() for hit in hits}) == 1:
+        return
     owners: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
     for owner, hits in named.items():
         for hit in hits:
             if hit.is_whole:
                 owners[hit.start, hit.end].add(owner)
-    if len({hit.end - hit.start for hits in named.values() for hit in hits}) == 1:
-        return
     for place, hits in list(named.items()):
         kept = [hit for hit in hits if not any(_is_overruled(text, place, hit, *longer) for longer in owners.items())]
         if kept:

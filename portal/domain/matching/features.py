@@ -139,14 +139,15 @@ class Comparison:
 
     def pairs_on(self, line: int) -> list[int]:
         """Return the pairs of a transaction."""
-        return self._by_line.get(line, [])
+        order, ends = self._by_line
+        found: list[int] = order[ends[line - 1] if line else 0 : ends[line]].tolist()
+        return found
 
     @cached_property
-    def _by_line(self) -> dict[int, list[int]]:
-        found: defaultdict[int, list[int]] = defaultdict(list)
-        for n, line in enumerate(self.pairs.line.tolist()):
-            found[line].append(n)
-        return found
+    def _by_line(self) -> tuple[Column, list[int]]:
+        """The pairs in the order of their transactions, and where those of each end."""
+        order = np.argsort(self.pairs.line, kind="stable")
+        return order, np.cumsum(np.bincount(self.pairs.line, minlength=self._width)).tolist()
 
     def other_linkers(self, n: int) -> list[int]:
         """Return the places of the receipts outside of a pair and its set that the bank linked to its transaction, sorted."""

@@ -101,7 +101,7 @@ def _meeting(index: Index, receipt: OpenReceipt) -> BookedTransaction | None:
         return None
     amount = index.amounts.get((receipt.side, receipt.currency, receipt.cents))
     days = [day.toordinal() for day in ([facts.paid_on] if facts.paid_on else [facts.issued_on, facts.due_on]) if day]
-    if amount is None or not days:
+    if amount is None or not days or index.receipts_by_amount.count(amount, *_always_near(days)) > 1:
         return None
     places = index.lines_by_amount.between(amount, min(days) - _NEAR_DAYS, max(days) + _BOOKED_LATER)
     near = [booked for booked in map(index.transactions.__getitem__, places) if _is_near(booked, days)]
@@ -114,6 +114,11 @@ def _meeting(index: Index, receipt: OpenReceipt) -> BookedTransaction | None:
     if is_told_apart or is_another or not is_whole or booked.is_passed_on:
         return None
     return booked
+
+
+def _always_near(days: list[int]) -> tuple[int, int]:
+    """The days in which another receipt can mean any transaction around these days: one there is enough to look no further."""
+    return max(days) + _BOOKED_LATER - _ALONE_DAYS, min(days) - _NEAR_DAYS + _ALONE_DAYS
 
 
 def _is_near(booked: BookedTransaction, days: list[int]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum, auto
+from typing import Any
 
 import numpy as np
 
@@ -153,6 +154,20 @@ class Pairs:
     def is_named(self, likeness: float) -> Column:
         """Whether the names are known and at least so similar."""
         return np.nan_to_num(self.name, nan=-1.0) >= likeness
+
+
+class Rows(dict[str, list[Any]]):
+    """The columns of pairs by name, as lists, made when first asked for: who reads pairs one by one is quicker so."""
+
+    def __init__(self, pairs: Pairs) -> None:
+        """Begin with none."""
+        super().__init__()
+        self._pairs = pairs
+
+    def __missing__(self, name: str) -> list[Any]:
+        """Errors: AttributeError for a name that is no column."""
+        self[name] = values = getattr(self._pairs, name).tolist()
+        return values
 
 
 def is_prompt(pairs: Pairs) -> Column:
