@@ -310,7 +310,7 @@ class Maker(Rows):
         start = self._day().replace(day=1)
         bill = (start + timedelta(days=32)).replace(day=1) + timedelta(days=dice.randint(-1, 3))
         charges = [
-            (self._cents(1_000, 30_000), start + timedelta(days=2 + 27 * n // 7)) for n in range(dice.randint(3, 7))
+            (self._cents(1_000, 30_000), start + timedelta(days=4 + 26 * n // 7)) for n in range(dice.randint(3, 7))
         ]  # fmt: skip
         case = self._case("a month's charges", advertiser, bill, sum(cents for cents, _ in charges))
         card = {"counterparty": shop.format(code=self._code()), "iban": None, "operation_type": "card"}
@@ -348,7 +348,10 @@ class Maker(Rows):
         party, cents, start = self.dice.choice(self.customers), dice.choice(self.words.prices), self._day(60)
         for month in range(dice.randint(5, 8)):
             case = self._case("always late", party, start + timedelta(days=30 * month), cents)
-            self._pair(replace(case, paid=case.day + timedelta(days=dice.randint(27, 45))), self._said(case, self.words.polite))
+            case = replace(case, paid=case.day + timedelta(days=dice.randint(27, 45)))
+            receipt = self._receipt(case, [self._line(case, self._said(case, self.words.polite))])
+            if receipt.is_from_bank:  # the client wrote it there himself
+                self.made.arrivals[receipt.id] = case.day
 
     def weekly(self) -> None:
         """The same delivery every week, paid as it comes."""

@@ -76,7 +76,7 @@ def test_what_the_feeds_lose() -> None:
 def test_twins_by_the_hundred_and_a_dense_client() -> None:
     tickets = make_client(3, stories=50, twins=300)
     assert Counter(tickets.phenomena.values())["tickets"] == 300
-    dense = make_client(3, prices=8)
+    dense = make_client(4, prices=8)
     assert max(Counter(receipt.amount_cents for receipt in dense.receipts).values()) > 20
     for client in (tickets, dense):
         found = tally([client])[""]
@@ -137,7 +137,7 @@ def test_whatever_is_lost_stopped_at_a_gate() -> None:
 
 
 def test_what_is_lost_is_told_by_its_first_gate() -> None:
-    client = make_client(4, stories=300)
+    client = make_client(8, stories=300)
     gates = gates_of(client, decide(client))
     for phenomenon, gate in (
         ("tip", "amount differs"),

@@ -170,6 +170,8 @@ _COMMON = frozenset(_SPELLED_UMLAUT.sub("", word) for word in (_TRADES + _TOWNS)
 _SHORTEST_BRAND = 3
 _INITIALS = re.compile(r"[b-df-hj-np-tv-xz]{2}")
 """Two letters that no word is made of: "DB", "HP"."""
+_BRAND = re.compile(rf"[^\W\d_]{{{_SHORTEST_BRAND},}}|[^\W\d_]{{4,}}\d\d?")
+"""Letters, as in "Aral", or with a number that belongs to the name, as in "Check24"."""
 _MANY_DIGITS = re.compile(r"\d.*\d.*\d")
 _SHORTEST_CUT, _SHORTEST_CUT_WORDS = 10, 7
 _SHORTEST_WORD_CUT = 4
@@ -277,7 +279,7 @@ def parse_shop(written: str | None) -> Name:
 
 def _with_brand(name: Name) -> Name:
     first = name.words[0] if name else ""
-    is_brand = (len(first) >= _SHORTEST_BRAND or _INITIALS.fullmatch(first)) and first.isalpha() and first not in _COMMON
+    is_brand = (_BRAND.fullmatch(first) or _INITIALS.fullmatch(first)) and first not in _COMMON
     behind = _with_brand(name.behind) if name.behind else None
     return replace(name, brand=first if is_brand else "", behind=behind) if is_brand or behind else name
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from portal.domain.matching import (
     Reason,
+    ReceiptFacts,
     ReviewReason,
+    TransactionFacts,
     found_spans,
     match,
     paying_side,
 )
+from portal.domain.matching.blocking import Index
 from tests.domain.matching_facts import IBAN, ISSUED, OTHER_IBAN, booked, one, receipt
 
 ASSIGNED = {
@@ -248,6 +252,25 @@ def test_reasons_survive_being_stored() -> None:
         for candidate in one(made, line).candidates:
             for reason in candidate.reasons:
                 assert Reason.from_json(reason.as_json()) == reason
+
+
+def test_a_number_that_strangers_share_is_the_payers() -> None:
+    """Weber pays his 1042; Schulze's of another amount is not meant, one of this very amount may be. Of a used payment as well."""
+    his, line = receipt("r1"), booked(counterparty="HOLZHANDEL WEBER", open_cents=11900)
+    other = receipt("r2", counterparty="Schulze Reisen AG", amount_cents=50000)
+    equal = receipt("r3", counterparty="Schulze Reisen AG")
+
+    def named(receipts: list[ReceiptFacts], booked: TransactionFacts) -> set[str]:
+        index = Index(receipts, [booked])
+        return {index.receipts[place].facts.id for place in index.named.get(0, ())}
+
+    assert named([his, other, equal], line) == {"r1", "r3"}
+    assert named([other], line) == {"r2"}
+    used = replace(line, open_cents=0)
+    assert named([other, equal], used) == {"r3"}
+    assert named([his, other], used) == {"r1"}
+    both = replace(line, remittance="RE-2026-1042 und RE-2026-1043")
+    assert named([his, replace(other, number="RE-2026-1043")], both) == {"r1", "r2"}, "in another place it is another's"
 
 
 def test_the_number_is_found_in_the_text() -> None:

@@ -60,6 +60,25 @@ def test_a_customers_payment_may_be_for_the_older_invoice() -> None:
     assert [found[f"r{n}"].status for n in range(3)] == ["review", "assigned", "assigned"], "somebody has said which was paid"
 
 
+def test_who_has_paid_late_for_long_still_does() -> None:
+    """Ten rents are open, each was paid a month later: the oldest one's payment is not counted for a younger one."""
+    rents = [
+        receipt(
+            f"r{n}", direction="income", number=f"M-{n}", counterparty="Elke Petersen", due_on=None, issued_on=ISSUED + n * MONTH
+        )
+        for n in range(10)
+    ]
+    lines = [
+        booked(
+            f"t{n}", side="credit", counterparty="Elke Petersen", remittance="Miete", booked_on=ISSUED + (n + 1) * MONTH + LATE
+        )
+        for n in range(9)
+    ]
+    assert {decision.status for decision in decide(rents, lines).values()} == {"review"}
+    paid_at_once = [replace(line, booked_on=line.booked_on - MONTH) for line in lines]
+    assert [decision.status for decision in decide(rents[:9], paid_at_once).values()] == ["assigned"] * 9
+
+
 def test_who_always_pays_a_month_late_pays_no_invoice_at_once() -> None:
     """The payment for the invoice before the first comes on the first one's day; two of his are marked as paid a month later."""
     rents = [

@@ -261,3 +261,10 @@ def test_two_purchases_are_no_month() -> None:
         "r9", counterparty="Meta Platforms Ireland Limited", amount_cents=4077, issued_on=date(2026, 11, 24), due_on=None
     )
     assert decide([month_bill(94077), ticket], lines)["r1"].status == "review", "one of them has a receipt of its own"
+    longer = [*charges(30000, 30000, 30000, 4077, every=5), *charges(0, 0, 0, 0, 4077, 9911, every=4)[4:]]
+    assert one(month_bill(94077), *longer).status == "review", "which of the two equal ones is billed here?"
+
+
+def test_a_shop_may_be_called_by_a_number_too() -> None:
+    lines = [replace(line, counterparty="WERBENETZ24 4711") for line in charges(30000, 30000, 30000, 4077)]
+    assert one(replace(month_bill(94077), counterparty="Werbenetz24 GmbH"), *lines).status == "assigned"

@@ -61,6 +61,7 @@ def test_other_parties(one: str, other: str) -> None:
         ("OBI GmbH & Co. Deutschland KG", "OBI BAU- U. HEIMWERKERMARKT 017"),
         ("Zoom Video Communications Inc.", "ZOOM.US 888-799-9666 SAN JOSE US"),
         ("Deutsche Lufthansa AG", "LUFTHANSA 2201234567890 FRANKFURT"),
+        ("Check24 Vergleichsportal GmbH", "CHECK24 MUENCHEN"),
     ],
 )
 def test_a_card_line_begins_with_the_shop(receipt: str, line: str) -> None:

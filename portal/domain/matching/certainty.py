@@ -9,6 +9,7 @@ import numpy as np
 from portal.domain.matching.features import Comparison
 from portal.domain.matching.pairs import ISSUE_DAYS, PAYMENT_DAYS, YES, Amount, Number, Pairs, Rows, is_prompt
 from portal.domain.matching.reach import RIVAL_DAYS
+from portal.domain.matching.records import BookedTransaction
 from portal.domain.matching.sides import NO_DAY, Column, Sides
 from portal.domain.names import CLEARLY_SAME, SIMILAR
 
@@ -187,17 +188,30 @@ class Certainty:
         billed = index.amounts.get((receipt.side, receipt.currency, receipt.cents))
         if billed is None:
             return False
-        first, same = issued.toordinal() - RECURRENCE_DAYS, self.comparison.is_same_party
-        older = [
-            one.facts.issued_on.toordinal()
-            for one in map(index.receipts.__getitem__, index.receipts_by_amount.between(billed, first, receipt.centre - 1))
-            if one.facts.issued_on and one.facts.issued_on < issued and same(one, booked) and self.copies.get(one.place) is None
-        ]
-        if not older:
-            return False
-        paid = index.amounts[booked.facts.side, booked.currency, booked.facts.amount_cents]
+        older = self._older(booked, billed, issued.toordinal(), receipt.centre - 1)
+        if not older or len(older) > MOST_RIVALS:
+            return bool(older)
+        paid, same = index.amounts[booked.facts.side, booked.currency, booked.facts.amount_cents], self.comparison.is_same_party
         lines = index.lines_by_amount.between(paid, min(older) + since, booked.day - 1)
         return sum(index.transactions[line].free > 0 and same(receipt, index.transactions[line]) for line in lines) < len(older)
+
+    def _older(self, booked: BookedTransaction, billed: int, issued: int, last: int) -> list[int]:
+        """The days of the open receipts of an amount that a transaction's party had before, back to where none was for long."""
+        index, same, found = self.index, self.comparison.is_same_party, list[int]()
+        first = issued
+        while len(found) <= MOST_RIVALS:
+            near = map(index.receipts.__getitem__, index.receipts_by_amount.between(billed, first - RECURRENCE_DAYS, last))
+            days = [
+                one.facts.issued_on.toordinal()
+                for one in near
+                if one.facts.issued_on and same(one, booked) and self.copies.get(one.place) is None
+            ]
+            days = [day for day in days if day < first]
+            if not days:
+                break
+            found += days
+            first, last = min(days), min(days) - 1
+        return found
 
     def _is_only_amount(self, n: int) -> bool:
         """Tell whether in a year nothing else has this amount, whoever's it is: then a name that is only similar is enough."""

@@ -287,7 +287,11 @@ def _month_of(lines: list[BookedTransaction], cents: int, first: int, last: int)
     sums = [0, *accumulate(booked.free for booked in lines)]
     ends = combinations(range(len(sums)), 2)
     found = [lines[start:end] for start, end in ends if end - start >= _FEWEST and sums[end] - sums[start] == cents]
-    return found[0] if len(found) == 1 and _is_unlikely(comb(len(sums), 2), cents, found[0]) else []
+    if len(found) != 1 or not _is_unlikely(comb(len(sums), 2), cents, found[0]):
+        return []
+    # of two equal purchases, one in the run and one beside it, either may be meant
+    beside = {booked.free for booked in lines if booked not in found[0]}
+    return [] if any(booked.free in beside for booked in found[0]) else found[0]
 
 
 def _is_unlikely(tried: int, cents: int, lines: list[BookedTransaction]) -> bool:
