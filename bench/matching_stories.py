@@ -297,8 +297,8 @@ class Maker(Rows):
         part = case.cents * dice.randint(30, 80) // 100
         office, text = dice.choice(self.words.aids)
         iban = "DE" + "".join(dice.choices("0123456789", k=20))
-        aid = {"counterparty": office, "iban": iban, "cents": part, "paid": case.paid + timedelta(days=dice.randint(-2, 2))}
-        lines = [self._line(case, text.format(party=payer.bank_name, code=self._code()), **aid)]
+        day, said = case.paid + timedelta(days=dice.randint(-2, 2)), text.format(party=payer.bank_name, code=self._code())
+        lines = [self._line(case, said, cents=part, paid=day, counterparty=office, iban=iban)]
         lines.append(self._line(case, self._said(case, self.words.polite), cents=case.cents - part))
         self._receipt(case, lines)
 
@@ -313,7 +313,7 @@ class Maker(Rows):
             (self._cents(1_000, 30_000), start + timedelta(days=4 + 26 * n // 7)) for n in range(dice.randint(3, 7))
         ]  # fmt: skip
         case = self._case("a month's charges", advertiser, bill, sum(cents for cents, _ in charges))
-        card = {"counterparty": shop.format(code=self._code()), "iban": None, "operation_type": "card"}
+        card: dict[str, Any] = {"counterparty": shop.format(code=self._code()), "iban": None, "operation_type": "card"}
         lines = [self._line(case, "", cents=cents, paid=day, **card) for cents, day in charges]
         self._receipt(replace(case, paid=charges[-1][1]), lines, due_on=None, iban=None, paid_on=None)
 

@@ -166,7 +166,8 @@ class Rows(dict[str, list[Any]]):
 
     def __missing__(self, name: str) -> list[Any]:
         """Errors: AttributeError for a name that is no column."""
-        self[name] = values = getattr(self._pairs, name).tolist()
+        values: list[Any] = getattr(self._pairs, name).tolist()
+        self[name] = values
         return values
 
 
