@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from portal.simulator.customers import Customer, Trade, sell, sell_by_card
 from portal.simulator.names import iban
 from portal.simulator.papers import Party
-from portal.simulator.suppliers import Supplier, buy, give_back, open_invoice
+from portal.simulator.suppliers import Supplier, advertise, buy, give_back, open_invoice
 from portal.simulator.telling import Teller
 
 STUDIO = Party("Northlight Studio GmbH", "Torstraße 201", "10115", "Berlin", "DE000000215", "", "hello@northlight.example")
@@ -75,6 +75,20 @@ TRAIN = Supplier(
     descriptor="NORDBAHN REISEN BERLIN",
     category="CARD_RECEIPT",
 )
+ADVERTISING = Supplier(
+    "Adspring Ireland Limited",
+    "5 Quay Lane",
+    "D02 X285",
+    "Dublin",
+    "AS-{year}{month:02d}-{n:04d}",
+    (("Campaigns", 100, 100),),
+    (1,),
+    how="card",
+    text="none",
+    percent=0,
+    descriptor="ADSPRING *CAMPAIGNS",
+    country="IE",
+)
 OFFICE = Supplier(
     "Amt für Stadtentwicklung",
     "Rathausallee 1",
@@ -129,6 +143,7 @@ def tell_studio(seed: int, today: date) -> Teller:
     for month in teller.months():
         if month.month % 5 == 0:
             give_back(teller, PRINTER, main, month.replace(day=20))
+        advertise(teller, ADVERTISING, main, month)
         for account, side, other in ((main, "debit", saving), (saving, "credit", main)):
             key = f"saving/{side}/{month:%Y-%m}"
             label, kind = ("VAT reserve", "transfer") if side == "debit" else (STUDIO.name, "income")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from portal.simulator.names import Row, cents_of, iban
@@ -187,6 +187,24 @@ def _pay_together(teller: Teller, supplier: Supplier, account_id: str, waiting: 
     for paper, row in waiting:
         if movement:
             _mark_paid(teller, row, movement, paid_on, 1.0, paper.number)
+
+
+def advertise(teller: Teller, supplier: Supplier, account_id: str, month: date) -> None:
+    """Charged to the card four times a month as it runs, and billed in one sum on the first of the next."""
+    chance = teller.dice("charges", f"{supplier.name}/{month}")
+    charges = {month.replace(day=day): chance.randrange(4100, 19900) for day in (4, 10, 16, 23)}
+    for day, cents in charges.items():
+        key = f"{supplier.name}/{day}/charge"
+        teller.movement(key, account_id, teller.moment(day, key), "debit", cents, supplier.descriptor, "card", days=1)
+    billed_on = (month + timedelta(days=31)).replace(day=1)
+    if not teller.is_told(month) or not teller.is_told(billed_on):
+        return
+    key = f"{supplier.name}/{billed_on}"
+    paper = replace(
+        _paper(teller, supplier, billed_on, key), lines=(Line(f"Campaigns in {month:%m/%Y}", 1, sum(charges.values())),)
+    )
+    row = teller.supplier_invoice(key, paper, supplier.kind, teller.moment(billed_on, key), _looks(supplier))
+    row.update(status="paid", payment_date=str(billed_on), updated_at=row["created_at"])
 
 
 def give_back(teller: Teller, supplier: Supplier, account_id: str, issued_on: date) -> None:

@@ -1,6 +1,6 @@
 """What each sign counts, in log-odds: the whole model, to be read and reviewed as a table.
 
-Set by hand on the careful side and checked on the benchmark's splits `train` and `calibrate` (`docs/matching.md`).
+Set by hand on the careful side and checked on the benchmark's splits `train` and `calibrate` (`docs/matcher.md`).
 A table of steps gives the weight of values up to and including each bound.
 """
 
