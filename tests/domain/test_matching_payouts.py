@@ -197,6 +197,8 @@ def test_a_batch_that_several_days_make_is_left() -> None:
     line = _collection(4 * 4800, "SEPA-Sammellastschrift 4 Posten")
     assert {d.status for d in decide(members, [line]).values()} == {"review"}
     assert {d.status for d in decide(members[:4], [line]).values()} == {"assigned"}
+    beside = replace(line, counterparty="Ladepunkt Vertrieb AG")
+    assert {d.status for d in decide(members[:4], [beside]).values()} == {"assigned"}, "whose name stands there is none of theirs"
     uncounted = _collection(4 * 4800, "Sammelgutschrift")
     assert {d.status for d in decide(members[:4], [uncounted]).values()} == {"review"}
     freight = decide(members[:4], [_collection(4 * 4800, "Transport Sammelgut November")])

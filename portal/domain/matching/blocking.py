@@ -425,7 +425,7 @@ class Index:
         his = {
             (hit.start, hit.end)
             for one, hits in by_receipt.items()
-            if len(by_receipt) > 1 and self.is_of_party(one, booked)
+            if len(by_receipt) > 1 and self._is_payers(one, booked)
             for hit in hits
             if hit.is_whole
         }
@@ -438,7 +438,11 @@ class Index:
 
     def _is_likely(self, receipt: OpenReceipt, booked: BookedTransaction) -> bool:
         """Tell whether the two are of one party or of one amount."""
-        return receipt.cents == booked.facts.amount_cents or self.is_of_party(receipt, booked)
+        return receipt.cents == booked.facts.amount_cents or self._is_payers(receipt, booked)
+
+    def _is_payers(self, receipt: OpenReceipt, booked: BookedTransaction) -> bool:
+        """Tell whether the two are of one party as they are written: what was learned may not change which texts are read."""
+        return (receipt.spelling, booked.spelling) not in self.acquainted and self.is_of_party(receipt, booked)
 
 
 def _by_key(receipts: list[OpenReceipt]) -> tuple[set[NumberKey], dict[NumberKey, list[OpenReceipt]]]:

@@ -297,6 +297,9 @@ class Comparison:
         likeness = np.array([index.likeness_of(ours, theirs) for ours, theirs in couples], dtype=float)
         is_alias = flags(couple in index.acquainted for couple in couples)
         pairs.name, pairs.is_alias = likeness[inverse], is_alias[inverse]
+        # whoever stands beside a batch booking is none of those it was collected of
+        collected = [(place, line) for line, places in self.groups.batches.whole.items() for place in places]
+        pairs.name[self.at(collected)[1]] = np.nan
         pairs.is_in_text = np.zeros(len(pairs), np.bool_)
         asked = np.flatnonzero(~pairs.is_named(SAME_PARTY) & self.sides.has_text[pairs.line])
         names = self.sides.name[pairs.receipt[asked]]
