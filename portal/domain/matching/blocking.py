@@ -59,7 +59,7 @@ class Index:
     ) -> None:  # fmt: skip
         """Sort, derive, and index. `party_counts`: None where the transactions are all there are.
 
-        What belongs together lies side by side, in its order of days: a large client is looked through twice as fast.
+        What belongs together lies side by side, in its order of days: a large client takes a quarter less time.
         """
         self._told_counts = party_counts
         ours = sorted(receipts, key=lambda facts: (facts.counterparty or "", facts.issued_on or date.min, facts.id))
