@@ -265,6 +265,30 @@ def test_two_purchases_are_no_month() -> None:
     assert one(month_bill(94077), *longer).status == "review", "which of the two equal ones is billed here?"
 
 
+def test_month_after_month_each_bill_has_its_own_charges() -> None:
+    """The charges before and after are nearer to the bill's day, by which it is marked as paid, than most of its own."""
+    months = ((9, (15654, 13270, 8471, 8425)), (10, (16091, 13749, 16171, 10882)), (11, (17208, 8237, 17569, 8592)))
+    lines = [
+        booked(
+            f"t{month}-{n}", amount_cents=cents, counterparty="ADSPRING *CAMPAIGNS", remittance="", operation_type="card",
+            emitted_on=date(2026, month, day), booked_on=date(2026, month, day + 1),
+        )
+        for month, charged in months
+        for n, (day, cents) in enumerate(zip((4, 10, 16, 23), charged, strict=True))
+    ]  # fmt: skip
+    bills = [
+        receipt(
+            f"r{month}", number=f"AS-2026{month}", counterparty="Adspring Ireland Limited", amount_cents=sum(charged), due_on=None,
+            issued_on=date(2026, month + 1, 1), paid_on=date(2026, month + 1, 1),
+        )
+        for month, charged in months
+    ]  # fmt: skip
+    found = decide([*bills, replace(bills[0], id="r8", number="AS-20268", issued_on=date(2026, 9, 1), amount_cents=41111)], lines)
+    for month, charged in months:
+        assert {part.transaction for part in found[f"r{month}"].allocations} == {f"t{month}-{n}" for n in range(len(charged))}
+    assert found["r8"].status == "review"
+
+
 def test_a_shop_may_be_called_by_a_number_too() -> None:
     lines = [replace(line, counterparty="WERBENETZ24 4711") for line in charges(30000, 30000, 30000, 4077)]
     assert one(replace(month_bill(94077), counterparty="Werbenetz24 GmbH"), *lines).status == "assigned"

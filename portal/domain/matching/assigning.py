@@ -231,6 +231,9 @@ class Judge:
         copies = self.comparison.copies
         original = np.full(len(self.index.receipts), -1)  # a copy does not compete with the bank's own invoice
         original[list(copies)] = list(copies.values())
+        # a charge of the month before or after, nearer to the bill's day, is no rival of those that make the bill
+        is_billed = pairs.is_bundle & np.isin(pairs.receipt, [*self.comparison.groups.month_bills])
+        is_beside = (pairs.amount == Amount.DIFFERS) & (pairs.number >= Number.ABSENT) & ~pairs.is_linked
         by_line = np.argsort(pairs.line, kind="stable")
         for column, order in ((pairs.receipt, np.arange(len(pairs))), (pairs.line, by_line)):
             keys = column[order]
@@ -239,6 +242,7 @@ class Judge:
             own, others = np.repeat(asked, counts), order[spread(low, counts)]
             is_none = (own == others) | self._is_another_month(own, others) | self._is_another_party(own, others)
             is_none |= original[pairs.receipt[others]] == pairs.receipt[own]
+            is_none |= is_billed[own] & is_beside[others]
             rivals = np.where(is_none, -np.inf, weight[others])
             for at in np.flatnonzero(pairs.is_set[own]).tolist():
                 if int(others[at]) in self.comparison.set_of[int(own[at])]:

@@ -37,6 +37,8 @@ class Groups:
     bundles: dict[int, tuple[int, ...]] = field(default_factory=dict)
     sure_lines: set[int] = field(default_factory=set)
     sure_receipts: set[int] = field(default_factory=set)
+    month_bills: set[int] = field(default_factory=set)
+    """Those of them that bill a month's charges."""
     payouts: Payouts = field(default_factory=Payouts)
     batches: Batches = field(default_factory=Batches)
     discounts: dict[int, int] = field(default_factory=dict)
@@ -91,9 +93,10 @@ def find_groups(index: Index) -> Groups:
             if parties.is_sure_sum(line, unnamed):
                 found.sure_lines.add(line)
     found.sure_receipts = {place for place in parts.keys() & found.bundles.keys() if parties.is_sure_split(place, parts[place])}
-    found.sure_receipts |= {
+    found.month_bills = {
         place for place in months.keys() & found.bundles.keys() if not parties.has_own_line(index.receipts[place], set())
     }
+    found.sure_receipts |= found.month_bills
     taken_receipts, _ = _taken(found)
     sales = Sales(index, taken_receipts, lambda receipt: parties.has_own_line(receipt, set()))
     found.batches, found.payouts = find_batches(index, sales), find_payouts(index, sales)
