@@ -78,6 +78,7 @@ def one(session: Session, actor: Actor, receipt_id: str, *, now: datetime) -> Re
         .join(Transaction, Transaction.id == Assignment.transaction_id)
         .join(BankAccount, BankAccount.id == Transaction.bank_account_id)
         .where(Assignment.receipt_id == receipt.id)
+        .order_by(Transaction.settled_at, Transaction.id)
     ).all()
     about = [f"receipt:{receipt.id}", *(f"document:{document.id}" for document in papers.documents)]
     about += {f"assignment:{assignment.decision_id}" for assignment, _, _ in decided}
