@@ -273,7 +273,7 @@ class Maker(Rows):
             self._receipt(case, [line])
 
     def batch_booking(self) -> None:
-        """What was collected of several customers by direct debit, in one sum; one or two pay the same bill themselves."""
+        """What was collected of several customers by direct debit, in one sum; one of them may pay the same bill himself."""
         dice, day = self.dice, self._day()
         members, fees = [self._party(is_customer=True) for _ in range(dice.randint(4, 9))], dice.sample(self.words.prices, 2)
         cases = [self._case("batch booking", party, day, dice.choice(fees)) for party in members]
@@ -343,7 +343,7 @@ class Maker(Rows):
             self._receipt(case, [line])
 
     def late_payer(self) -> None:
-        """A customer owes the same every month, and always pays more than a month late, without a word."""
+        """A customer owes the same every month, and always pays about a month late, without a word."""
         dice = self.dice
         party, cents, start = self.dice.choice(self.customers), dice.choice(self.words.prices), self._day(60)
         for month in range(dice.randint(5, 8)):

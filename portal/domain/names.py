@@ -11,9 +11,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import lru_cache, reduce
+from functools import lru_cache
 from itertools import pairwise
-from operator import or_
 
 from rapidfuzz import fuzz
 
@@ -177,7 +176,6 @@ _SHORTEST_CUT, _SHORTEST_CUT_WORDS = 10, 7
 _SHORTEST_WORD_CUT = 4
 _CONTAINED_LETTERS = 6
 _LONGEST_CODE = 3
-_BITS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +191,6 @@ class Name:
     """What stands behind a star, where the word before it may be a shop or only its card reader's: "VIVA *MUSTERSHOP"."""
     is_guessed: bool = False
     """Whether it may be something else: it says something only where it is like another."""
-    initials: int = 0
-    """With which letters its words begin, a bit each: names without a common one have no word in common."""
 
     def __bool__(self) -> bool:
         return bool(self.words)
@@ -226,10 +222,7 @@ def parse_name(written: str | None) -> Name:
     words = _DOTTED_FORMS.sub(" ", _OWNED_BY.sub("", folded)).split()
     telling = [_LONG_FORMS.get(word, word) for word in words if _is_telling(word)] or folded.split()
     loose = [loosen(word) for word in telling]
-    initials = reduce(or_, (1 << ord(word[0]) % _BITS for word in loose), 0)
-    return Name(
-        tuple(loose), "".join(loose), " ".join(sorted(loose)), behind=parse_name(behind) if behind else None, initials=initials
-    )
+    return Name(tuple(loose), "".join(loose), " ".join(sorted(loose)), behind=parse_name(behind) if behind else None)
 
 
 def similarity(one: Name, other: Name) -> float:
@@ -249,8 +242,6 @@ def similarity(one: Name, other: Name) -> float:
 def _likeness(one: Name, other: Name) -> float:
     if not one.words or not other.words:
         return 0.0
-    if not one.initials & other.initials:
-        return fuzz.ratio(one.ordered, other.ordered) / 100
     if one.squashed == other.squashed or one.ordered == other.ordered:
         return 1.0
     short, long = (one, other) if len(one.squashed) < len(other.squashed) else (other, one)

@@ -16,6 +16,7 @@ _ALL_DIGITS = 7
 """Some write the digits alone of a number with letters between: 4530007 for 4XP53PVD-0007."""
 _YEAR_BEFORE = re.compile(r"(?:20)?[12]\d(?=\d{4})")
 _READ_FOR = str.maketrans("OILSZB", "011528")
+"""Letters that a machine reads where a digit is printed."""
 
 
 @dataclass(frozen=True)

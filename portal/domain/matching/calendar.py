@@ -76,7 +76,7 @@ class Calendar:
 
 
 def distinct(values: Places) -> Places:
-    """Return each value once, sorted; of many numbers this is several times as fast as `np.unique`, which hashes them."""
+    """Return each value once, sorted, by sorting: `np.unique` hashes them first, which took longer in large clients."""
     found: Places = np.sort(values)
     return found[np.concatenate(([True], found[1:] != found[:-1]))] if len(found) else found
 
