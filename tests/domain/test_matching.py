@@ -243,7 +243,7 @@ def shown_by_the_books(client: ClientSet) -> set[tuple[str, str]]:
     acquaint(index, ())
     ours = {receipt.spelling: receipt.facts.counterparty or "" for receipt in index.receipts}
     theirs = {line.spelling: line.facts.counterparty or "" for line in index.transactions}
-    return {(ours[one], theirs[other]) for one, other in index.acquainted}
+    return {(ours[one], theirs[other]) for one, other in index.parties.acquainted}
 
 
 @pytest.mark.parametrize(("feed", "prices"), [("full", None), ("full", 12), ("poor", 12), ("csv", None)])

@@ -262,7 +262,7 @@ def test_a_number_that_strangers_share_is_the_payers() -> None:
 
     def named(receipts: list[ReceiptFacts], booked: TransactionFacts) -> set[str]:
         index = Index(receipts, [booked])
-        return {index.receipts[place].facts.id for place in index.named.get(0, ())}
+        return {index.receipts[place].facts.id for place in index.mentions.named.get(0, ())}
 
     assert named([his, other, equal], line) == {"r1", "r3"}
     assert named([other], line) == {"r2"}
@@ -273,9 +273,9 @@ def test_a_number_that_strangers_share_is_the_payers() -> None:
     assert named([his, replace(other, number="RE-2026-1043")], both) == {"r1", "r2"}, "in another place it is another's"
     # that two names are one party's is learned later, and changes nothing here: the next run does not know it yet either
     index = Index([replace(equal, counterparty="Zimmerei Kron"), other], [line])
-    index.take_for_one({(one.spelling, index.transactions[0].spelling) for one in index.receipts if one.facts.id == "r3"})
+    index.parties.take_for_one({(one.spelling, index.transactions[0].spelling) for one in index.receipts if one.facts.id == "r3"})
     rest = index.without((), {})
-    assert {rest.receipts[place].facts.id for place in rest.named[0]} == {"r2", "r3"}
+    assert {rest.receipts[place].facts.id for place in rest.mentions.named[0]} == {"r2", "r3"}
 
 
 def test_the_number_is_found_in_the_text() -> None:

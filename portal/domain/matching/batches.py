@@ -40,7 +40,7 @@ def find_batches(index: Index, sales: Sales) -> Batches:
         (
             booked
             for booked in index.transactions
-            if booked.free and booked.place not in index.named_whole and is_batch(booked.facts)
+            if booked.free and booked.place not in index.mentions.named_whole and is_batch(booked.facts)
         ),
         key=lambda booked: (booked.day, booked.place),
     )

@@ -109,7 +109,7 @@ class Explainer:
         )  # fmt: skip
 
     def _written(self, _place: int, _n: int, receipt: OpenReceipt, booked: BookedTransaction) -> Values:
-        hits = self._index.named[booked.place][receipt.place]
+        hits = self._index.mentions.named[booked.place][receipt.place]
         best = max(hits, key=lambda hit: (hit.strength, -hit.start))
         return (("number", receipt.facts.number or ""), ("written", booked.facts.remittance[best.start : best.end]))
 

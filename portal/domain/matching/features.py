@@ -86,7 +86,7 @@ class Comparison:
         found[before.pairs.receipt[is_touched[before.pairs.line]]] = True
         fresh: Column = found[self.index.kept]
         fresh |= np.isin(self.sides.cents, [*gone.cents])
-        fresh[[place for line in gone.lines for place in self.index.named.get(line, ())]] = True
+        fresh[[place for line in gone.lines for place in self.index.mentions.named.get(line, ())]] = True
         ids = [receipt.facts.id for receipt in self.index.receipts]
         place_of = {known: place for place, known in enumerate(ids)}
         changed = before.groups_by_id ^ self.groups_by_id
@@ -163,13 +163,13 @@ class Comparison:
         """Tell whether two of one side are of two parties: other names and other accounts, all four known."""
         if not one.iban or not other.iban or one.iban == other.iban or not one.name or not other.name:
             return False
-        return self.index.likeness_of(one.spelling, other.spelling) < CLEARLY_SAME
+        return self.index.parties.likeness_of(one.spelling, other.spelling) < CLEARLY_SAME
 
     def is_same_party(self, receipt: OpenReceipt, booked: BookedTransaction) -> bool:
         """Tell whether the two may be of one party: nothing known counts as that."""
         if receipt.iban and receipt.iban == booked.iban:
             return True
-        likeness = self.index.likeness_of(receipt.spelling, booked.spelling)
+        likeness = self.index.parties.likeness_of(receipt.spelling, booked.spelling)
         return isnan(likeness) or likeness >= SAME_PARTY or self.index.tells(booked, receipt)
 
     def _mark(self, name: str, places: Sequence[tuple[int, int]]) -> None:
@@ -290,12 +290,12 @@ class Comparison:
 
     def _compare_names(self) -> None:
         pairs, index = self.pairs, self.index
-        spellings = index.spellings
+        spellings = index.parties.spellings
         combined = self.sides.name[pairs.receipt] * max(1, len(spellings)) + self.sides.line_name[pairs.line]
         unique, inverse = np.unique(combined, return_inverse=True)
         couples = [divmod(key, len(spellings)) for key in unique.tolist()]
-        likeness = np.array([index.likeness_of(ours, theirs) for ours, theirs in couples], dtype=float)
-        is_alias = flags(couple in index.acquainted for couple in couples)
+        likeness = np.array([index.parties.likeness_of(ours, theirs) for ours, theirs in couples], dtype=float)
+        is_alias = flags(couple in index.parties.acquainted for couple in couples)
         pairs.name, pairs.is_alias = likeness[inverse], is_alias[inverse]
         # whoever stands beside a batch booking is none of those it was collected of
         collected = [(place, line) for line, places in self.groups.batches.whole.items() for place in places]
@@ -321,7 +321,7 @@ class Comparison:
             codes, width = sides.iban_codes, len(sides.iban_codes) + 1
             wanted = [
                 spelling * width + codes[iban]
-                for spelling, name in enumerate(self.index.spellings)
+                for spelling, name in enumerate(self.index.parties.spellings)
                 for ordered, iban in self.index.accounts
                 if name.ordered == ordered and iban in codes
             ]
@@ -331,9 +331,9 @@ class Comparison:
         pairs, sides, index = self.pairs, self.sides, self.index
         is_known = sides.has_number[pairs.receipt] & sides.has_text[pairs.line]
         pairs.number = np.where(is_known, int(Number.ABSENT), int(Number.UNKNOWN))
-        if len(index.naming_pairs):
-            is_there, at = self.at(index.naming_pairs[:, :2])
-            pairs.number[at] = _NUMBERS[index.naming_pairs[is_there, 2]]
+        if len(index.mentions.pairs):
+            is_there, at = self.at(index.mentions.pairs[:, :2])
+            pairs.number[at] = _NUMBERS[index.mentions.pairs[is_there, 2]]
         only = sides.only_named[pairs.line]
         is_plain = (only >= 0) & (pairs.number > Number.HINTED) & ~pairs.is_collective
         pairs.other_receipt = np.where(is_plain, only, -1)
@@ -345,7 +345,7 @@ class Comparison:
             pairs.is_collective[contested].tolist(), strict=True,
         ):  # fmt: skip
             ours = self._collective[line] if is_part else (receipt,)
-            named = index.named[line]
+            named = index.mentions.named[line]
             own = tuple(sorted({(hit.start, hit.end) for place in ours for hit in named.get(place, ())}))
             if (line, own) not in elsewhere:
                 elsewhere[line, own] = self._named_elsewhere(line, own)
@@ -355,7 +355,7 @@ class Comparison:
         """Find the open receipts that the text names in another place than these, sorted."""
         return [
             place
-            for place, hits in sorted(self.index.named_whole[line].items())
+            for place, hits in sorted(self.index.mentions.named_whole[line].items())
             if not all(any(hit.start < end and start < hit.end for start, end in own) for hit in hits)
         ]
 
@@ -391,7 +391,7 @@ class Comparison:
 
     def _own_hits(self, place: int, line: int, *, is_part: bool) -> tuple[Found, ...]:
         """Where the text holds the receipt's number, or that of another part of the set."""
-        named = self.index.named.get(line)
+        named = self.index.mentions.named.get(line)
         if not named:
             return ()
         places = self._collective[line] if is_part else (place,)

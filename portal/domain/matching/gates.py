@@ -129,7 +129,7 @@ class Gates:
         is_late = is_plain & (pairs.number == Number.FOUND) & ~is_prompt_pair
         is_named_otherwise = (pairs.other_receipt >= 0) | pairs.is_other_number | (pairs.number < Number.ABSENT)
         in_time = is_plain & is_prompt_pair & ~is_named_otherwise & ~pairs.is_used
-        width = max(1, len(self.index.spellings))
+        width = max(1, len(self.index.parties.spellings))
         payer = pairs.receipt * width + sides.line_name[pairs.line]
         found: Column = is_late & np.isin(payer, payer[in_time])
         return found

@@ -64,7 +64,7 @@ def find_groups(index: Index) -> Groups:
     What is written goes before what completes it, and that before what is only a sum.
     """
     found = Groups()
-    telling = {line: told for line in index.named if (told := _told_by(index, index.transactions[line]))}
+    telling = {line: told for line in index.mentions.named if (told := _told_by(index, index.transactions[line]))}
     _add(
         found,
         {line: members for line, named in telling.items() if (members := _collective(index, index.transactions[line], named))},
@@ -129,10 +129,10 @@ def _add(found: Groups, collective: dict[int, tuple[int, ...]], bundles: dict[in
 
 def _told_by(index: Index, booked: BookedTransaction) -> dict[int, list[Found]]:
     """The receipts that a text names as whole tokens; by a short number only those of its clear party."""
-    told: dict[int, list[Found]] = dict(index.named_whole.get(booked.place, ()))
-    for place, hits in index.named[booked.place].items():
+    told: dict[int, list[Found]] = dict(index.mentions.named_whole.get(booked.place, ()))
+    for place, hits in index.mentions.named[booked.place].items():
         short = [hit for hit in hits if hit.strength == Strength.SHORT]
-        if place not in told and short and index.is_of_party(index.receipts[place], booked):
+        if place not in told and short and index.parties.is_one(index.receipts[place], booked):
             told[place] = short
     return told
 
@@ -142,7 +142,7 @@ def _collective(index: Index, booked: BookedTransaction, named: Mapping[int, lis
         return ()
     if _share_a_number(named):
         # two suppliers may use the same number: the one whose money it is counts
-        named = {place: hits for place, hits in named.items() if index.is_of_party(index.receipts[place], booked, SIMILAR)}
+        named = {place: hits for place, hits in named.items() if index.parties.is_one(index.receipts[place], booked, SIMILAR)}
         if len(named) < _FEWEST or _share_a_number(named):
             return ()
     return tuple(sorted(named)) if _discount(index, booked, named) is not None else ()
@@ -172,14 +172,14 @@ def _bundle(index: Index, receipt: OpenReceipt, telling: Mapping[int, Mapping[in
     linked = index.links[receipt.place]
     if len(linked) > 1:
         return tuple(linked) if _adds_up(index, receipt, linked) else ()
-    lines = sorted(line for line in index.hinting(receipt) if receipt.place in telling.get(line, ()))
+    lines = sorted(line for line in index.mentions.hinting(receipt) if receipt.place in telling.get(line, ()))
     if not _FEWEST <= len(lines) <= _MOST:
         return ()
     # whether a line names another receipt too is looked at pair by pair
     if _adds_up(index, receipt, lines):
         return tuple(lines)
     # two suppliers may use the same number, and a bank may name it once more: the payments of the clear party count
-    own = [line for line in lines if index.is_of_party(receipt, index.transactions[line])]
+    own = [line for line in lines if index.parties.is_one(receipt, index.transactions[line])]
     return tuple(own) if _FEWEST <= len(own) < len(lines) and _adds_up(index, receipt, own) else ()
 
 

@@ -25,7 +25,7 @@ FEWEST_PAID, _LEAST_DAYS = 4, 60
 """So often, and from the first to the last time so long, an account has to be used: who waits for his money says so by then."""
 
 Couple = tuple[int, int]
-"""Two places in `Index.spellings`: on receipts, at the bank."""
+"""Two places in `Parties.spellings`: on receipts, at the bank."""
 
 
 def acquaint(index: Index, aliases: Collection[tuple[str, str]], accounts: Collection[tuple[str, str]] = ()) -> None:
@@ -35,14 +35,14 @@ def acquaint(index: Index, aliases: Collection[tuple[str, str]], accounts: Colle
     """
     index.accounts = {(parse_name(name).ordered, compact_iban(iban)) for name, iban in accounts} | find_accounts(index)
     kin = find_kin(index)
-    index.take_for_one({*_confirmed(index, aliases), *kin, *_cut_off(index, kin)})
+    index.parties.take_for_one({*_confirmed(index, aliases), *kin, *_cut_off(index, kin)})
 
 
 def _confirmed(index: Index, aliases: Collection[tuple[str, str]]) -> Iterator[Couple]:
     known = [(parse_name(one), parse_name(other)) for one, other in aliases if not is_processor(other)]
     if known:
         places: defaultdict[str, list[int]] = defaultdict(list)
-        for place, name in enumerate(index.spellings):
+        for place, name in enumerate(index.parties.spellings):
             places[name.ordered].append(place)
         for one, other in known:
             yield from ((ours, theirs) for ours in places.get(one.ordered, ()) for theirs in places.get(other.ordered, ()))
@@ -53,11 +53,13 @@ def _cut_off(index: Index, kin: Collection[Couple]) -> Iterator[Couple]:
     if kin:
         by_word: defaultdict[str, list[int]] = defaultdict(list)
         for place in {booked.spelling for booked in index.transactions if booked.name}:
-            by_word[index.spellings[place].words[0]].append(place)
+            by_word[index.parties.spellings[place].words[0]].append(place)
         for ours, theirs in kin:
-            name = index.spellings[theirs]
+            name = index.parties.spellings[theirs]
             yield from (
-                (ours, place) for place in by_word[name.words[0]] if similarity(name, index.spellings[place]) >= CLEARLY_SAME
+                (ours, place)
+                for place in by_word[name.words[0]]
+                if similarity(name, index.parties.spellings[place]) >= CLEARLY_SAME
             )
 
 
@@ -83,12 +85,12 @@ def find_kin(index: Index) -> set[Couple]:
 def find_accounts(index: Index) -> set[tuple[str, str]]:
     """Return the accounts (name in order, IBAN) to which suppliers are paid whose invoices print another one."""
     paid: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
-    for line, named in index.named_whole.items():
+    for line, named in index.mentions.named_whole.items():
         booked, receipts = index.transactions[line], [index.receipts[place] for place in named]
         if len(receipts) == 1 and booked.iban and booked.facts.side == "debit" and not booked.is_passed_on:
             receipt = receipts[0]
             is_equal = receipt.cents == booked.facts.amount_cents and receipt.currency == booked.currency
-            is_same = is_equal and index.likeness_of(receipt.spelling, booked.spelling) >= CLEARLY_SAME
+            is_same = is_equal and index.parties.likeness_of(receipt.spelling, booked.spelling) >= CLEARLY_SAME
             if is_same and receipt.side == "debit" and receipt.iban and receipt.iban != booked.iban:
                 paid[receipt.name.ordered, booked.iban].append(booked.day)
     return {party for party, days in paid.items() if len(days) >= FEWEST_PAID and max(days) - min(days) >= _LEAST_DAYS}
@@ -109,7 +111,7 @@ def _meeting(index: Index, receipt: OpenReceipt) -> BookedTransaction | None:
         return None
     booked = near[0]
     is_told_apart = receipt.side == "debit" and receipt.iban and booked.iban and receipt.iban != booked.iban
-    is_another = any(place != receipt.place for place in index.named_whole.get(booked.place, ()))
+    is_another = any(place != receipt.place for place in index.mentions.named_whole.get(booked.place, ()))
     is_whole = booked.name and booked.free == booked.facts.amount_cents
     if is_told_apart or is_another or not is_whole or booked.is_passed_on:
         return None

@@ -139,7 +139,7 @@ def _payouts(index: Index) -> list[BookedTransaction]:
     found = [
         booked
         for booked in index.transactions
-        if booked.service and booked.free and booked.facts.side == "credit" and booked.place not in index.named_whole
+        if booked.service and booked.free and booked.facts.side == "credit" and booked.place not in index.mentions.named_whole
     ]
     return sorted(found, key=lambda booked: (booked.day, booked.place))
 

@@ -24,7 +24,7 @@ _MANDATE = re.compile(r"lastschrift|\b(?:mandat|mref|cred|gl(?:ä|ae)ubiger)", r
 
 
 class OpenReceipt:
-    """A receipt with everything derived once. `place`: its rank by id; `side`: of the transaction that would pay it."""
+    """A receipt with everything derived once. `place`: its rank in the index; `side`: of the transaction that would pay it."""
 
     __slots__ = (
         "centre", "cents", "currency", "facts", "first_day", "iban", "last_day", "months", "name", "place", "reference", "side",
@@ -58,7 +58,7 @@ class OpenReceipt:
 
 
 class BookedTransaction:
-    """A transaction with everything derived once. `place`: its rank by id."""
+    """A transaction with everything derived once. `place`: its rank in the index."""
 
     __slots__ = (
         "_days", "_months", "_words", "currency", "day", "emitted_day", "facts", "free", "iban", "is_card", "is_pulled",

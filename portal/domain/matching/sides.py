@@ -50,9 +50,9 @@ class Sides:
         self.links = _numbers(len(found) for found in index.links)
         self.free = _numbers(b.free for b in index.transactions)
         self.is_naming = np.zeros(len(index.transactions), np.bool_)
-        self.is_naming[list(index.named_whole)] = True
+        self.is_naming[list(index.mentions.named_whole)] = True
         self.only_named = np.full(len(index.transactions), -1)
-        only = [(line, next(iter(named))) for line, named in index.named_whole.items() if len(named) == 1]
+        only = [(line, next(iter(named))) for line, named in index.mentions.named_whole.items() if len(named) == 1]
         if only:
             places, receipts = np.array(only).T
             self.only_named[places] = receipts

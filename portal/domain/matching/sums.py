@@ -58,7 +58,7 @@ class Parties:
         """The transactions of these parties whose text names no receipt."""
         for booked in index.transactions:
             parties = [party for party in (booked.iban, booked.name.ordered) if party in receipts]
-            if parties and booked.free and booked.place not in index.named_whole:
+            if parties and booked.free and booked.place not in index.mentions.named_whole:
                 self._silent.append(booked)
                 for party in parties:
                     lines[party].append((booked.day, booked.place, booked))
@@ -78,7 +78,7 @@ class Parties:
         index, booked = self._index, self._index.transactions[line]
         if line in taken_lines or not booked.free:
             return ()
-        if not all(place not in taken_receipts and index.is_of_party(index.receipts[place], booked) for place in named):
+        if not all(place not in taken_receipts and index.parties.is_one(index.receipts[place], booked) for place in named):
             return ()
         shares = [share_of(index.receipts[place], booked) for place in named]
         rest = booked.free - sum(share or 0 for share in shares)
@@ -145,7 +145,7 @@ class Parties:
                 booked.place: booked
                 for day in days
                 for booked in self._index.paid_for(receipt.name, day)
-                if booked.place not in own and booked.place not in self._index.named_whole
+                if booked.place not in own and booked.place not in self._index.mentions.named_whole
             }
             if told:
                 yield [*(booked for booked in own.values() if booked.day in days), *told.values()]
@@ -167,7 +167,7 @@ class Parties:
                 for booked in _between(self._purchases, brand, first - OFF_DAYS, last + OFF_DAYS)
                 if booked.currency == receipt.currency
                 and booked.place not in taken_lines
-                and self._index.is_of_party(receipt, booked, SIMILAR)
+                and self._index.parties.is_one(receipt, booked, SIMILAR)
             ]
             own = [[one for one in near if one.spelling == spelling] for spelling in {booked.spelling for booked in near}]
             sets = [chosen for some in own if (chosen := _month_of(some, receipt.cents or 0, first, last))]
@@ -183,15 +183,15 @@ class Parties:
     def _named_parts(self, receipt: OpenReceipt, taken_lines: set[int]) -> dict[int, int]:
         """The payments that name this receipt alone and are less than it, with their cents."""
         index = self._index
-        named = {line: index.transactions[line] for line in index.naming(receipt) if line not in taken_lines}
+        named = {line: index.transactions[line] for line in index.mentions.naming(receipt) if line not in taken_lines}
         return {
             line: booked.free
             for line, booked in named.items()
-            if len(index.named_whole[line]) == 1
+            if len(index.mentions.named_whole[line]) == 1
             and booked.free == booked.facts.amount_cents
             and booked.free < (receipt.cents or 0)
             and share_of(receipt, booked) == receipt.cents
-            and index.is_of_party(receipt, booked)
+            and index.parties.is_one(receipt, booked)
         }
 
     def is_sure_sum(self, line: int, members: Sequence[int]) -> bool:
@@ -200,7 +200,7 @@ class Parties:
         receipts = [index.receipts[place] for place in members]
         return (
             _is_no_chance(self._tried[line], booked.free, [receipt.cents or 0 for receipt in receipts])
-            and all(index.is_of_party(receipt, booked) for receipt in receipts)
+            and all(index.parties.is_one(receipt, booked) for receipt in receipts)
             and not any(self.has_own_line(receipt, {line}) for receipt in receipts)
         )
 
@@ -208,10 +208,10 @@ class Parties:
         """The same of one receipt paid in parts: no part has an invoice of its own."""
         index, receipt = self._index, self._index.receipts[place]
         booked = [index.transactions[line] for line in lines]
-        guessed = [one.free for one in booked if one.place not in index.named_whole]
+        guessed = [one.free for one in booked if one.place not in index.mentions.named_whole]
         return (
             _is_no_chance(self._tried_parts[place], sum(guessed), guessed)
-            and all(index.is_of_party(receipt, one) or couples(receipt.name.words[:2]) & one.couples for one in booked)
+            and all(index.parties.is_one(receipt, one) or couples(receipt.name.words[:2]) & one.couples for one in booked)
             and not self.has_own_line(receipt, set(lines))
             and not any(self._has_own_receipt(one, receipt) for one in booked)
         )
@@ -225,7 +225,7 @@ class Parties:
         lines = [] if key is None else index.lines_by_amount.between(key, receipt.first_day, receipt.last_day)
         # among so many equal ones may be its own
         return len(lines) > _MOST_ROWS or any(
-            line not in without and index.is_of_party(receipt, index.transactions[line]) for line in lines
+            line not in without and index.parties.is_one(receipt, index.transactions[line]) for line in lines
         )
 
     def _has_own_receipt(self, booked: BookedTransaction, without: OpenReceipt) -> bool:
