@@ -1,9 +1,10 @@
 """The matcher: facts about one client's receipts and transactions in, decisions with reasons out.
 
 Pure and deterministic: no clock, no chance, no database; the order of the input does not matter, and only what is passed can
-be assigned, so that nothing crosses clients. Way through: `blocking` (which pairs; with `parties`, who is who, and `mentions`, who
-is named) → `kinship`, `fees` and `habits` (what the books show of names, services and parties) → `groups` (sets) → `twins` →
-`features` (signs of each pair, in columns) → `scoring` by `weights` → `optimum` → `assigning` (decisions) → `explaining` (reasons).
+be assigned, so that nothing crosses clients. Way through: `blocking` (which pairs; with `parties`, who is who, and `mentions`,
+who is named) → `kinship`, `fees` and `habits` (what the books show of names, services and parties) → `groups` (sets) → `twins`
+→ `features` (signs of each pair, in columns) → `scoring` by `weights` → `optimum` → `assigning` (decisions) → `explaining`
+(reasons).
 """
 
 from __future__ import annotations
