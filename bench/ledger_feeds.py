@@ -1,4 +1,4 @@
-"""What four feeds tell of the second ledger's books, and which lines and receipts nothing told sets apart."""
+"""What five feeds tell of the second ledger's books, and which lines and receipts nothing told sets apart."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from random import Random
 
 from bench.ledger_facts import Books, Line, Receipt
 
-FEEDS = ("full", "csv", "poor", "gaps")
-"""Qonto's own · a bank's CSV file · poor texts and cut names · a quarter of the lines missing."""
+FEEDS = ("full", "texts", "csv", "poor", "gaps")
+"""Qonto's own · with poor texts · a bank's CSV file · with poor texts and cut names · Qonto's, a quarter of the lines missing."""
 
 _LOST = 0.25
 _WRAPPED_AT = 27
@@ -31,9 +31,11 @@ def told(books: Iterable[Books], feed: str, seed: int) -> Iterator[Books]:
         kept = [line for line in one.lines if feed != "gaps" or dice.random() >= _LOST]
         # each client has one bank, and each bank its way of writing a card's lines
         bank = zlib.crc32(one.client.encode()) % 3
-        lines = [line if feed in {"full", "gaps"} else _as_csv(line, bank) for line in kept]
+        lines = [_as_csv(line, bank) if feed in {"csv", "poor"} else line for line in kept]
         if feed == "poor":
-            lines = [_impoverish(line, originals[line.id], dice, bank) for line in lines]
+            lines = [_cut_name(_cut_text(line, originals[line.id], dice, bank), dice) for line in lines]
+        elif feed == "texts":
+            lines = [_cut_text(line, line, dice) for line in lines]
         truth = _truth_of(one, {line.id for line in lines})
         seen = replace(one, lines=lines, truth=truth)
         yield replace(seen, stand_ins={**_lines_alike(lines, originals), **_receipts_alike(seen)})
@@ -51,7 +53,8 @@ def _as_csv(line: Line, bank: int) -> Line:
     return plain
 
 
-def _impoverish(line: Line, original: Line, dice: Random, bank: int) -> Line:
+def _cut_text(line: Line, original: Line, dice: Random, bank: int = 0) -> Line:
+    """Of texts little more than half is left, and of many of these the beginning."""
     poor = replace(line)
     luck, cut = dice.random(), dice.choice((10, 14, 20, 27))
     # where a bank tells of the shop in the text alone, nobody could know a card's line without it
@@ -59,6 +62,12 @@ def _impoverish(line: Line, original: Line, dice: Random, bank: int) -> Line:
         poor.remittance = None
     elif luck < 0.7:
         poor.remittance = (line.remittance or "")[:cut]
+    return poor
+
+
+def _cut_name(line: Line, dice: Random) -> Line:
+    """Some banks tell no name, some its beginning."""
+    poor = replace(line)
     luck, cut = dice.random(), dice.choice((10, 14, 18))
     if luck < 0.12:
         poor.counterparty = None
