@@ -17,7 +17,7 @@ from portal.domain.matching.blocking import DISCOUNTS, Index
 from portal.domain.matching.payouts import Payouts, find_payouts
 from portal.domain.matching.records import BookedTransaction, OpenReceipt, share_of
 from portal.domain.matching.sales import Sales
-from portal.domain.matching.sums import Parties
+from portal.domain.matching.sums import Guesses
 from portal.domain.names import SIMILAR
 from portal.domain.remittance import Found, Strength
 from portal.domain.shares import scaled
@@ -75,30 +75,30 @@ def find_groups(index: Index) -> Groups:
         for line, members in found.collective.items()
         if (percent := _discount(index, index.transactions[line], members))
     }
-    parties = Parties(index)
+    guesses = Guesses(index)
     taken = _taken(found)
     completed = {
         line: members
         for line, named in telling.items()
-        if len(named) <= _MOST and not _share_a_number(named) and (members := parties.completed(line, named, *taken))
+        if len(named) <= _MOST and not _share_a_number(named) and (members := guesses.completed(line, named, *taken))
     }
     _add(found, completed, {})
     taken = _taken(found)
-    sums, parts, months = parties.sums(*taken), parties.parts(*taken), parties.months(*taken)
+    sums, parts, months = guesses.sums(*taken), guesses.parts(*taken), guesses.months(*taken)
     months = {place: lines for place, lines in months.items() if parts.get(place, lines) == lines}
     _add(found, sums, parts | months)
     for line, members in found.collective.items():
         if line in sums or line in completed:
             unnamed = [place for place in members if line in sums or place not in telling[line]]
-            if parties.is_sure_sum(line, unnamed):
+            if guesses.is_sure_sum(line, unnamed):
                 found.sure_lines.add(line)
-    found.sure_receipts = {place for place in parts.keys() & found.bundles.keys() if parties.is_sure_split(place, parts[place])}
+    found.sure_receipts = {place for place in parts.keys() & found.bundles.keys() if guesses.is_sure_split(place, parts[place])}
     found.month_bills = {
-        place for place in months.keys() & found.bundles.keys() if not parties.has_own_line(index.receipts[place], set())
+        place for place in months.keys() & found.bundles.keys() if not guesses.has_own_line(index.receipts[place], set())
     }
     found.sure_receipts |= found.month_bills
     taken_receipts, _ = _taken(found)
-    sales = Sales(index, taken_receipts, lambda receipt: parties.has_own_line(receipt, set()))
+    sales = Sales(index, taken_receipts, lambda receipt: guesses.has_own_line(receipt, set()))
     found.batches, found.payouts = find_batches(index, sales), find_payouts(index, sales)
     found.collective |= found.batches.whole | found.payouts.exact
     found.sure_lines |= found.batches.whole.keys()

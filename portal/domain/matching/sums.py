@@ -32,7 +32,7 @@ _MOST_ODDS = 1 / 2000
 """As likely as this may be that some of a party's open amounts add up to another payment by chance."""
 
 
-class Parties:
+class Guesses:
     """Sums of one party's open invoices and payments: of a party are those of one IBAN or of exactly one name."""
 
     def __init__(self, index: Index) -> None:
