@@ -38,6 +38,12 @@ def one(made: ReceiptFacts, *lines: TransactionFacts, **values: object) -> Decis
     return decide([made], list(lines), **values)[made.id]
 
 
+def came_back(id: str = "back", **values: object) -> TransactionFacts:  # noqa: A002 -- as above
+    """What a bank takes back of a customer's payment that we collected, with its fee; it tells no name."""
+    told = {"amount_cents": 12250, "booked_on": ISSUED + timedelta(days=11), "counterparty": None}
+    return booked(id, **{**told, "remittance": "Ruecklastschrift RE-2026-1042 mangels Deckung", **values})
+
+
 def shared_rents(count: int) -> tuple[list[ReceiptFacts], list[TransactionFacts]]:
     """Each month an office pays a part and says for whom, and the tenant the rest."""
     rents, lines = [], []

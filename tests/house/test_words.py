@@ -113,7 +113,7 @@ def test_every_reason_of_the_matcher_has_a_sentence(application: Flask) -> None:
     values: dict[str, object] = defaultdict(
         lambda: 3, currency="EUR", receipt_currency="USD", transaction_currency="EUR", number="RE-1", written="RE 1", name="Muster",
         iban="DE89370400440532013000", covered_on=date(2026, 11, 13).isoformat(), assigned_on=date(2026, 11, 21).isoformat(), percent="2",
-        issued_on=date(2026, 11, 2).isoformat(),
+        issued_on=date(2026, 11, 2).isoformat(), returned_on=date(2026, 11, 5).isoformat(), title="Mahnung",
     )  # fmt: skip
     for key in ("days", "count", "amount_cents", "difference_cents", "open_cents"):
         values[key] = 3

@@ -28,6 +28,7 @@ from portal.domain.matching.rhythm import MONTH_APART, Months
 from portal.domain.matching.scoring import Scores
 from portal.domain.matching.sides import NO_DAY, Column
 from portal.domain.names import CLEARLY_SAME, SIMILAR
+from portal.domain.papers import Kind
 
 MOST_CANDIDATES = 5
 CLEAR_MARGIN = 3.0
@@ -277,8 +278,10 @@ class Judge:
         """Tell whether the party of a pair is clear and the other pair has nothing but its amount and day."""
         pairs = self.pairs
         is_clear = (pairs.has_iban | pairs.is_named(CLEARLY_SAME))[own]
-        is_bare = self.gates.is_strange & ~pairs.is_linked & (pairs.number >= Number.ABSENT) & ~pairs.is_set
-        found: Column = is_clear & is_bare[others]
+        is_bare = ~pairs.is_linked & (pairs.number >= Number.ABSENT) & ~pairs.is_set
+        # of two people "Gesa Wriede" pays for herself before "Wiebke Albers", whose name has some of the same letters
+        is_other = self.gates.is_strange[others] | (pairs.is_named(1.0)[own] & self.gates.is_unlike[others])
+        found: Column = is_clear & is_bare[others] & is_other
         return found
 
     def _certain_on(self, n: int) -> date | None:
@@ -302,12 +305,14 @@ class Judge:
         receipt, twin = self.index.receipts[place], self.comparison.twins.get(place)
         if receipt.cents is None:
             return ReviewReason.AMOUNT_MISSING
-        if twin and twin[1]:
+        if (twin and twin[1]) or receipt.title.kind is Kind.COPY:
             return ReviewReason.DUPLICATE_SUSPECTED
         possible = [n for n in row if not self.lists["is_declined"][n]]
         if not possible or not receipt.cents:
             return ReviewReason.NO_TRANSACTION_YET if receipt.has_date else ReviewReason.DATE_MISSING
         best = possible[0]
+        if self.lists["is_returned"][best]:
+            return ReviewReason.NO_TRANSACTION_YET
         free = [n for n in possible if self._is_exact(n) and not self.lists["is_used"][n]]
         if twin and len(free) <= 1:
             return ReviewReason.DUPLICATE_SUSPECTED

@@ -17,6 +17,7 @@ RECURRENCE_DAYS = RIVAL_DAYS
 ALONE_DAYS = 18
 """A monthly series keeps its months apart if each stands alone for so long."""
 MOST_RIVALS = 24
+_MOST_EQUAL = 100
 _LATE_DAYS, _OVERDUE_DAYS = (-20, 75), (-60, 60)
 BILLED = -1
 """From so many days after the day on an invoice on, it is there: it may have been written the evening before."""
@@ -248,7 +249,7 @@ class Certainty:
         billed = index.amounts.get((receipt.side, receipt.currency, receipt.cents))
         lines = index.lines_by_amount.between(paid, *window)
         receipts = [] if billed is None else index.receipts_by_amount.between(billed, *window)
-        if max(len(lines), len(receipts)) > MOST_RIVALS:
+        if max(len(lines), len(receipts)) > _MOST_EQUAL:
             return True
         same, apart = self.comparison.is_same_party, self.comparison.are_apart
         return any(

@@ -141,6 +141,10 @@ class Explainer:
             return ()
         return (("days", days), (name, known), ("transaction_on", date.fromordinal(known.toordinal() + days)))
 
+    def _returned(self, _place: int, _n: int, receipt: OpenReceipt, booked: BookedTransaction) -> Values:
+        back = self._index.transactions[self._comparison.returned[receipt.place, booked.place]]
+        return (("returned_on", back.facts.booked_on),)
+
     def _remarks(self, place: int, n: int, receipt: OpenReceipt, booked: BookedTransaction) -> Iterator[Reason]:
         """What else a person should know; it counts nothing."""
         columns, comparison, index = self._columns, self._comparison, self._index
@@ -161,6 +165,8 @@ class Explainer:
             yield Reason(ReasonCode.LINKED_TO_OTHER, is_for=False, values=(("number", other.number or ""), ("receipt", other.id)))
         if receipt.side is None:
             yield Reason(ReasonCode.DIRECTION_UNKNOWN, is_for=False)
+        if receipt.title.written:
+            yield Reason(ReasonCode.NOT_A_BILL, is_for=False, values=(("title", receipt.title.written),))
         if not receipt.facts.is_from_bank and columns["number"][place] != _FOUND:
             yield Reason(ReasonCode.NOT_FROM_BANK, is_for=False)
         if self._covered_until is not None and booked.facts.booked_on > self._covered_until:
@@ -218,6 +224,7 @@ class Explainer:
         ReasonCode.DAYS_FROM_ISSUE: lambda self, place, _n, receipt, _booked: self._days(
             place, "from_issue", "issued_on", receipt.facts.issued_on
         ),
+        ReasonCode.RETURNED: _returned,
         ReasonCode.ALREADY_LINKED: lambda _self, _place, _n, _receipt, booked: (
             ("open_cents", booked.free),
             ("amount_cents", booked.facts.amount_cents),

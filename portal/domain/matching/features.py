@@ -14,6 +14,7 @@ from portal.domain.matching.blocking import DISCOUNTS, VAT_RATES, Index
 from portal.domain.matching.groups import Groups, find_groups
 from portal.domain.matching.pairs import KNOWN, NO, UNKNOWN, YES, Amount, Number, Pairs
 from portal.domain.matching.records import BookedTransaction, OpenReceipt
+from portal.domain.matching.returns import returned
 from portal.domain.matching.sides import NO_DAY, Column, Sides, flags
 from portal.domain.matching.twins import find_twins
 from portal.domain.names import CLEARLY_SAME, SIMILAR
@@ -51,6 +52,8 @@ class Comparison:
         }
         """The copies filed beside the bank's own invoice, with that invoice; without a number they may be two purchases."""
         self.groups = groups = find_groups(index)
+        self.returned = returned(index)
+        """Payments that came back, as places of receipt and transaction, each with the transaction that returned it."""
         self._collective = groups.collective
         self.sides = Sides.of(index)
         self._width = max(1, len(index.transactions))
@@ -59,6 +62,7 @@ class Comparison:
         self._compare(groups, declined)
         if before is not None and fresh is not None:
             self.pairs = before.pairs.moved(index.kept, fresh).joined(self.pairs, self._width)
+        self._mark("is_returned", [*self.returned])  # anew for all: what came back may be used up since
         self._find_converted()
         self.set_of: dict[int, tuple[int, ...]] = {}
         """Pair of a set → the other pairs of it; shorter than `set_size` where one was not compared."""
@@ -121,6 +125,7 @@ class Comparison:
         self._note_numbers()
         pairs.keep(self._is_worth_showing())
         self._mark("is_declined", self._places_of(declined))
+        self._mark("is_returned", ())
         self._measure_days()
         self._read_other_numbers()
 

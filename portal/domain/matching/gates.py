@@ -8,7 +8,7 @@ from itertools import compress
 
 import numpy as np
 
-from portal.domain.matching.features import Comparison
+from portal.domain.matching.features import SAME_PARTY, Comparison
 from portal.domain.matching.pairs import NO, Amount, Number, is_prompt
 from portal.domain.matching.scoring import Scores
 from portal.domain.matching.sides import NO_DAY, Column
@@ -79,8 +79,16 @@ class Gates:
     @cached_property
     def is_strange(self) -> Column:
         """Whether both parties are known and quite different."""
+        return self._are_less_alike(_STRANGE)
+
+    @cached_property
+    def is_unlike(self) -> Column:
+        """Whether both parties are known and hardly one."""
+        return self._are_less_alike(SAME_PARTY)
+
+    def _are_less_alike(self, likeness: float) -> Column:
         pairs = self.pairs
-        found: Column = ~np.isnan(pairs.name) & (pairs.name < _STRANGE) & ~pairs.is_in_text & ~pairs.has_iban
+        found: Column = ~np.isnan(pairs.name) & (pairs.name < likeness) & ~pairs.is_in_text & ~pairs.has_iban
         return found
 
     def _has_sign_of_party(self) -> Column:
@@ -108,6 +116,7 @@ class Gates:
         yield "not read", (sides.side[pairs.receipt] < 0) | (sides.cents[pairs.receipt] <= 0)
         yield "used", (pairs.allocate == 0) | pairs.is_used
         yield "declined", pairs.is_declined
+        yield "returned", pairs.is_returned
         yield "linked to another", is_linked_to_other | is_linked_elsewhere
         yield "another receipt named", pairs.other_receipt >= 0
         yield "another number named", pairs.is_other_number & (pairs.number != Number.FOUND)
@@ -116,6 +125,7 @@ class Gates:
         yield "another IBAN", (pairs.iban == NO) & scores.pays_to_iban()
         # money went to somebody of quite another name who merely uses the same number ("25-0015")
         yield "another's name", is_strange & scores.pays_out() & ~pairs.is_linked
+        yield "no bill", ~sides.is_bill[pairs.receipt]
         yield "twin", twin[pairs.receipt] & (numbered[pairs.receipt] | ~pairs.is_linked)
 
     def _is_named_too_late(self) -> Column:

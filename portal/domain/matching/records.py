@@ -9,6 +9,7 @@ from datetime import date
 from portal.domain.matching.cards import is_card, is_guessed, other_side, purchased_on, service_of
 from portal.domain.matching.facts import ReceiptFacts, Side, TransactionFacts
 from portal.domain.names import Name, couples, fold, is_brand_in_text, is_in_text, loosen, parse_name, parse_shop
+from portal.domain.papers import title_of
 from portal.domain.periods import Month, days, months
 from portal.domain.references import parse_reference
 from portal.domain.remittance import RemittanceText
@@ -28,7 +29,7 @@ class OpenReceipt:
 
     __slots__ = (
         "centre", "cents", "currency", "facts", "first_day", "iban", "last_day", "months", "name", "place", "reference", "side",
-        "spelling",
+        "spelling", "title",
     )  # fmt: skip
 
     def __init__(self, place: int, facts: ReceiptFacts) -> None:
@@ -44,6 +45,7 @@ class OpenReceipt:
         self.iban = compact_iban(facts.iban)
         self.side = paying_side(facts)
         self.months = months(facts.text)
+        self.title = title_of(facts.text)
         days = [day.toordinal() for day in (facts.issued_on, facts.due_on, facts.paid_on) if day is not None]
         self.first_day, self.last_day = (min(days) - DAYS_BEFORE, max(days) + DAYS_AFTER) if days else _FOREVER
         if facts.paid_on is not None:

@@ -125,6 +125,7 @@ class Scores:
         self._weigh_party()
         self._weigh_days()
         self._add(ReasonCode.ALREADY_LINKED, pairs.is_used, weights.USED)
+        self._add(ReasonCode.RETURNED, pairs.is_returned, weights.RETURNED)
         self._add(ReasonCode.DECLINED, pairs.is_declined, weights.DECLINED)
 
     def _weigh_party(self) -> None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from portal.domain.matching.blocking import Index
 from portal.domain.matching.records import MOST_CENTS
+from portal.domain.papers import Kind
 
 NO_DAY = 10**7
 """In place of a number of days where one of the two dates is not known."""
@@ -22,7 +23,7 @@ _LONG_NUMBER = 6
 Column = npt.NDArray[Any]
 
 _OF_RECEIPTS = (
-    "cents", "currency", "side", "is_expense", "is_from_bank", "has_number", "has_long_number", "has_date",
+    "cents", "currency", "side", "is_expense", "is_from_bank", "is_bill", "has_number", "has_long_number", "has_date",
     "least_rate", "most_rate", "issued", "due", "paid_on", "iban", "name",
 )  # fmt: skip
 
@@ -65,6 +66,7 @@ class Sides:
         self.side = _numbers(-1 if r.side is None else int(r.side == "credit") for r in receipts)
         self.is_expense = flags(r.facts.direction == "expense" for r in receipts)
         self.is_from_bank = flags(r.facts.is_from_bank for r in receipts)
+        self.is_bill = flags(r.title.kind is Kind.BILL for r in receipts)
         self.has_number = flags(r.reference is not None for r in receipts)
         self.has_long_number = flags(
             r.reference is not None and sum(map(str.isdigit, r.reference.squashed)) >= _LONG_NUMBER for r in receipts

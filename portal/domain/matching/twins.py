@@ -8,6 +8,7 @@ from itertools import combinations, pairwise
 from portal.domain.matching.blocking import Index
 from portal.domain.matching.records import OpenReceipt
 from portal.domain.names import SIMILAR, similarity
+from portal.domain.papers import Kind
 
 _MOST_TWINS = 24
 
@@ -16,8 +17,8 @@ def find_twins(index: Index) -> dict[int, tuple[int, bool]]:
     """Map each receipt that exists twice to (another copy, whether it has a number).
 
     Copies agree in direction, amount, currency, number, and in counterparty and invoice date as far as both are known. Of
-    several copies the only one that came from the bank (or that the bank linked) is no twin: it is the receipt, the
-    others hang on it. Without a number,
+    several copies the only one that does not call itself one, or that came from the bank (or that the bank linked), is no twin:
+    it is the receipt, the others hang on it. Without a number,
     date and name have to be equal, and it may as well be two equal purchases. What a person has called distinct is no pair.
     """
     alike: defaultdict[tuple[object, ...], list[OpenReceipt]] = defaultdict(list)
@@ -40,6 +41,8 @@ def find_twins(index: Index) -> dict[int, tuple[int, bool]]:
         from_bank = [place for place in found if index.receipts[place].facts.is_from_bank]
         if len(from_bank) > 1 and pairs[0][0].reference:  # of two that the bank has, it knows the payment of the one that counts
             from_bank = [place for place in from_bank if index.links[place]]
+        if len(originals := [place for place in found if index.receipts[place].title.kind is not Kind.COPY]) == 1:
+            from_bank = originals
         first = from_bank[0] if len(from_bank) == 1 else None
         for one, other in pairs:
             for place, copy in ((one.place, other.place), (other.place, one.place)):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import inf
 
-MATCHER_VERSION = "rules-13"
+MATCHER_VERSION = "rules-14"
 """Stored with every decision. Changes whenever the same facts may lead to another decision."""
 
 Steps = tuple[tuple[float, float], ...]
@@ -44,4 +44,4 @@ PER_DAY = 0.01
 ON_DAY, MORE_ON_DAY = 3.0, 0.2
 """Of a card: of equal purchases in a shop that of the receipt's day is meant; what is added to the limit without identity."""
 
-USED, DECLINED = -5.0, -8.0
+USED, RETURNED, DECLINED = -5.0, -8.0, -8.0

@@ -18,7 +18,6 @@ from portal.domain.matching import (
     Decision,
     Reason,
     ReasonCode,
-    ReceiptFacts,
     ReviewReason,
     match,
 )  # fmt: skip
@@ -26,11 +25,11 @@ from portal.domain.matching import (
     Candidate as CandidateFacts,
 )
 from portal.errors import AlreadyAssigned, Stale
-from portal.models import Assignment, BankAccount, Candidate, Distinction, Receipt, Refusal, Transaction
+from portal.models import Assignment, BankAccount, Candidate, Receipt, Refusal, Transaction
 from portal.ports import Ports
 from portal.services import running
-from portal.services.assignments import assigning, learning, measuring, reaching
-from portal.services.assignments.reaching import parts
+from portal.services.assignments import assigning, learning, measuring, reaching, returning
+from portal.services.assignments.facts import receipt_facts
 from portal.services.auditing import queue_up
 from portal.services.payments import paying
 from portal.services.running import Lease
@@ -51,6 +50,7 @@ def match_client(ports: Ports, lease: Lease) -> None:
     costs what is open, not what the client's books hold. Where its own assignments teach it a name or an account, it looks
     again; a service's fee that they show counts from the next run on.
     """
+    returning.take_back(ports, lease)
     paid, outcomes = _assign_paid(ports, lease), dict[str, str]()
     while True:
         reaching.index(ports, lease)
@@ -236,46 +236,6 @@ def _candidates(session: Session, receipt_ids: Iterable[str]) -> dict[str, list[
     for candidate in session.scalars(select(Candidate).where(Candidate.receipt_id.in_(list(receipt_ids)))):
         found[candidate.receipt_id].append(candidate)
     return found
-
-
-def receipt_facts(session: Session, client_id: str, receipts: Iterable[Receipt]) -> list[ReceiptFacts]:
-    """What the domain may know of receipts; the bank's links become ids of our transactions."""
-    receipts = list(receipts)
-    distinct = _distinct(session, client_id, receipts)
-    linked = {qonto_id for receipt in receipts for qonto_id in receipt.linked_transactions}
-    ours: dict[str, str] = {}
-    if linked:
-        for told in parts(sorted(linked)):
-            known = Transaction.client_id == client_id, Transaction.qonto_id.in_(told)
-            ours.update(
-                (qonto_id, own) for qonto_id, own in session.execute(select(Transaction.qonto_id, Transaction.id).where(*known))
-            )
-    return [
-        ReceiptFacts(
-            id=receipt.id, direction="income" if receipt.direction == "income" else "expense", number=receipt.number,
-            counterparty=receipt.counterparty, amount_cents=receipt.amount_cents, currency=receipt.currency,
-            issued_on=receipt.issued_on, due_on=receipt.due_on, paid_on=receipt.paid_on, iban=receipt.iban, text="",
-            linked_transactions=tuple(ours[q] for q in receipt.linked_transactions if q in ours),
-            is_from_bank=receipt.connection_id is not None, distinct_from=frozenset(distinct[receipt.id]),
-        )
-        for receipt in receipts
-    ]  # fmt: skip
-
-
-def _distinct(session: Session, client_id: str, receipts: Iterable[Receipt]) -> dict[str, set[str]]:
-    """What people have told apart, by either receipt: by comparing two, or by saying that one file holds several invoices."""
-    distinct: dict[str, set[str]] = defaultdict(set)
-    in_file: dict[str, set[str]] = defaultdict(set)
-    for receipt in receipts:
-        in_file[receipt.split_from or receipt.id].add(receipt.id)
-    for invoices in in_file.values():
-        for one in invoices:
-            distinct[one] = invoices - {one}
-    query = select(Distinction.receipt_id, Distinction.other_id).where(Distinction.client_id == client_id)
-    for one, other in session.execute(query):
-        distinct[one].add(other)
-        distinct[other].add(one)
-    return distinct
 
 
 def _open_receipts(session: Session, client_id: str) -> list[Receipt]:

@@ -14,8 +14,9 @@ from portal.domain.matching import ReviewReason, are_copies
 from portal.errors import NotFound, Rejected, Stale
 from portal.models import Assignment, BankAccount, Client, Distinction, Receipt, Run, Transaction
 from portal.services import finding, running
-from portal.services.assignments import assigning, matching
+from portal.services.assignments import assigning
 from portal.services.assignments.assigning import COUNTED_ELSEWHERE, SetAsideReason
+from portal.services.assignments.facts import receipt_facts
 from portal.services.auditing import Tag, current_actor, queue_up, record
 from portal.services.documents import documenting
 from portal.services.documents.documenting import Papers
@@ -92,7 +93,7 @@ def copies(session: Session, receipt: Receipt) -> list[Receipt]:
         .limit(MOST_COPIES)
     )  # fmt: skip
     others = list(session.scalars(query))
-    own, *facts = matching.receipt_facts(session, receipt.client_id, [receipt, *others])
+    own, *facts = receipt_facts(session, receipt.client_id, [receipt, *others])
     return [
         other for other, its in zip(others, facts, strict=True)
         if receipt.id == other.duplicate_of or other.id == first or are_copies(own, its)

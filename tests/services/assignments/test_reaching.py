@@ -24,10 +24,12 @@ from portal.models import BankAccount, Candidate, Connection, Receipt, Transacti
 from portal.ports import Ports
 from portal.services import running
 from portal.services.assignments import assigning, learning, matching, measuring, reaching
+from portal.services.assignments.facts import receipt_facts
 from tests import factories
-from tests.domain.matching_facts import charges, club, month_bill, shared_rents
+from tests.domain.matching_facts import ISSUED, booked, came_back, charges, club, month_bill, receipt, shared_rents
 
 STEPS = 5
+LATER = ISSUED + timedelta(days=20)
 
 
 @dataclass
@@ -103,7 +105,7 @@ class Books:
     def decided(self, *, with_everything: bool) -> list[Decision]:
         """What the matcher says of the books as they are."""
         with self.ports.database.read() as session:
-            facts = matching.receipt_facts(session, self.client_id, self._receipts(session, "in_review"))
+            facts = receipt_facts(session, self.client_id, self._receipts(session, "in_review"))
             counts = None
             if with_everything:
                 lines = reaching.everything(session, self.client_id)
@@ -207,8 +209,15 @@ def _as_stored(decision: Decision) -> list[tuple[Any, ...]]:
         (shared_rents(3), 3),
         (([month_bill(274077)], charges(*[30000] * 9, 4077, every=2)), 1),
         (club(), 3),
+        (
+            (
+                [receipt(direction="income")],
+                [booked(side="credit"), came_back(), booked("again", side="credit", booked_on=LATER)],
+            ),
+            1,
+        ),
     ],
-    ids=["a part that somebody else pays", "a month's charges", "a batch"],
+    ids=["a part that somebody else pays", "a month's charges", "a batch", "a payment that came back"],
 )
 def test_what_only_together_makes_a_receipt_is_in_reach(
     begin: Callable[..., Books], made: tuple[list[ReceiptFacts], list[TransactionFacts]], assigned: int
@@ -253,7 +262,7 @@ def test_a_new_receipt_costs_what_it_asks_for(begin: Callable[..., Books], state
         with books.ports.database.write() as session:
             receipt = factories.receipt(session, books.documents, 42, now=now, number="RE-2026-1042").id
         with books.ports.database.read() as session:
-            facts = matching.receipt_facts(session, books.client_id, [session.get_one(Receipt, receipt)])
+            facts = receipt_facts(session, books.client_id, [session.get_one(Receipt, receipt)])
             with statements(books.ports.database) as seen:
                 found, _ = reaching.in_reach(session, books.client_id, facts)
         assert [line.id for line in found] == [own.id]

@@ -1,0 +1,46 @@
+"""What a paper calls itself: not everything that is filed as a receipt is an invoice to be paid."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum, auto
+from typing import NamedTuple
+
+_LINES, _SIGNS = 3, 200
+"""A title stands in the first lines, perhaps below a letterhead."""
+
+
+class Kind(Enum):
+    """What the title says."""
+
+    BILL = auto()
+    COPY = auto()
+    """Of an invoice, or a reminder of it: the invoice itself is another paper."""
+    OTHER = auto()
+    """A confirmation, an offer or a contract: nothing is paid by it alone."""
+
+
+class Title(NamedTuple):
+    """The kind of a paper, and the word that tells it, as it is written; "" where nothing tells."""
+
+    kind: Kind
+    written: str
+
+
+_COPY = (
+    r"duplikat|kopie|rechnungskopie|zweitschrift|zahlungserinnerung|(?:\d\.\s*|letzte\s+)?mahnung|copy|duplicate|payment reminder"
+)
+_OTHER = (
+    r"auftragsbest(?:ä|ae)tigung|bestellbest(?:ä|ae)tigung|angebot|kostenvoranschlag|lieferschein|pro-?forma-?rechnung"
+    r"|(?:miet|leasing|pacht|wartungs)vertrag|order confirmation|quotation|delivery note|pro-?forma invoice"
+)
+_TITLE = re.compile(rf"\W{{0,3}}(?:(?P<COPY>{_COPY})|(?P<OTHER>{_OTHER}))\b", re.IGNORECASE)
+
+
+def title_of(text: str) -> Title:
+    """Read the first lines of a document's text. Whatever does not say otherwise is a bill."""
+    for line in text[:_SIGNS].split("\n")[:_LINES] if text else ():
+        if found := _TITLE.match(line):
+            kind = found.lastgroup or ""
+            return Title(Kind[kind], found[kind])
+    return Title(Kind.BILL, "")
