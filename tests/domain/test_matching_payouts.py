@@ -183,6 +183,22 @@ def test_what_was_collected_together_is_assigned_if_sum_and_count_are_right() ->
     assert {d.status for d in plain.values()} == {"review"}
 
 
+@pytest.mark.parametrize(
+    "text", ["SAMMLER LASTSCHRIFT ANZ 4 11082026", "Sammeleinzug, Anzahl: 4", "Sammler-Lastschrift 4 Buchungen"]
+)
+def test_what_other_banks_call_a_batch(text: str) -> None:
+    assert {d.status for d in decide(_members(4), [_collection(4 * 4800, text)]).values()} == {"assigned"}
+
+
+def test_odd_amounts_were_collected_also_of_who_pays_himself_elsewhere() -> None:
+    """Of equal fees the one of who pays himself may not be in the sum; of odd amounts no other four make it."""
+    own = booked("own", side="credit", counterparty="Mitglied 3", amount_cents=777, remittance="Spende")
+    for cents, status in ((0, "review"), (1317, "assigned")):
+        members = [replace(made, amount_cents=4800 + n * cents) for n, made in enumerate(_members(4))]
+        line = _collection(sum(made.amount_cents or 0 for made in members), "Sammellastschrift 4 Posten")
+        assert {d.status for d in decide(members, [line, own]).values()} == {status}
+
+
 def test_of_what_was_collected_those_that_are_here_are_proposed() -> None:
     found = decide(_members(15), [_collection(16 * 4800, "SEPA-Sammellastschrift 16 Posten Beitrag 11/2026")])
     assert {(d.status, d.reason) for d in found.values()} == {("review", ReviewReason.AMOUNT_DIFFERS)}

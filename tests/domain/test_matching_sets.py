@@ -292,3 +292,19 @@ def test_month_after_month_each_bill_has_its_own_charges() -> None:
 def test_a_shop_may_be_called_by_a_number_too() -> None:
     lines = [replace(line, counterparty="WERBENETZ24 4711") for line in charges(30000, 30000, 30000, 4077)]
     assert one(replace(month_bill(94077), counterparty="Werbenetz24 GmbH"), *lines).status == "assigned"
+
+
+@pytest.mark.parametrize(("number", "status"), [("VN-5981-5914", "assigned"), ("VN-14", "review")])
+def test_four_quarters_that_name_one_invoice_pay_it(number: str, status: str) -> None:
+    """A year's premium in rates; a short number may be another invoice's by then."""
+    quarters = [
+        booked(
+            f"q{n}", amount_cents=2975, booked_on=ISSUED + timedelta(days=10 + 91 * n), remittance=f"{number} Beitrag {n + 1}/4"
+        )
+        for n in range(4)
+    ]
+    decision = one(receipt(number=number), *quarters)
+    assert decision.status == status
+    if status == "assigned":
+        assert {part.transaction for part in decision.allocations} == {"q0", "q1", "q2", "q3"}
+    assert one(receipt(number=number), *quarters[:3]).status == "review"

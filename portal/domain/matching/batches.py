@@ -14,9 +14,10 @@ from portal.domain.matching.facts import TransactionFacts
 from portal.domain.matching.pairs import PAYMENT_DAYS
 from portal.domain.matching.records import BookedTransaction
 from portal.domain.matching.sales import FIRST_DAYS, Row, Sales, is_sale, runs
+from portal.domain.matching.sums import is_no_chance
 
-_COLLECTED = re.compile(r"sammel-?\s?(?:lastschrift|einzug|gutschrift)", re.IGNORECASE)
-_COUNT = re.compile(r"\b(\d{1,4})\s+posten\b|\banzahl:?\s*(\d{1,4})\b", re.IGNORECASE)
+_COLLECTED = re.compile(r"\bsamm(?:el|ler)-?\s?(?:lastschrift|einzug|gutschrift)", re.IGNORECASE)
+_COUNT = re.compile(r"\b(\d{1,4})\s+(?:posten|buchungen)\b|\banz(?:ahl)?[.:]{0,2}\s*(\d{1,4})\b", re.IGNORECASE)
 _FEWEST, MOST_DAYS, _HABIT_DAYS = 3, 35, 150
 
 
@@ -59,10 +60,17 @@ def find_batches(index: Index, sales: Sales) -> Batches:
 
 
 def _whole(booked: BookedTransaction, signs: list[list[Row]]) -> list[Row]:
-    """The receipts that surely were collected: of the only whole days whose sum and count are right, without who pays himself."""
+    """The receipts that surely were collected: of the only whole days whose sum and count are right.
+
+    Among equal fees there may be none of somebody who pays himself; with odd amounts it is no chance.
+    """
     count = _count(booked)
-    fits = [part for part, cents in _days(signs) if cents == booked.free and len(part) == count]
-    return fits[0] if len(fits) == 1 and not {*fits[0]} & {*signs[-1]} else []
+    counted = [(part, cents) for part, cents in _days(signs) if len(part) == count]
+    fits = [part for part, cents in counted if cents == booked.free]
+    if len(fits) != 1:
+        return []
+    is_odd = is_no_chance(len(counted), booked.free, [cents for _, _, cents in fits[0]])
+    return fits[0] if is_odd or not {*fits[0]} & {*signs[-1]} else []
 
 
 def _probable(booked: BookedTransaction, signs: list[list[Row]]) -> list[Row]:

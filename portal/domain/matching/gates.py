@@ -201,6 +201,7 @@ class Gates:
         in_time: Column = (days >= _FIRST_DAYS) & (days <= _LAST_DAYS)
         is_near = (abs(days) <= _MOST_MISREAD_DAYS) | (days == NO_DAY)
         # a long number is used once; a short one begins anew every year, and only the days tell which it is
-        is_dateless = self.is_told & self._is_only_naming() & self.sides.has_long_number[pairs.receipt] & pairs.is_exact
+        is_dateless = self.is_told & (self._is_only_naming() | pairs.is_bundle)
+        is_dateless &= self.sides.has_long_number[pairs.receipt] & pairs.is_exact
         in_time |= is_dateless & is_near
         return in_time

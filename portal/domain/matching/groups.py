@@ -23,6 +23,8 @@ from portal.domain.remittance import Found, Strength
 from portal.domain.shares import scaled
 
 _FEWEST, _MOST = 2, 40
+_RATES_DAYS = 230
+"""So much longer than for a payment in full may the last of several payments take that name their invoice: a year."""
 
 
 @dataclass(slots=True)
@@ -187,10 +189,9 @@ def _adds_up(index: Index, receipt: OpenReceipt, lines: list[int]) -> bool:
     total = 0
     for line in lines:
         booked = index.transactions[line]
-        if booked.facts.side != receipt.side or booked.free != booked.facts.amount_cents:
+        if booked.facts.side != receipt.side or booked.free != booked.facts.amount_cents or booked.currency != receipt.currency:
             return False
-        share = share_of(receipt, booked)
-        if share is None:
+        if not receipt.first_day <= booked.day <= receipt.last_day + _RATES_DAYS:
             return False
         total += booked.free
     return total == receipt.cents

@@ -199,7 +199,7 @@ class Guesses:
         index, booked = self._index, self._index.transactions[line]
         receipts = [index.receipts[place] for place in members]
         return (
-            _is_no_chance(self._tried[line], booked.free, [receipt.cents or 0 for receipt in receipts])
+            is_no_chance(self._tried[line], booked.free, [receipt.cents or 0 for receipt in receipts])
             and all(index.parties.is_one(receipt, booked) for receipt in receipts)
             and not any(self.has_own_line(receipt, {line}) for receipt in receipts)
         )
@@ -210,7 +210,7 @@ class Guesses:
         booked = [index.transactions[line] for line in lines]
         guessed = [one.free for one in booked if one.place not in index.mentions.named_whole]
         return (
-            _is_no_chance(self._tried_parts[place], sum(guessed), guessed)
+            is_no_chance(self._tried_parts[place], sum(guessed), guessed)
             and all(index.parties.is_one(receipt, one) or couples(receipt.name.words[:2]) & one.couples for one in booked)
             and not self.has_own_line(receipt, set(lines))
             and not any(self._has_own_receipt(one, receipt) for one in booked)
@@ -295,7 +295,7 @@ def _month_of(lines: list[BookedTransaction], cents: int, first: int, last: int)
 
 
 def _is_unlikely(tried: int, cents: int, lines: list[BookedTransaction]) -> bool:
-    return _is_no_chance(tried, cents, [booked.free for booked in lines])
+    return is_no_chance(tried, cents, [booked.free for booked in lines])
 
 
 def _issued(receipt: OpenReceipt) -> int:
@@ -329,7 +329,7 @@ def _subsets(count: int, fewest: int = _FEWEST) -> int:
     return sum(comb(count, size) for size in range(fewest, _MOST_IN_SUM + 1))
 
 
-def _is_no_chance(tried: int, whole: int, parts: list[int]) -> bool:
+def is_no_chance(tried: int, whole: int, parts: list[int]) -> bool:
     """Tell whether it is unlikely that one of so many sums met the amount by chance: round ones meet far more often."""
     step = max(step for step in (1, 10, 100, 1000, 10_000) if gcd(*parts) % step == 0)
     return tried * step <= _MOST_ODDS * whole
