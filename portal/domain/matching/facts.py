@@ -15,7 +15,7 @@ class ReceiptFacts:
     """An open receipt. What could not be read is None; nothing is guessed.
 
     `amount_cents`: gross, signed, in `currency`: a credit note is negative. `direction` None: unknown, never assigned by machine.
-    `iban`: of the other side, as printed. `text`: the words of the document, "" if none (this version does not read it).
+    `iban`: of the other side, as printed. `text`: the words of the document, "" if none: its title and the months in it count.
     `linked_transactions`: ids of our transactions that the bank itself linked to this invoice.
     `is_from_bank`: False for an upload, which is assigned only on its number.
     `distinct_from`: ids of receipts that look like copies of this one and are none: a person has said so.

@@ -14,7 +14,7 @@ from portal.domain.matching.blocking import DISCOUNTS, VAT_RATES, Index
 from portal.domain.matching.groups import Groups, find_groups
 from portal.domain.matching.pairs import KNOWN, NO, UNKNOWN, YES, Amount, Number, Pairs
 from portal.domain.matching.records import BookedTransaction, OpenReceipt
-from portal.domain.matching.returns import returned
+from portal.domain.matching.returns import find_returns
 from portal.domain.matching.sides import NO_DAY, Column, Sides, flags
 from portal.domain.matching.twins import find_twins
 from portal.domain.names import CLEARLY_SAME, SIMILAR
@@ -52,8 +52,7 @@ class Comparison:
         }
         """The copies filed beside the bank's own invoice, with that invoice; without a number they may be two purchases."""
         self.groups = groups = find_groups(index)
-        self.returned = returned(index)
-        """Payments that came back, as places of receipt and transaction, each with the transaction that returned it."""
+        self.returns = find_returns(index)
         self._collective = groups.collective
         self.sides = Sides.of(index)
         self._width = max(1, len(index.transactions))
@@ -62,7 +61,7 @@ class Comparison:
         self._compare(groups, declined)
         if before is not None and fresh is not None:
             self.pairs = before.pairs.moved(index.kept, fresh).joined(self.pairs, self._width)
-        self._mark("is_returned", [*self.returned])  # anew for all: what came back may be used up since
+        self._note_returns()  # anew for all: what came back may be used up since
         self._find_converted()
         self.set_of: dict[int, tuple[int, ...]] = {}
         """Pair of a set → the other pairs of it; shorter than `set_size` where one was not compared."""
@@ -125,9 +124,14 @@ class Comparison:
         self._note_numbers()
         pairs.keep(self._is_worth_showing())
         self._mark("is_declined", self._places_of(declined))
-        self._mark("is_returned", ())
+        self._note_returns()
         self._measure_days()
         self._read_other_numbers()
+
+    def _note_returns(self) -> None:
+        pairs = self.pairs
+        self._mark("is_returned", [*self.returns.pairs])
+        pairs.is_returned |= (pairs.amount == Amount.EQUAL) & np.isin(pairs.line, [*self.returns.lines])
 
     def at(self, places: Sequence[tuple[int, int]] | Column) -> tuple[Column, Column]:
         """Find pairs by (receipt, transaction): which of the asked ones are compared, and at which index."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from portal.domain.matching.blocking import Index
 from portal.domain.matching.facts import ReceiptFacts, Side, TransactionFacts
-from portal.domain.matching.records import BookedTransaction
+from portal.domain.matching.records import BookedTransaction, OpenReceipt
 from portal.domain.names import CLEARLY_SAME
 
 RETURN_DAYS = 60
 """A payer may give a direct debit back for eight weeks."""
 _INVOICE_DAYS = 200
+_MOST = 200
 MOST_FEE = 15_00
 """What banks take from the creditor on top of what they take back."""
 _RETURNED = re.compile(
@@ -26,30 +28,53 @@ def tells_of_return(remittance: str) -> bool:
     return _RETURNED.search(remittance) is not None
 
 
-def returned_by(
-    back: TransactionFacts, receipts: Sequence[ReceiptFacts], payments: Sequence[TransactionFacts]
-) -> set[tuple[str, str]]:
-    """Return which of these receipts' payments (ids of both) came back with a transaction that tells so."""
-    index = Index(receipts, [*payments, back])
-    found = returned(index)
-    return {(index.receipts[place].facts.id, index.transactions[line].facts.id) for place, line in found}
+@dataclass(frozen=True, slots=True)
+class Returns:
+    """What came back, each with the place of the transaction with which it did.
 
-
-def returned(index: Index) -> dict[tuple[int, int], int]:
-    """Map receipts with a payment of their amount (places of both) to the transaction with which that payment came back.
-
-    It lies on the other side, is of the same party and amount, and no credit note is there for it. If it says that it is one,
-    party and credit note may be unknown, and a fee may be on top where it names the receipt.
+    `lines`: payments of that very amount; `pairs`: receipts that it names with the payment of theirs, where a fee was on top.
     """
-    found: dict[tuple[int, int], int] = {}
+
+    lines: dict[int, int]
+    pairs: dict[tuple[int, int], int]
+
+    def of(self, place: int, line: int) -> int:
+        """Return with what the payment of a receipt came back. Errors: KeyError where it did not."""
+        return self.pairs[place, line] if (place, line) in self.pairs else self.lines[line]
+
+
+def find_returns(index: Index) -> Returns:
+    """Find the payments that came back.
+
+    What returns one lies on the other side, is of the same party and amount, and no credit note is there for it. If its text
+    tells so, party and credit note may be unknown, and a fee may be on top where it names the receipt. The last payment before it
+    is meant.
+    """
+    found = Returns({}, {})
     for back in index.transactions:
+        equal = index.amounts.get((_other(back), back.currency, back.facts.amount_cents))
+        named = index.mentions.named_whole.get(back.place)
+        if equal is None and named is None:
+            continue
         is_told = tells_of_return(back.text.written)
-        if is_told or _is_owed_to_nobody(index, back):
-            for place in _may_be_of(index, back):
-                paid = _last_paid(index, place, back, is_told=is_told)
-                if paid is not None:
-                    found[place, paid] = back.place
+        if equal is not None and (is_told or _is_owed_to_nobody(index, back)):
+            paid = _last_paid(index, equal, back, is_told=is_told)
+            if paid is not None:
+                found.lines[paid] = back.place
+        for place in named or () if is_told else ():
+            own = _with_fee(index, index.receipts[place], back)
+            paid = None if own is None else _last_paid(index, own, back, is_told=True)
+            if paid is not None:
+                found.pairs[place, paid] = back.place
     return found
+
+
+def returned_by(back: TransactionFacts, receipts: Sequence[ReceiptFacts], payments: Sequence[TransactionFacts]) -> set[str]:
+    """Return which of these payments (ids), of these receipts, came back with a transaction that tells so."""
+    index = Index(receipts, [*payments, back])
+    found = find_returns(index)
+    lines = {*found.lines, *(line for _, line in found.pairs)}
+    return {index.transactions[line].facts.id for line in lines}
 
 
 def _is_owed_to_nobody(index: Index, back: BookedTransaction) -> bool:
@@ -59,28 +84,23 @@ def _is_owed_to_nobody(index: Index, back: BookedTransaction) -> bool:
     return back.free == back.facts.amount_cents and not index.receipts_by_amount.count(key, *window)
 
 
-def _may_be_of(index: Index, back: BookedTransaction) -> Iterator[int]:
-    """Yield the receipts whose payment may have come back: of this amount, or named and of a fee less."""
-    cents, side = back.facts.amount_cents, _other(back)
-    key = index.amounts.get((side, back.currency, cents))
-    if key is not None:
-        yield from index.receipts_by_amount.between(key, back.day - _INVOICE_DAYS, back.day + _INVOICE_DAYS)
-    for place in index.mentions.named_whole.get(back.place, ()):
-        receipt = index.receipts[place]
-        if receipt.side == side and receipt.currency == back.currency and 0 < cents - (receipt.cents or 0) <= MOST_FEE:
-            yield place
+def _with_fee(index: Index, receipt: OpenReceipt, back: BookedTransaction) -> int | None:
+    """The amount, as the index has it, of a receipt that a return names and to which the bank has added its fee."""
+    fee, side = back.facts.amount_cents - (receipt.cents or 0), _other(back)
+    is_fee = receipt.side == side and receipt.currency == back.currency and 0 < fee <= MOST_FEE
+    return index.amounts.get((side, back.currency, receipt.cents or 0)) if is_fee else None
 
 
-def _last_paid(index: Index, place: int, back: BookedTransaction, *, is_told: bool) -> int | None:
-    """Find the last payment of a receipt's amount before it came back; on the same day only where none was before."""
-    key = index.amounts.get((_other(back), back.currency, index.receipts[place].cents or 0))
-    lines = [] if key is None else index.lines_by_amount.between(key, back.day - RETURN_DAYS, back.day)
-    known = map(index.transactions.__getitem__, lines)
-    paid = [
-        one
-        for one in known
-        if _is_of_party(index, one, back) or (is_told and not (one.facts.counterparty and back.facts.counterparty))
-    ]
+def _last_paid(index: Index, amount: int, back: BookedTransaction, *, is_told: bool) -> int | None:
+    """Find the last payment of an amount before it came back; on the same day only where none was before; None of very many.
+
+    If either tells no party, it has to be the only one.
+    """
+    lines = index.lines_by_amount.between(amount, back.day - RETURN_DAYS, back.day)
+    known = [index.transactions[line] for line in lines] if len(lines) <= _MOST else []
+    paid = [one for one in known if _is_of_party(index, one, back)]
+    if not paid and is_told and len(known) == 1 and not (known[0].facts.counterparty and back.facts.counterparty):
+        paid = known
     return max(paid, key=lambda one: (one.day < back.day, one.day, one.facts.id)).place if paid else None
 
 

@@ -54,5 +54,5 @@ def _take_back(session: Session, back: Transaction, now: datetime) -> None:
     payments = {paid.id: as_facts(paid, 0) for _, paid in pairs}
     facts = receipt_facts(session, back.client_id, receipts.values())
     found = returned_by(as_facts(back, back.amount_cents), facts, list(payments.values())) if pairs else set()
-    for receipt in {receipt.id: receipt for receipt, paid in pairs if (receipt.id, paid.id) in found}.values():
+    for receipt in {receipt.id: receipt for receipt, paid in pairs if paid.id in found}.values():
         assigning.withdraw(session, receipt=receipt, now=now, reason=ReviewReason.SOURCE_CHANGED)
