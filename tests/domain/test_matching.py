@@ -262,3 +262,11 @@ def test_what_is_left_is_decided_as_if_nothing_else_had_ever_been_there(feed: st
     assert match(left, rest, aliases=aliases, accounts=accounts) == [
         decision for decision in decisions if decision.status == "review"
     ]
+
+
+def test_what_another_invoice_makes_with_its_discount_is_no_slip() -> None:
+    """The text names the wrong one of two invoices, whose amount is nearly paid: 3 % less is what the other one comes to."""
+    named, meant = receipt(amount_cents=26303), receipt("r2", number="RE-2026-1047", amount_cents=27688)
+    line = booked(amount_cents=26857)
+    assert one(named, line).status == "assigned"
+    assert {decision.status for decision in decide([named, meant], [line]).values()} == {"review"}

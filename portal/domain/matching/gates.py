@@ -52,7 +52,7 @@ class Gates:
         """Tell of which pairs number and party say enough, though the amount differs in a way that has a name.
 
         A fee or a slip, VAT that the receipt lacks, a currency that was misread or converted. Neither of the two may fit
-        anything else to the cent.
+        anything else to the cent, with a discount or without.
         """
         pairs, sides = self.pairs, self.sides
         cents, paid = sides.cents[pairs.receipt], sides.paid[pairs.line]
@@ -60,7 +60,7 @@ class Gates:
         is_foreign = (pairs.amount == Amount.CURRENCY) | (pairs.amount == Amount.CONVERTED)
         is_currency = is_foreign & is_whole & ((paid == cents) | self.comparison.is_convertible())
         is_net = (pairs.amount == Amount.NET) & is_whole
-        fits = pairs.is_exact & ~pairs.is_used & self._has_sign_of_party()
+        fits = (pairs.is_exact | (pairs.amount == Amount.DISCOUNT)) & ~pairs.is_used & self._has_sign_of_party()
         by_receipt = np.bincount(pairs.receipt[fits], minlength=len(self.index.receipts))
         by_line = np.bincount(pairs.line[fits], minlength=len(self.index.transactions))
         is_free = (by_receipt[pairs.receipt] == 0) & (by_line[pairs.line] == 0)
