@@ -137,6 +137,14 @@ def test_of_two_sales_at_one_price_none_is_assigned() -> None:
     assert {known: found[known].candidates[0].allocations[0].transaction for known in ("s6", "s7")} == {"s6": "t6", "s7": "t7"}
 
 
+def test_sales_a_cent_apart_are_nobodys_by_a_cent() -> None:
+    """A service may round its share in another way than we do: then the payout is the other sale's."""
+    sales, lines = _sales(*CENTS, 4990, 4991), _paid_out((*CENTS, 4991))
+    assert set(_assigned(decide(sales, lines))) == {f"s{n}" for n in range(len(CENTS))}
+    apart = _sales(*CENTS, 4989, 4991)
+    assert set(_assigned(decide(apart, lines))) == {f"s{n}" for n in (*range(len(CENTS)), 7)}
+
+
 def test_two_sales_less_their_fees_are_assigned_together() -> None:
     together = _payout("t9", SUMUP.less(31415) + SUMUP.less(2718), 9)
     found = decide(_sales(*CENTS, 31415, 2718), [*_paid_out(CENTS), together])

@@ -81,6 +81,14 @@ class _Search:
     def _is_alone(self, booked: BookedTransaction, row: Row, fee: Fee) -> bool:
         return fee.less(row[2]) == booked.free and self._sales.is_open(row)
 
+    def _is_nearly_another(self, booked: BookedTransaction, own: Row, fee: Fee) -> bool:
+        """Tell whether another sale would be right if the service rounds its share in another way: by one cent."""
+        return any(
+            abs(fee.less(row[2]) - booked.free) == 1 and self._sales.is_open(row)
+            for row in self._sales.near(booked)
+            if row != own
+        )
+
     def _fee(self, booked: BookedTransaction) -> Fee | None:
         return self._index.fees.get(booked.service) if booked.free == booked.facts.amount_cents else None
 
@@ -98,7 +106,7 @@ class _Search:
         claims = Counter(place for _, rows in fits.values() for _, place, _ in rows)
         lags = defaultdict[str, list[int]](list)
         for booked, (fee, rows) in fits.items():
-            if len(rows) == 1 and claims[rows[0][1]] == 1:
+            if len(rows) == 1 and claims[rows[0][1]] == 1 and not self._is_nearly_another(booked, rows[0], fee):
                 self._give(booked, rows, fee)
                 self.found.sure.add(booked.place)
                 lags[booked.service].append(booked.day - rows[0][0])
