@@ -20,6 +20,8 @@ FEWEST, FEWEST_OF_ONE_AMOUNT = 3, 4
 """So often two names have to meet with several amounts, or with one: a subscription."""
 _MOST_STRANGERS = 5
 """Of five meetings of a name at the bank one may be with another supplier."""
+_MOST_AROUND = 40
+"""Among more equal payments of some weeks none is the only one; to look at each would take a dense client for ever."""
 
 FEWEST_PAID, _LEAST_DAYS = 4, 60
 """So often, and from the first to the last time so long, an account has to be used: who waits for his money says so by then."""
@@ -106,6 +108,8 @@ def _meeting(index: Index, receipt: OpenReceipt) -> BookedTransaction | None:
     if amount is None or not days or index.receipts_by_amount.count(amount, *_always_near(days)) > 1:
         return None
     places = index.lines_by_amount.between(amount, min(days) - _NEAR_DAYS, max(days) + _BOOKED_LATER)
+    if len(places) > _MOST_AROUND:
+        return None
     near = [booked for booked in map(index.transactions.__getitem__, places) if _is_near(booked, days)]
     if len(near) != 1 or index.receipts_by_amount.count(amount, near[0].day - _ALONE_DAYS, near[0].day + _ALONE_DAYS) != 1:
         return None
