@@ -34,13 +34,17 @@ _OTHER = (
     r"auftragsbest(?:ä|ae)tigung|bestellbest(?:ä|ae)tigung|angebot|kostenvoranschlag|lieferschein|pro-?forma-?rechnung"
     r"|(?:miet|leasing|pacht|wartungs)vertrag|order confirmation|quotation|delivery note|pro-?forma invoice"
 )
+_BILL = re.compile(r"\W{0,3}(?:rechnung|faktura|invoice)", re.IGNORECASE)
 _TITLE = re.compile(rf"\W{{0,3}}(?:(?P<COPY>{_COPY})|(?P<OTHER>{_OTHER}))\b", re.IGNORECASE)
 
 
 def title_of(text: str) -> Title:
     """Read the first lines of a document's text. Whatever does not say otherwise is a bill."""
-    for line in text[:_SIGNS].split("\n")[:_LINES] if text else ():
-        if found := _TITLE.match(line):
+    lines = text[:_SIGNS].split("\n")[:_LINES] if text else []
+    is_bill = any(map(_BILL.match, lines))
+    for line in lines:
+        # a bill may name the offer or delivery that it is for
+        if (found := _TITLE.match(line)) and (found["COPY"] or not is_bill):
             kind = found.lastgroup or ""
             return Title(Kind[kind], found[kind])
     return Title(Kind.BILL, "")

@@ -23,6 +23,8 @@ from tests.domain.matching_facts import booked, decide, one, receipt
         ("Auftragsbestaetigung AB-7", Kind.OTHER, "Auftragsbestaetigung"),
         ("Mietvertrag über Gewerberäume", Kind.OTHER, "Mietvertrag"),
         ("Kopierservice Nord\nRechnung 12", Kind.BILL, ""),
+        ("Rechnung RE-1\nLieferschein 4711\nAngebot 12", Kind.BILL, ""),
+        ("Zahlungserinnerung\nRechnung RE-1", Kind.COPY, "Zahlungserinnerung"),
         ("a\nb\nc\nMahnung", Kind.BILL, ""),
     ],
 )
