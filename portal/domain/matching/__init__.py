@@ -26,7 +26,6 @@ from portal.domain.matching.reach import (
 )
 from portal.domain.matching.reasons import Allocation, Candidate, Decision, Grade, Reason, ReasonCode, ReviewReason, Status, Value
 from portal.domain.matching.records import paying_side
-from portal.domain.matching.returns import MOST_FEE, RETURN_DAYS, returned_by, tells_of_return
 from portal.domain.matching.twins import find_twins
 from portal.domain.matching.weights import MATCHER_VERSION
 from portal.domain.references import parse_reference
@@ -36,9 +35,7 @@ __all__ = [
     "CLEAR_MARGIN",
     "MATCHER_VERSION",
     "MOST_CANDIDATES",
-    "MOST_FEE",
     "NEAREST",
-    "RETURN_DAYS",
     "Allocation",
     "Asked",
     "Candidate",
@@ -64,9 +61,7 @@ __all__ = [
     "match",
     "named_counts",
     "paying_side",
-    "returned_by",
     "services_among",
-    "tells_of_return",
 ]
 
 

@@ -131,7 +131,11 @@ class Comparison:
     def _note_returns(self) -> None:
         pairs = self.pairs
         self._mark("is_returned", [*self.returns.pairs])
+        # of a payment far from the receipt's days a return may not be in reach
+        last = np.array([receipt.last_day for receipt in self.index.receipts], dtype=np.int64)
+        is_near = self.sides.day[pairs.line] <= last[pairs.receipt]
         pairs.is_returned |= (pairs.amount == Amount.EQUAL) & np.isin(pairs.line, [*self.returns.lines])
+        pairs.is_returned &= is_near
 
     def at(self, places: Sequence[tuple[int, int]] | Column) -> tuple[Column, Column]:
         """Find pairs by (receipt, transaction): which of the asked ones are compared, and at which index."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from portal.domain.matching.blocking import Index
-from portal.domain.matching.facts import ReceiptFacts, Side, TransactionFacts
+from portal.domain.matching.facts import Side
 from portal.domain.matching.records import BookedTransaction, OpenReceipt
 from portal.domain.names import CLEARLY_SAME
 
@@ -69,14 +68,6 @@ def find_returns(index: Index) -> Returns:
     return found
 
 
-def returned_by(back: TransactionFacts, receipts: Sequence[ReceiptFacts], payments: Sequence[TransactionFacts]) -> set[str]:
-    """Return which of these payments (ids), of these receipts, came back with a transaction that tells so."""
-    index = Index(receipts, [*payments, back])
-    found = find_returns(index)
-    lines = {*found.lines, *(line for _, line in found.pairs)}
-    return {index.transactions[line].facts.id for line in lines}
-
-
 def _is_owed_to_nobody(index: Index, back: BookedTransaction) -> bool:
     """Tell whether no receipt is there, assigned or open, for what may be a return."""
     key = index.amounts[back.facts.side, back.currency, back.facts.amount_cents]
@@ -98,6 +89,8 @@ def _last_paid(index: Index, amount: int, back: BookedTransaction, *, is_told: b
     """
     lines = index.lines_by_amount.between(amount, back.day - RETURN_DAYS, back.day)
     known = [index.transactions[line] for line in lines] if len(lines) <= _MOST else []
+    # what is equal only in its open part or its original amount is another payment
+    known = [one for one in known if index.amounts.get((one.facts.side, one.currency, one.facts.amount_cents)) == amount]
     paid = [one for one in known if _is_of_party(index, one, back)]
     if not paid and is_told and len(known) == 1 and not (known[0].facts.counterparty and back.facts.counterparty):
         paid = known

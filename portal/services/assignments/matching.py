@@ -28,7 +28,7 @@ from portal.errors import AlreadyAssigned, Stale
 from portal.models import Assignment, BankAccount, Candidate, Receipt, Refusal, Transaction
 from portal.ports import Ports
 from portal.services import running
-from portal.services.assignments import assigning, learning, measuring, reaching, returning
+from portal.services.assignments import assigning, learning, measuring, reaching
 from portal.services.assignments.facts import receipt_facts
 from portal.services.auditing import queue_up
 from portal.services.payments import paying
@@ -50,7 +50,6 @@ def match_client(ports: Ports, lease: Lease) -> None:
     costs what is open, not what the client's books hold. Where its own assignments teach it a name or an account, it looks
     again; a service's fee that they show counts from the next run on.
     """
-    returning.take_back(ports, lease)
     paid, outcomes = _assign_paid(ports, lease), dict[str, str]()
     while True:
         reaching.index(ports, lease)
