@@ -28,20 +28,24 @@ class Title(NamedTuple):
 
 
 _COPY = (
-    r"duplikat|kopie|rechnungskopie|zweitschrift|zahlungserinnerung|(?:\d\.\s*|letzte\s+)?mahnung|copy|duplicate|payment reminder"
+    r"rechnung\s*\(kopie\)|(?:rechnungs?)?(?:duplikat|kopie)|zweitschrift|zahlungserinnerung"
+    r"|(?:(?:\d\.|erste|zweite|dritte|letzte)\s*)?mahnung|copy|duplicate|payment reminder"
 )
 _OTHER = (
     r"auftragsbest(?:ä|ae)tigung|bestellbest(?:ä|ae)tigung|angebot|kostenvoranschlag|lieferschein|pro-?forma-?rechnung"
     r"|(?:miet|leasing|pacht|wartungs)vertrag|order confirmation|quotation|delivery note|pro-?forma invoice"
 )
-_BILL = re.compile(r"\W{0,3}(?:rechnung|faktura|invoice)", re.IGNORECASE)
-_TITLE = re.compile(rf"\W{{0,3}}(?:(?P<COPY>{_COPY})|(?P<OTHER>{_OTHER}))\b", re.IGNORECASE)
+_BILL = re.compile(r"(?<!keine )(?<!forma[- ])(?<!forma)(?:rechnung\b|faktura|invoice|honorarnote|quittung)", re.IGNORECASE)
+# a letterhead ("Copy Shop", "Mahnung & Partner") goes on with other words than a title does
+_TITLE = re.compile(
+    rf"\W{{0,3}}(?:(?P<COPY>{_COPY})(?=\s*(?:$|[\d:(\-–]|(?:nr|no|zu[rm]?|der|of|for)\b))|(?P<OTHER>{_OTHER})\b)", re.IGNORECASE
+)
 
 
 def title_of(text: str) -> Title:
     """Read the first lines of a document's text. Whatever does not say otherwise is a bill."""
     lines = text[:_SIGNS].split("\n")[:_LINES] if text else []
-    is_bill = any(map(_BILL.match, lines))
+    is_bill = any(map(_BILL.search, lines))
     for line in lines:
         # a bill may name the offer or delivery that it is for
         if (found := _TITLE.match(line)) and (found["COPY"] or not is_bill):

@@ -20,6 +20,7 @@ from portal.domain.references import ATOM, FEWEST_DIGITS, TYPO_LENGTH, Reference
 
 _WRITTEN_DATE = re.compile(r"(?:0?[1-9]|[12]\d|3[01])\.(?:0?[1-9]|1[0-2])\.(?:20)?\d\d(?!\d)")
 _DAY_AND_MONTH = re.compile(r"(?:0?[1-9]|[12]\d|3[01])\.(?:0?[1-9]|1[0-2])")
+_ONLY_YEAR = re.compile(r"(?:19|20)\d\d")
 _SOFT = frozenset("-/._#\\–—")
 
 FREE, SPACE, SOFT, GLUED = "free", "space", "soft", "glued"
@@ -127,6 +128,14 @@ class RemittanceText:
                 if len(squashed) > longest:
                     break
                 yield first, after, squashed
+
+    @cached_property
+    def numbers(self) -> frozenset[str]:
+        """The squashed windows that may be a number or its part, years alone left out: what two texts have in common."""
+        digits = {squashed: "".join(filter(str.isdigit, squashed)) for _, _, squashed in self.windows()}
+        return frozenset(
+            squashed for squashed, told in digits.items() if len(told) >= FEWEST_DIGITS and not _ONLY_YEAR.fullmatch(told)
+        )
 
     @cached_property
     def has_digits(self) -> bool:

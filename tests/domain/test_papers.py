@@ -26,6 +26,25 @@ from tests.domain.matching_facts import booked, decide, one, receipt
         ("Rechnung RE-1\nLieferschein 4711\nAngebot 12", Kind.BILL, ""),
         ("Zahlungserinnerung\nRechnung RE-1", Kind.COPY, "Zahlungserinnerung"),
         ("a\nb\nc\nMahnung", Kind.BILL, ""),
+        ("Rechnung (Kopie)\nHolzhandel Weber GmbH", Kind.COPY, "Rechnung (Kopie)"),
+        ("RECHNUNGSDUPLIKAT", Kind.COPY, "RECHNUNGSDUPLIKAT"),
+        ("Erste Mahnung", Kind.COPY, "Erste Mahnung"),
+        ("Auftragsbestätigung vom 3.5., 12,00 EUR. Keine Rechnung.", Kind.OTHER, "Auftragsbestätigung"),
+        ("Proforma-Rechnung 7", Kind.OTHER, "Proforma-Rechnung"),
+        *(
+            (text, Kind.BILL, "")
+            for text in (
+                "Copy Shop Müller\nRechnung 12",
+                "Kopie & Druck GmbH\nRechnung 12",
+                "Mahnung & Partner Rechtsanwälte\nRechnung 9",
+                "Lieferschein / Rechnung Nr. 5",
+                "Auftragsbestätigung/Rechnung 9",
+                "Schlussrechnung\nAngebot 17",
+                "Ihre Rechnung\nLieferschein 4",
+                "Tax Invoice\nQuotation 4",
+                "Stromrechnung\nAngebot 3",
+            )
+        ),
     ],
 )
 def test_titles(text: str, kind: Kind, written: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from portal.domain.matching import ReceiptFacts, TransactionFacts
 from portal.domain.matching.reasons import ReasonCode, ReviewReason
+from portal.domain.matching.returns import tells_of_return
 from tests.domain.matching_facts import ISSUED, booked, decide, one, receipt
 
 PULLED, BACK, AGAIN = (ISSUED + timedelta(days=days) for days in (7, 9, 17))
@@ -28,9 +29,9 @@ def again(**values: Any) -> TransactionFacts:
     return booked("again", **{"booked_on": AGAIN, **values})
 
 
-def sold(**values: Any) -> tuple[ReceiptFacts, TransactionFacts]:
+def sold() -> tuple[ReceiptFacts, TransactionFacts]:
     """An invoice of ours that we collect."""
-    return receipt(direction="income", **values), pulled(side="credit", remittance="Einzug RE-2026-1042")
+    return receipt(direction="income"), pulled(side="credit", remittance="Einzug RE-2026-1042")
 
 
 def taken(decision: Any) -> list[str]:
@@ -98,3 +99,119 @@ def test_money_for_a_credit_note_is_no_return() -> None:
 )
 def test_what_is_no_return(other: TransactionFacts) -> None:
     assert taken(one(receipt(), pulled(), other)) == ["t1"]
+
+
+# --- of several payments that of which the return repeats the number -------------------------------------------------
+
+
+def two(second: int = 8) -> tuple[list[ReceiptFacts], list[TransactionFacts]]:
+    """Two equal invoices of one party, each named by its debit."""
+    bills = [receipt(f"r{n}", number=f"RE-2026-104{n}") for n in (2, 3)]
+    days = {2: PULLED, 3: ISSUED + timedelta(days=second)}
+    return bills, [pulled(f"t{n}", booked_on=day, remittance=f"Einzug RE-2026-104{n} MREF 77123") for n, day in days.items()]
+
+
+def returned(number: int, days: int = 10) -> TransactionFacts:
+    text = f"Rücklastschrift RE-2026-104{number} MREF 77123"
+    return booked(f"b{number}", side="credit", booked_on=ISSUED + timedelta(days=days), remittance=text)
+
+
+@pytest.mark.parametrize("second", [7, 8, 35])
+@pytest.mark.parametrize(("number", "paid"), [(2, {"r2": [], "r3": ["t3"]}), (3, {"r2": ["t2"], "r3": []})])
+def test_the_payment_comes_back_whose_number_is_told(number: int, paid: dict[str, list[str]], second: int) -> None:
+    bills, lines = two(second)
+    found = decide(bills, [*lines, returned(number, days=second + 2)])
+    assert {known: taken(decision) for known, decision in found.items()} == paid
+
+
+@pytest.mark.parametrize("days", [10, 11])
+def test_each_of_two_returns_takes_its_own(days: int) -> None:
+    bills, lines = two()
+    found = decide(bills, [*lines, returned(2), returned(3, days)])
+    assert {decision.status for decision in found.values()} == {"review"}
+
+
+def test_which_of_two_came_back_is_for_people_where_nothing_tells() -> None:
+    bills, lines = two()
+    found = decide(bills, [*lines, replace(returned(2), remittance="Rücklastschrift")])
+    assert {decision.status for decision in found.values()} == {"review"}
+
+
+def test_a_payment_of_which_an_equal_part_is_open_did_not_come_back() -> None:
+    part = booked("part", amount_cents=20000, open_cents=11900, booked_on=PULLED + timedelta(days=1), remittance="Rechnung 4711")
+    assert taken(one(receipt(), pulled(), part, back())) == []
+
+
+# --- sums and parts ---------------------------------------------------------------------------------------------------
+
+
+def test_what_paid_several_invoices_came_back_for_all() -> None:
+    bills = [receipt(), receipt("r2", number="RE-2026-1043")]
+    line = pulled(amount_cents=23800, remittance="RE-2026-1042 RE-2026-1043")
+    assert {d.status for d in decide(bills, [line]).values()} == {"assigned"}
+    undone = back(amount_cents=23800, remittance="Rücklastschrift RE-2026-1042 RE-2026-1043")
+    assert {d.status for d in decide(bills, [line, undone]).values()} == {"review"}
+
+
+def test_a_payment_less_its_discount_came_back() -> None:
+    line = pulled(amount_cents=11662)
+    assert one(receipt(), line).status == "assigned"
+    assert one(receipt(), line, back(amount_cents=11662)).status == "review"
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_of_rates_of_which_one_came_back_none_is_assigned(count: int) -> None:
+    rates = [
+        pulled(f"q{n}", amount_cents=11900 // count, booked_on=PULLED + timedelta(days=30 * n), remittance="RE-2026-1042 Rate")
+        for n in range(count)
+    ]
+    assert one(receipt(), *rates).status == "assigned"
+    last = back(amount_cents=11900 // count, booked_on=rates[-1].booked_on + timedelta(days=3), remittance="Rücklastschrift")
+    assert one(receipt(), *rates, last).status == "review"
+
+
+# --- what says so and what does not -----------------------------------------------------------------------------------
+
+
+def test_a_refund_without_its_credit_note_leaves_the_next_payment() -> None:
+    """It does not say whose money it is: the invoice's payment may have been another."""
+    refund = back(booked_on=PULLED + timedelta(days=3), remittance="Erstattung")
+    assert taken(one(receipt(), pulled(), refund)) == ["t1"]
+
+
+def test_a_transfer_cannot_be_returned_by_a_stranger() -> None:
+    nameless = back(counterparty=None, remittance="Rücklastschrift MREF 0009 Bernd Muster")
+    assert taken(one(receipt(), pulled(operation_type="transfer"), nameless)) == ["t1"]
+
+
+def test_what_others_owe_us_is_no_credit_note_of_his() -> None:
+    sale = receipt("sale", direction="income", number="A-77", counterparty="Zoohandlung Quast", issued_on=BACK, due_on=None)
+    found = decide([receipt(), sale], [pulled(), back(remittance="Retoure RE-2026-1042")])
+    assert taken(found["r1"]) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Rücklastschrift", "RUECKLASTSCHRIFT", "Ru\u0308cklastschrift", "Rückl astschrift RE 1", "SEPA-Rückbelastung", "Rücklastschr.",
+        "SEPA Lastschrift Retoure", "Lastschriftretoure", "LS-Rückgabe", "SEPA-LS Rückgabe", "Rückgabe Lastschrift",
+        "Lastschrift zurückgegeben", "Zurückgegebene Lastschrift", "LASTSCHR. RUECKGABE", "Rückbuchung Lastschrift",
+        "Stornierung Lastschrift", "Nicht eingelöste Lastschrift", "Lastschriftwiderspruch", "Rückgabegrund AM04", "RTRN AC04",
+        "Return SDD MD06", "direct debit return", "Unpaid direct debit", "Rücklastschrift RE 1042 zzgl. Gebühr 3,50", "Überweisungsrückläufer", "mangels Deckung",
+    ],
+)  # fmt: skip
+def test_banks_say_it_in_many_ways(text: str) -> None:
+    assert tells_of_return(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "Lastschrift Rückstand Oktober", "Lastschrift Rückzahlung Darlehen", "SEPA-Lastschrift Rücklage WEG",
+        "Lastschrift Rückversicherung AG", "Lastschrift Rücker GmbH", "Returned Goods Ltd Rechnung 4711",
+        "Refund for returned items order 123", "Bitte keine Rücklastschrift", "Miete 11/26 inkl. Ruecklastschriftgebuehr",
+        "Gebühr Rücklastschrift", "Chargebacks911 invoice", "Retoure Bestellung 12", "Rückgabe Leihgerät",
+    ],
+)  # fmt: skip
+def test_what_banks_say_otherwise_is_no_return(text: str) -> None:
+    assert not tells_of_return(text)

@@ -13,7 +13,7 @@ import numpy as np
 from portal.domain.matching.blocking import DISCOUNTS, VAT_RATES, Index
 from portal.domain.matching.groups import Groups, find_groups
 from portal.domain.matching.pairs import KNOWN, NO, UNKNOWN, YES, Amount, Number, Pairs
-from portal.domain.matching.records import BookedTransaction, OpenReceipt
+from portal.domain.matching.records import RATES_DAYS, BookedTransaction, OpenReceipt
 from portal.domain.matching.returns import find_returns
 from portal.domain.matching.sides import NO_DAY, Column, Sides, flags
 from portal.domain.matching.twins import find_twins
@@ -131,11 +131,11 @@ class Comparison:
     def _note_returns(self) -> None:
         pairs = self.pairs
         self._mark("is_returned", [*self.returns.pairs])
-        # of a payment far from the receipt's days a return may not be in reach
-        last = np.array([receipt.last_day for receipt in self.index.receipts], dtype=np.int64)
-        is_near = self.sides.day[pairs.line] <= last[pairs.receipt]
+        # of a payment in part, or of several receipts, only a return that says so: of another amount no other is in reach
         pairs.is_returned |= (pairs.amount == Amount.EQUAL) & np.isin(pairs.line, [*self.returns.lines])
-        pairs.is_returned &= is_near
+        pairs.is_returned |= np.isin(pairs.line, [*self.returns.told])
+        last = np.array([receipt.last_day + RATES_DAYS for receipt in self.index.receipts], dtype=np.int64)
+        pairs.is_returned &= self.sides.day[pairs.line] <= last[pairs.receipt]
 
     def at(self, places: Sequence[tuple[int, int]] | Column) -> tuple[Column, Column]:
         """Find pairs by (receipt, transaction): which of the asked ones are compared, and at which index."""

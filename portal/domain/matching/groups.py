@@ -15,7 +15,7 @@ from itertools import pairwise
 from portal.domain.matching.batches import Batches, find_batches
 from portal.domain.matching.blocking import DISCOUNTS, Index
 from portal.domain.matching.payouts import Payouts, find_payouts
-from portal.domain.matching.records import BookedTransaction, OpenReceipt, share_of
+from portal.domain.matching.records import RATES_DAYS, BookedTransaction, OpenReceipt, share_of
 from portal.domain.matching.sales import Sales
 from portal.domain.matching.sums import Guesses
 from portal.domain.names import SIMILAR
@@ -23,8 +23,6 @@ from portal.domain.remittance import Found, Strength
 from portal.domain.shares import scaled
 
 _FEWEST, _MOST = 2, 40
-_RATES_DAYS = 230
-"""So much longer than for a payment in full may the last of several payments take that name their invoice: a year."""
 
 
 @dataclass(slots=True)
@@ -191,7 +189,7 @@ def _adds_up(index: Index, receipt: OpenReceipt, lines: list[int]) -> bool:
         booked = index.transactions[line]
         if booked.facts.side != receipt.side or booked.free != booked.facts.amount_cents or booked.currency != receipt.currency:
             return False
-        if not receipt.first_day <= booked.day <= receipt.last_day + _RATES_DAYS:
+        if not receipt.first_day <= booked.day <= receipt.last_day + RATES_DAYS:
             return False
         total += booked.free
     return total == receipt.cents

@@ -19,7 +19,8 @@ from portal.domain.matching.blocking import MOST_BY_NAME, party_keys, rarest, re
 from portal.domain.matching.cards import other_side, service_of
 from portal.domain.matching.facts import ReceiptFacts, TransactionFacts
 from portal.domain.matching.payouts import is_payout
-from portal.domain.matching.records import BookedTransaction, OpenReceipt
+from portal.domain.matching.records import RATES_DAYS, BookedTransaction, OpenReceipt
+from portal.domain.matching.returns import RETURN_DAYS, tells_of_return
 from portal.domain.matching.sales import FIRST_DAYS, LAST_DAYS, is_sale
 from portal.domain.matching.sums import BILLED_DAYS, OFF_DAYS, SAME_DAYS
 from portal.domain.names import couples, parse_name
@@ -32,6 +33,9 @@ NEAREST = MOST_BY_NAME
 """Of a word's transactions only so many count on either side of a receipt's middle day."""
 _ANY = "*"
 """The key of a transaction that everybody asks for: its text holds too many numbers to be told in keys."""
+_BACK = "back"
+"""The key of a transaction that says that a payment came back: of whatever amount that was."""
+_LAST_DAYS = max(RIVAL_DAYS, RATES_DAYS + RETURN_DAYS)
 _LONGEST, _MOST_NUMBERS, _LONGEST_MONTH = 60, 300, 31
 
 Span = tuple[date, date]
@@ -75,6 +79,8 @@ def keys_of(facts: TransactionFacts) -> set[str]:
         keys.add(_key("service", service_of(facts)))
     if is_payout(facts) or is_batch(facts):
         keys.add(_week(facts.booked_on.toordinal()))
+    if tells_of_return(facts.remittance):
+        keys.add(_BACK)
     booked = BookedTransaction(0, facts)
     if facts.side == "credit":
         keys |= {_told(booked.day, two) for two in booked.couples}
@@ -115,9 +121,11 @@ def asked_by(receipts: Collection[ReceiptFacts], counts: Mapping[str, int]) -> A
             sold = receipt.facts.issued_on.toordinal()
             asked.always.update(_week(day) for day in _weekly(sold + FIRST_DAYS, sold + max(LAST_DAYS, MOST_DAYS)))
         asked.always.update(_parts_of(receipt))
+    if receipts:
+        asked.within.add(_BACK)
     for kind in ("local", "open"):
         asked.within.update(_cents(kind, cents) for cents in asked.cents)
-    return asked._replace(span=(_day(min(first) - RIVAL_DAYS), _day(max(last) + RIVAL_DAYS))) if first else asked
+    return asked._replace(span=(_day(min(first) - RIVAL_DAYS), _day(max(last) + _LAST_DAYS))) if first else asked
 
 
 def _parts_of(receipt: OpenReceipt) -> Iterator[str]:
@@ -145,10 +153,15 @@ def services_among(found: Iterable[TransactionFacts]) -> dict[str, str]:
 
 
 def asked_next(found: Iterable[TransactionFacts], span: Span) -> Asked:
-    """What those found ask for in turn: whether what was paid in a foreign currency stands alone with what it cost in ours."""
+    """What those found ask for in turn: what has their amount.
+
+    Whether what was paid in a foreign currency stands alone with what it cost in ours; which payment a return is of.
+    """
+    found = list(found)
     cents = {facts.amount_cents for facts in found if facts.local_amount_cents}
     within = {_cents(kind, amount) for amount in cents for kind in ("local", "open")}
-    return Asked(set(), within, cents, span, set(), set())
+    back = {facts.amount_cents for facts in found if tells_of_return(facts.remittance)}
+    return Asked(set(), within, cents | back, span, set(), set())
 
 
 def _key(kind: str, told: str) -> str:

@@ -16,6 +16,8 @@ from portal.domain.remittance import RemittanceText
 
 DAYS_BEFORE, DAYS_AFTER = 45, 135
 """A transaction is compared from 45 days before a receipt's first date to 135 days after its last (98.6 % of true pairs)."""
+RATES_DAYS = 230
+"""So much longer may the last of several payments take that all name their invoice: a year in all."""
 MOST_CENTS = 10**14
 """Above a trillion of any currency a figure was misread; below it, a hundred times it fits into 64 bits."""
 _USUAL_LAG = 7

@@ -1,4 +1,4 @@
-"""Batch bookings are known in more banks' words ("SAMMLER LASTSCHRIFT ANZ 8"): what they are found by is made anew."""
+"""Batch bookings in more banks' words ("SAMMLER LASTSCHRIFT ANZ 8"), and payments that came back, have keys."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from tests import factories
 from tests.domain.matching_facts import ISSUED, booked, came_back, charges, club, month_bill, receipt, shared_rents
 
 STEPS = 5
-LATER = ISSUED + timedelta(days=20)
+LATER, MUCH_LATER = (ISSUED + timedelta(days=days) for days in (20, 360))
 
 
 @dataclass
@@ -216,8 +216,35 @@ def _as_stored(decision: Decision) -> list[tuple[Any, ...]]:
             ),
             1,
         ),
+        (
+            (
+                [receipt(), receipt("r2", number="RE-2026-1043")],
+                [
+                    booked(amount_cents=23800, remittance="RE-2026-1042 RE-2026-1043"),
+                    came_back(side="credit", amount_cents=23800, remittance="Rücklastschrift"),
+                ],
+            ),
+            0,
+        ),
+        (
+            (
+                [receipt(number="RE-2026-104277")],
+                [
+                    booked(booked_on=MUCH_LATER, remittance="RE-2026-104277"),
+                    booked("back", side="credit", booked_on=MUCH_LATER + timedelta(days=59), remittance=""),
+                ],
+            ),
+            0,
+        ),
     ],
-    ids=["a part that somebody else pays", "a month's charges", "a batch", "a payment that came back"],
+    ids=[
+        "a part that somebody else pays",
+        "a month's charges",
+        "a batch",
+        "a payment that came back",
+        "of several",
+        "a year later",
+    ],
 )
 def test_what_only_together_makes_a_receipt_is_in_reach(
     begin: Callable[..., Books], made: tuple[list[ReceiptFacts], list[TransactionFacts]], assigned: int
