@@ -32,8 +32,8 @@ _COPY = (
     r"|(?:(?:\d\.|erste|zweite|dritte|letzte)\s*)?mahnung|copy|duplicate|payment reminder"
 )
 _OTHER = (
-    r"auftragsbest(?:ä|ae)tigung|bestellbest(?:ä|ae)tigung|angebot|kostenvoranschlag|lieferschein|pro-?forma-?rechnung"
-    r"|(?:miet|leasing|pacht|wartungs)vertrag|order confirmation|quotation|delivery note|pro-?forma invoice"
+    r"auftragsbest(?:ä|ae)tigung|bestellbest(?:ä|ae)tigung|angebot|kostenvoranschlag|lieferschein|pro[- ]?forma[- ]?rechnung"
+    r"|(?:miet|leasing|pacht|wartungs)vertrag|order confirmation|quotation|delivery note|pro[- ]?forma invoice"
 )
 _BILL = re.compile(r"(?<!keine )(?<!forma[- ])(?<!forma)(?:rechnung\b|faktura|invoice|honorarnote|quittung)", re.IGNORECASE)
 # a letterhead ("Copy Shop", "Mahnung & Partner") goes on with other words than a title does

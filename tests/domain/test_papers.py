@@ -31,6 +31,7 @@ from tests.domain.matching_facts import booked, decide, one, receipt
         ("Erste Mahnung", Kind.COPY, "Erste Mahnung"),
         ("Auftragsbestätigung vom 3.5., 12,00 EUR. Keine Rechnung.", Kind.OTHER, "Auftragsbestätigung"),
         ("Proforma-Rechnung 7", Kind.OTHER, "Proforma-Rechnung"),
+        ("Proforma Rechnung 7", Kind.OTHER, "Proforma Rechnung"),
         *(
             (text, Kind.BILL, "")
             for text in (

@@ -38,10 +38,24 @@ def taken(decision: Any) -> list[str]:
     return [part.transaction for part in decision.allocations]
 
 
-@pytest.mark.parametrize("returned", [back(), back(counterparty=None), back(remittance=""), back(remittance="RE-2026-1042")])
-def test_the_second_try_is_meant(returned: TransactionFacts) -> None:
-    """Whether the bank says what it is or not."""
-    assert taken(one(receipt(), pulled(), returned, again())) == ["again"]
+@pytest.mark.parametrize(
+    "undone",
+    [
+        back(),
+        back(counterparty=None),
+        back(counterparty="Musterbank AG"),
+        back(remittance="RE-2026-1042"),
+        back(remittance="Rücklastschrift"),
+    ],
+)
+def test_the_second_try_is_meant(undone: TransactionFacts) -> None:
+    """Where the return names the invoice, or says what it is and nothing else can be meant."""
+    assert taken(one(receipt(), pulled(), undone, again())) == ["again"]
+
+
+def test_what_comes_back_without_a_word_is_for_people() -> None:
+    decision = one(receipt(), pulled(), back(remittance=""), again())
+    assert (decision.status, decision.reason) == ("review", ReviewReason.SEVERAL_EQUAL)
 
 
 def test_until_it_is_paid_again_there_is_no_payment() -> None:
@@ -74,31 +88,36 @@ def test_each_return_takes_the_payment_before_it() -> None:
 
 def test_who_paid_twice_and_got_one_back_has_paid_once() -> None:
     second = pulled("t2", booked_on=PULLED + timedelta(days=3))
-    refund = back(booked_on=PULLED + timedelta(days=5), remittance="Erstattung")
+    refund = back(booked_on=PULLED + timedelta(days=5), remittance="Erstattung RE-2026-1042")
     assert taken(one(receipt(), pulled(), second, refund)) == ["t1"]
 
 
 def test_money_for_a_credit_note_is_no_return() -> None:
     note = receipt("note", number="GS-77", amount_cents=-11900, issued_on=BACK, due_on=None)
-    refund = back(remittance="Gutschrift GS-77")
-    found = decide([receipt(), note], [pulled(), refund])
+    refund = back(remittance="")
+    assert taken(one(receipt(), pulled(), refund)) == []
+    found = decide([receipt(), note], [pulled(), replace(refund, remittance="Gutschrift GS-77")])
     assert (taken(found["r1"]), taken(found["note"])) == (["t1"], ["back"])
 
 
 @pytest.mark.parametrize(
-    "other",
+    "values",
     [
-        back(counterparty="Dachdecker Ulrich KG", remittance="Danke"),
-        back(amount_cents=11901, remittance="Erstattung"),
-        back(currency="USD"),
-        back(booked_on=PULLED - timedelta(days=1), remittance="Erstattung"),
-        back(booked_on=PULLED + timedelta(days=61), remittance="Erstattung"),
-        back(open_cents=0, remittance="Erstattung"),
+        {"counterparty": "Dachdecker Ulrich KG"},
+        {"amount_cents": 11901},
+        {"currency": "USD"},
+        {"booked_on": PULLED - timedelta(days=1)},
+        {"booked_on": PULLED + timedelta(days=61)},
+        {"open_cents": 0},
+        {"remittance": "Erstattung Kundennr 445566"},
     ],
-    ids=["another party's", "another amount", "another currency", "before", "long after", "somebody has assigned it"],
+    ids=["another party's", "another amount", "another currency", "before", "long after", "somebody has assigned it", "a word"],
 )
-def test_what_is_no_return(other: TransactionFacts) -> None:
-    assert taken(one(receipt(), pulled(), other)) == ["t1"]
+def test_what_is_no_return(values: dict[str, Any]) -> None:
+    """As it is, without a word, it may be one."""
+    line = pulled(remittance="RE-2026-1042 Kundennr 445566")
+    assert taken(one(receipt(), line, back(remittance=""))) == []
+    assert taken(one(receipt(), line, back(**{"remittance": "", **values}))) == ["t1"]
 
 
 # --- of several payments that of which the return repeats the number -------------------------------------------------
@@ -140,6 +159,69 @@ def test_which_of_two_came_back_is_for_people_where_nothing_tells() -> None:
 def test_a_payment_of_which_an_equal_part_is_open_did_not_come_back() -> None:
     part = booked("part", amount_cents=20000, open_cents=11900, booked_on=PULLED + timedelta(days=1), remittance="Rechnung 4711")
     assert taken(one(receipt(), pulled(), part, back())) == []
+
+
+def test_an_invoice_number_tells_more_than_a_mandate() -> None:
+    """The payment that came back has a short text; the other shares mandate and creditor with the return."""
+    bills, _ = two()
+    long, short = "Mandat 77123 CRED DE98ZZZ00000123456", "RE-2026-1043"
+    lines = [
+        pulled("t2", remittance=f"RE-2026-1042 {long}"),
+        pulled("t3", booked_on=PULLED + timedelta(days=1), remittance=short),
+        back(remittance=f"Rücklastschrift {short} {long}"),
+    ]
+    assert {known: taken(decision) for known, decision in decide(bills, lines).items()} == {"r2": ["t2"], "r3": []}
+
+
+@pytest.mark.parametrize("ids", [("a", "b"), ("b", "a")])
+@pytest.mark.parametrize("told", ["Oktober", "November"])
+def test_the_month_that_is_told_came_back(ids: tuple[str, str], told: str) -> None:
+    """Whatever the debits are called, and also on one day: what came back is not assigned."""
+    rents = [
+        receipt(f"m{month}", number=f"M-{month}", issued_on=ISSUED.replace(month=month, day=1), due_on=None) for month in (10, 11)
+    ]
+    names = ("Oktober", "November")
+    lines = [
+        booked(known, booked_on=ISSUED + timedelta(days=1), remittance=f"Miete {name} 2026", operation_type="direct_debit")
+        for known, name in zip(ids, names, strict=True)
+    ]
+    undone = back(booked_on=ISSUED + timedelta(days=4), remittance=f"Rücklastschrift Miete {told} 2026")
+    found = decide(rents, [*lines, undone])
+    assert [dict(zip(names, ids, strict=True))[told]] not in [taken(decision) for decision in found.values()]
+
+
+def test_two_returns_with_and_without_a_fee_take_two_payments() -> None:
+    bill, collected = sold()
+    lines = [collected, again(side="credit", booked_on=PULLED + timedelta(days=7))]
+    for first, second in ((12250, 11900), (11900, 12250), (12250, 12250), (11900, 11900)):
+        returns = [
+            replace(back(side="debit", amount_cents=cents), id=f"b{n}", booked_on=PULLED + timedelta(days=8 + n))
+            for n, cents in enumerate((first, second))
+        ]
+        assert taken(one(bill, *lines, *returns)) == []
+
+
+def test_a_credit_notes_money_is_not_undone_by_the_next_debit() -> None:
+    note = receipt(number="GS-77", amount_cents=-11900, due_on=None)
+    refund = booked("ref", side="credit", remittance="Gutschrift GS-77 Kundennr 445566")
+    for text in ("", "Lastschrift RE-2026-1099 Kundennr 445566"):
+        assert taken(one(note, refund, booked("next", booked_on=AGAIN + timedelta(days=5), remittance=text))) == ["ref"]
+
+
+def test_of_members_who_owe_the_same_the_named_one_came_back() -> None:
+    members = [
+        receipt(f"m{n}", direction="income", number=f"B-2026-000{n}", counterparty=name, amount_cents=4800)
+        for n, name in enumerate(("Ada Muster", "Bernd Ohlsen"))
+    ]
+    paid = [
+        booked(f"t{n}", side="credit", amount_cents=4800, counterparty=member.counterparty, remittance=f"Beitrag {member.number}")
+        for n, member in enumerate(members)
+    ]
+    for cents in (4800, 5150):
+        text = "Ruecklastschrift B-2026-0001 mangels Deckung"
+        undone = booked("b", amount_cents=cents, booked_on=AGAIN, counterparty=None, remittance=text)
+        found = decide(members, [*paid, undone])
+        assert {known: taken(decision) for known, decision in found.items()} == {"m0": ["t0"], "m1": []}
 
 
 # --- sums and parts ---------------------------------------------------------------------------------------------------

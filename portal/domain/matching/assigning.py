@@ -311,7 +311,7 @@ class Judge:
         if not possible or not receipt.cents:
             return ReviewReason.NO_TRANSACTION_YET if receipt.has_date else ReviewReason.DATE_MISSING
         best = possible[0]
-        if self.lists["is_returned"][best]:
+        if self.lists["is_undone"][best]:
             return ReviewReason.NO_TRANSACTION_YET
         free = [n for n in possible if self._is_exact(n) and not self.lists["is_used"][n]]
         if twin and len(free) <= 1:

@@ -141,8 +141,8 @@ class Explainer:
             return ()
         return (("days", days), (name, known), ("transaction_on", date.fromordinal(known.toordinal() + days)))
 
-    def _returned(self, _place: int, _n: int, receipt: OpenReceipt, booked: BookedTransaction) -> Values:
-        back = self._index.transactions[self._comparison.returns.of(receipt.place, booked.place)]
+    def _returned(self, _place: int, _n: int, _receipt: OpenReceipt, booked: BookedTransaction) -> Values:
+        back = self._index.transactions[self._comparison.returns.lines[booked.place]]
         return (("returned_on", back.facts.booked_on),)
 
     def _remarks(self, place: int, n: int, receipt: OpenReceipt, booked: BookedTransaction) -> Iterator[Reason]:

@@ -129,13 +129,14 @@ class Comparison:
         self._read_other_numbers()
 
     def _note_returns(self) -> None:
-        pairs = self.pairs
-        self._mark("is_returned", [*self.returns.pairs])
-        # of a payment in part, or of several receipts, only a return that says so: of another amount no other is in reach
-        pairs.is_returned |= (pairs.amount == Amount.EQUAL) & np.isin(pairs.line, [*self.returns.lines])
-        pairs.is_returned |= np.isin(pairs.line, [*self.returns.told])
+        pairs, sides, returns = self.pairs, self.sides, self.returns
+        found = np.isin(pairs.line, [*returns.lines])
+        # without a word only the whole amount of an invoice: of another it may not be in reach, and a credit note is not paid back
+        is_plain = (pairs.amount == Amount.EQUAL) & (sides.is_expense[pairs.receipt] == (sides.side[pairs.receipt] == 0))
+        found &= is_plain | ~np.isin(pairs.line, [*returns.silent])
         last = np.array([receipt.last_day + RATES_DAYS for receipt in self.index.receipts], dtype=np.int64)
-        pairs.is_returned &= self.sides.day[pairs.line] <= last[pairs.receipt]
+        pairs.is_returned = found & (sides.day[pairs.line] <= last[pairs.receipt])
+        pairs.is_undone = pairs.is_returned & np.isin(pairs.line, [*returns.clear])
 
     def at(self, places: Sequence[tuple[int, int]] | Column) -> tuple[Column, Column]:
         """Find pairs by (receipt, transaction): which of the asked ones are compared, and at which index."""

@@ -109,7 +109,7 @@ class ReasonCode(StrEnum):
     ALREADY_LINKED = "already_linked"
     """The transaction is used up, or no longer open for this amount: open_cents, amount_cents, currency."""
     RETURNED = "returned"
-    """The payment came back, as a returned direct debit does: returned_on."""
+    """Its amount came back, as a returned direct debit does: returned_on."""
     DECLINED = "declined"
     """Somebody has declined this pair."""
     DUPLICATE = "duplicate"

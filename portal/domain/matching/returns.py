@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
 
 from portal.domain.matching.blocking import Index
 from portal.domain.matching.facts import Side
-from portal.domain.matching.records import BookedTransaction, OpenReceipt
+from portal.domain.matching.records import BookedTransaction
 from portal.domain.names import CLEARLY_SAME, SIMILAR, fold
 
 RETURN_DAYS = 60
 """A payer may give a direct debit back for eight weeks."""
 _INVOICE_DAYS = 200
-_TWICE_DAYS = 20
-"""So near to each other are two payments of which one was a mistake."""
 _MOST = 200
 _MOST_FEE = 15_00
 """What banks take from the creditor on top of what they take back."""
@@ -31,21 +30,17 @@ _BESIDE = re.compile(r"\bruecklast\w*gebuehr\w*|\bgebuehr\w* (?:fuer )?(?:die )?
 """Speaks of a return and is none: the fee for one, billed by itself, or the wish that none may come."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Returns:
-    """What came back, each with the place of the transaction with which it did.
+    """Payments that came back or may have, each with the place of the transaction with which they did.
 
-    `lines`: payments of that very amount; `told`: those of them of which the return says what it is; `pairs`: receipts that it
-    names with the payment of theirs, where a fee was on top.
+    `clear`: those of which it is sure which payment is meant; `told`: whose return says so; `silent`: whose return says nothing.
     """
 
-    lines: dict[int, int]
-    told: set[int]
-    pairs: dict[tuple[int, int], int]
-
-    def of(self, place: int, line: int) -> int:
-        """Return with what the payment of a receipt came back. Errors: KeyError where it did not."""
-        return self.pairs[place, line] if (place, line) in self.pairs else self.lines[line]
+    lines: dict[int, int] = field(default_factory=dict)
+    clear: set[int] = field(default_factory=set)
+    told: set[int] = field(default_factory=set)
+    silent: set[int] = field(default_factory=set)
 
 
 def tells_of_return(remittance: str) -> bool:
@@ -57,11 +52,11 @@ def tells_of_return(remittance: str) -> bool:
 def find_returns(index: Index) -> Returns:
     """Find the payments that came back, the earliest return first; each takes one that no other has taken.
 
-    What returns one lies on the other side, is of the same party and amount, and no credit note is there for it. If its text
-    tells so, party and credit note may be unknown, and a fee may be on top where it names the receipt. Where it does not tell
-    which of several is meant, all of them are.
+    What returns one lies on the other side and comes after it. It names the same receipt; or its text tells that it is a return,
+    and amount and party are the same; or it says nothing at all. Where more than one may be meant, all of them are: a return may
+    keep a payment from being assigned, and another is only taken in its place where it is clear.
     """
-    found = Returns({}, set(), {})
+    found = Returns()
     asked = []
     for back in index.transactions:
         equal = index.amounts.get((_other(back), back.currency, back.facts.amount_cents))
@@ -69,46 +64,70 @@ def find_returns(index: Index) -> Returns:
             asked.append((back.day, back.facts.id, back, equal))
     for _, _, back, equal in sorted(asked, key=lambda row: row[:2]):
         is_told = tells_of_return(back.text.written)
-        if equal is not None:
-            paid = _paid(index, equal, back, found, is_told=is_told)
-            found.lines.update((one.place, back.place) for one in paid)
-            found.told.update(one.place for one in paid if is_told)
-        for place in index.mentions.named_whole.get(back.place, ()) if is_told else ():
-            own = _with_fee(index, index.receipts[place], back)
-            paid = [] if own is None else _paid(index, own, back, found, is_told=True)
-            found.pairs.update(((place, one.place), back.place) for one in paid)
+        meant, is_clear = _naming_the_same(index, back, found, is_told=is_told), True
+        if meant:
+            meant, is_clear = _last(meant, [frozenset(index.mentions.named_whole[one.place]) for one in meant])
+        elif equal is not None and (is_told or not back.text.atoms):
+            possible = _of_amount(index, equal, back, found, is_told=is_told)
+            shared = [_signs(one) & _signs(back) for one in possible]
+            # what has less in common with the return than another: a bank repeats the text of what it takes back
+            possible = [one for one, some in zip(possible, shared, strict=True) if not any(some < more for more in shared)]
+            meant, is_clear = _last(possible, [fold(one.text.written) for one in possible])
+            is_clear = is_clear and is_told and (any(shared) or not _signs(back))
+        if not meant or not (is_told or _is_owed_to_nobody(index, back)):
+            continue
+        places = {one.place for one in meant}
+        found.lines.update(dict.fromkeys(places, back.place))
+        found.clear |= places if is_clear else set()
+        found.told |= places if is_told else set()
+        found.silent |= places if not back.text.atoms else set()
     return found
 
 
-def _paid(index: Index, amount: int, back: BookedTransaction, found: Returns, *, is_told: bool) -> list[BookedTransaction]:
-    """The payments of an amount that may be meant: the last, unless the texts of several differ; none of very many.
+def _naming_the_same(index: Index, back: BookedTransaction, found: Returns, *, is_told: bool) -> list[BookedTransaction]:
+    """The payments that name a receipt that a return names, of its amount; where it says what it is, a fee may be on top."""
+    receipts = map(index.receipts.__getitem__, index.mentions.named_whole.get(back.place, ()))
+    naming = {line for receipt in receipts for line in index.mentions.naming(receipt)} - found.lines.keys()
+    most = _MOST_FEE if is_told else 0
+    return [
+        one
+        for one in map(index.transactions.__getitem__, naming)
+        if 0 <= back.facts.amount_cents - one.facts.amount_cents <= most and _is_before(one, back)
+    ]
 
-    Those come first that have the most numbers in common with the return: a bank repeats the text of what it takes back.
+
+def _of_amount(
+    index: Index, amount: int, back: BookedTransaction, found: Returns, *, is_told: bool
+) -> list[BookedTransaction]:  # fmt: skip
+    """The payments of an amount that the party of a return made before it; none of very many.
+
+    If either tells no party, it has to be the only one.
     """
-    if index.lines_by_amount.count(amount, back.day - RETURN_DAYS, back.day) > _MOST:
+    days = back.day - RETURN_DAYS, back.day
+    if index.lines_by_amount.count(amount, *days) > _MOST:
         return []
-    lines = map(index.transactions.__getitem__, index.lines_by_amount.between(amount, back.day - RETURN_DAYS, back.day))
+    lines = map(index.transactions.__getitem__, index.lines_by_amount.between(amount, *days))
     # what is equal only in its open part or its original amount is another payment
-    known = [one for one in lines if index.amounts.get((one.facts.side, one.currency, one.facts.amount_cents)) == amount]
+    known = [one for one in lines if one.facts.amount_cents == back.facts.amount_cents and _is_before(one, back)]
     known = [one for one in known if one.place not in found.lines]
     possible = [one for one in known if _is_of_party(index, one, back)]
-    if not possible and is_told and len(known) == 1 and _is_nameless(known[0], back):
-        possible = known
-    if not possible:
-        return []
-    shared = {one.place: len(one.text.numbers & back.text.numbers) for one in possible}
-    most = max(shared.values())
-    likely = [one for one in possible if shared[one.place] == most]
-    likely.sort(key=lambda one: (one.day < back.day, one.day, one.facts.id))
-    if not likely or not (is_told or _is_undoing(index, back, likely, is_named=most > 0)):
-        return []
-    return likely[-1:] if len({one.text.numbers for one in likely} - {frozenset()}) <= 1 else likely
+    return possible or (known if is_told and len(known) == 1 and _is_nameless(known[0], back) else [])
 
 
-def _is_undoing(index: Index, back: BookedTransaction, likely: list[BookedTransaction], *, is_named: bool) -> bool:
-    """Tell whether what does not say so is a return: silent, repeating a number, or after two payments; and nobody is owed it."""
-    is_twice = len(likely) > 1 and likely[-1].day - likely[-2].day <= _TWICE_DAYS
-    return (not back.text.atoms or is_named or is_twice) and _is_owed_to_nobody(index, back)
+def _last(possible: list[BookedTransaction], texts: Sequence[Hashable]) -> tuple[list[BookedTransaction], bool]:
+    """The payments that are meant, and whether that is clear: the last, where their texts are the same; else all of them."""
+    if not possible or len(set(texts)) > 1:
+        return possible, False
+    return [max(possible, key=lambda one: (one.day, one.facts.id))], True
+
+
+def _signs(one: BookedTransaction) -> frozenset[Hashable]:
+    """The numbers and months of a text."""
+    return one.text.numbers | one.months
+
+
+def _is_before(one: BookedTransaction, back: BookedTransaction) -> bool:
+    return one.facts.side != back.facts.side and one.currency == back.currency and 0 <= back.day - one.day <= RETURN_DAYS
 
 
 def _is_owed_to_nobody(index: Index, back: BookedTransaction) -> bool:
@@ -121,17 +140,10 @@ def _is_owed_to_nobody(index: Index, back: BookedTransaction) -> bool:
     return not any(not one.name or not back.name or index.parties.is_one(one, back, SIMILAR) for one in near)
 
 
-def _with_fee(index: Index, receipt: OpenReceipt, back: BookedTransaction) -> int | None:
-    """The amount, as the index has it, of a receipt that a return names and to which the bank has added its fee."""
-    fee, side = back.facts.amount_cents - (receipt.cents or 0), _other(back)
-    is_fee = receipt.side == side and receipt.currency == back.currency and 0 < fee <= _MOST_FEE
-    return index.amounts.get((side, back.currency, receipt.cents or 0)) if is_fee else None
-
-
 def _is_nameless(one: BookedTransaction, back: BookedTransaction) -> bool:
-    """Tell whether either tells no party, and the payment is not known to be a transfer or a card's: these are not returned."""
-    is_possible = one.facts.side == "credit" or one.is_pulled or one.facts.operation_type is None
-    return is_possible and not (one.facts.counterparty and back.facts.counterparty)
+    """Tell whether either tells no party, and the payment may have been a direct debit: no other is returned."""
+    is_pulled = one.is_pulled or one.facts.operation_type in {None, "income"}
+    return is_pulled and not (one.facts.counterparty and back.facts.counterparty)
 
 
 def _is_of_party(index: Index, one: BookedTransaction, other: BookedTransaction) -> bool:

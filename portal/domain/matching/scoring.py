@@ -125,7 +125,8 @@ class Scores:
         self._weigh_party()
         self._weigh_days()
         self._add(ReasonCode.ALREADY_LINKED, pairs.is_used, weights.USED)
-        self._add(ReasonCode.RETURNED, pairs.is_returned, weights.RETURNED)
+        perhaps = np.where(pairs.is_undone, weights.RETURNED, weights.RETURNED_PERHAPS)
+        self._add(ReasonCode.RETURNED, pairs.is_returned, perhaps)
         self._add(ReasonCode.DECLINED, pairs.is_declined, weights.DECLINED)
 
     def _weigh_party(self) -> None:
