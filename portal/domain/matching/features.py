@@ -131,7 +131,7 @@ class Comparison:
     def _note_returns(self) -> None:
         pairs, sides, returns = self.pairs, self.sides, self.returns
         found = np.isin(pairs.line, [*returns.lines])
-        # without a word only the whole amount of an invoice: of another it may not be in reach, and a credit note is not paid back
+        # without a word only the whole amount of an invoice: another may not be in reach, and a credit note is not paid back
         is_plain = (pairs.amount == Amount.EQUAL) & (sides.is_expense[pairs.receipt] == (sides.side[pairs.receipt] == 0))
         found &= is_plain | ~np.isin(pairs.line, [*returns.silent])
         last = np.array([receipt.last_day + RATES_DAYS for receipt in self.index.receipts], dtype=np.int64)
