@@ -34,12 +34,11 @@ _BESIDE = re.compile(r"\bruecklast\w*gebuehr\w*|\bgebuehr\w* (?:fuer )?(?:die )?
 class Returns:
     """Payments that came back or may have, each with the place of the transaction with which they did.
 
-    `clear`: those of which it is sure which payment is meant; `told`: whose return says so; `silent`: whose return says nothing.
+    `clear`: those of which it is sure which payment is meant; `silent`: whose return says nothing.
     """
 
     lines: dict[int, int] = field(default_factory=dict)
     clear: set[int] = field(default_factory=set)
-    told: set[int] = field(default_factory=set)
     silent: set[int] = field(default_factory=set)
 
 
@@ -79,7 +78,6 @@ def find_returns(index: Index) -> Returns:
         places = {one.place for one in meant}
         found.lines.update(dict.fromkeys(places, back.place))
         found.clear |= places if is_clear else set()
-        found.told |= places if is_told else set()
         found.silent |= places if not back.text.atoms else set()
     return found
 
