@@ -308,11 +308,22 @@ class Bookkeeper(Papers):
         if has_invoice:
             bill = self.receipt(brand, day, cents, tags=(usage,))
             text, way = self.reference(brand, [bill], "debit")
+            tags = set()
+            if self.happens("returned_debit"):
+                booked_on, tags = self._returned(brand, booked_on, cents, text), {"returned_debit"}
             line = self.line(-cents, booked_on, brand.bank_name, "direct_debit", text, brand.iban)
-            self.link([bill], [line], brand.way, way, "direct_debit", "equal")
+            self.link([bill], [line], brand.way, way, "direct_debit", "equal", *tags)
         else:
             text = f"Abschlag {MONTHS[day.month - 1]} {brand.code}"
             self.line(-cents, booked_on, brand.bank_name, "direct_debit", text, brand.iban)
+
+    def _returned(self, brand: Partner, booked_on: date, cents: int, text: str) -> date:
+        """A debit that the bank gives back some days later; returns the day on which it is tried again."""
+        self.line(-cents, booked_on, brand.bank_name, "direct_debit", text, brand.iban)
+        back_on = working_day(booked_on + timedelta(days=self.random.choice((1, 2, 2, 3, 5, 20, 45))))
+        told = self.random.choice(self.words.returns).format(t=text, d=f"{booked_on:%d.%m.%Y}")
+        self.line(cents, back_on, brand.bank_name, "income", told, brand.iban)
+        return working_day(back_on + timedelta(days=self.random.choice((3, 5, 7, 14))))
 
     # ---- what customers pay
 

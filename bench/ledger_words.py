@@ -37,6 +37,7 @@ RATES: dict[str, tuple[float, str]] = {
     "customer_never_pays": (0.012, "bad debts and cancelled invoices"),
     "receipt_lost_till": (0.12, "slips get lost"),
     "receipt_lost_invoice": (0.03, "a portal nobody looked into"),
+    "returned_debit": (0.012, "not covered, or the amount was objected to; the creditor tries again"),
     "subscription_price_change": (0.12, "once a year, some"),
     "name_changes": (0.006, "for each invoice: a new firm name, or another clerk who types it"),
     "owner_pays": (0.03, "the owner's private account pays the firm's invoice"),
@@ -152,6 +153,7 @@ class Words:
     Templates are for `str.format`. `numbers`: with n, y and yy (year), m (month). `trades`: by what they deliver, "any" are
     customers. `brands`: by kind of shop or service. Remittance texts have n (number), k (customer number), d (day) and c (the
     client's name): `pays` the client writes, `asks` its customers, `debits` who pulls the money; `silent` ones name no number.
+    `returns`, of the bank when it gives a direct debit back, have t (the debit's text) and d (its day).
     """
 
     families: list[str]
@@ -165,6 +167,7 @@ class Words:
     asks: list[str]
     silent: list[str]
     debits: list[str]
+    returns: list[str]
 
 
 def _by_kind(text: str) -> dict[str, list[str]]:
@@ -226,6 +229,7 @@ WORDS: dict[str, Words] = {
         asks=["Rechnung {n} vom {d}", "{n}", "Rg. {n} {c}", "RE-Nr {n}"],
         silent=["Rechnung", "Zahlung", "vielen Dank", "wie besprochen", ""],
         debits=["Rechnung {n} vom {d} Kundennr. {k}", "RG {n}"],
+        returns=["Rückgabe Lastschrift {t}", "RÜCKLASTSCHRIFT"],
     ),
     "calibrate": Words(
         families="Schäfer Köhler Albrecht Winkler Lorenz Baumann Günther Groß Vogt Jahn Möller Kessler Haas Schreiber Dörr Busch "
@@ -274,6 +278,7 @@ WORDS: dict[str, Words] = {
         asks=["Re.Nr. {n}", "Rechnungsnummer: {n} Datum: {d}", "{c} {n}", "Kd.-Nr. {k} RNR {n}", "RgNr {n}"],
         silent=["Ihre Rechnung", "Begleichung Rechnung", "danke", "Überweisung", "{c}", "offener Betrag", ""],
         debits=["SEPA-LASTSCHRIFT {n} {k}", "Rechnungs-Nr. {n}, Vertrag {k}", "Vertragskonto {k} RNR {n} {d}"],
+        returns=["LS-Retoure {t}", "{t} RETURN/REFUND", "Lastschriftrückgabe wg. mangels Deckung"],
     ),
     "test": Words(
         families="Fischer Neumann Schröder Zimmermann Schütz Krause Lange Werner Mayer Peters Scholz Möbius Hübner Kaiser Fuchs "
@@ -321,6 +326,7 @@ WORDS: dict[str, Words] = {
         asks=["Rechn.-Nr. {n}", "Inv {n}", "Zahlung Rechnung {n} v. {d}", "KD {k} / {n}", "{n} {c}"],
         silent=["Rechnungsbetrag", "Ausgleich", "Danke!", "gemäß Absprache", "lt. Vereinbarung", ""],
         debits=["Beleg-Nr. {n} Kto {k}", "RECHNUNG {n}/{k} VOM {d}"],
+        returns=["SEPA-Lastschrift Widerspruch {t}", "Retoure SEPA Lastschrift vom {d}, {t}", "Storno Lastschrift"],
     ),
 }
 

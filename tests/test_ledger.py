@@ -26,7 +26,7 @@ SPLITS = ("train", "calibrate")
 PHENOMENA = {
     "amounts": """
         equal foreign_with_original skonto instalments part_payment collective netted_credit split_shipment fee_deducted typing_error
-        tip refund payout foreign_without_original""",
+        tip refund payout returned_debit foreign_without_original""",
     "ambiguity": "subscription by_use equal_price_elsewhere twins filed_twice no_line still_open fees_kept_back",
     "names": """
         name_exact name_no_form name_folded name_upper name_cut name_short name_trading name_private_payer name_turned name_joint

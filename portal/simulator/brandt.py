@@ -77,6 +77,7 @@ TELEFON = Supplier(
     (6,),
     how="direct_debit",
     lag=(8, 8),
+    bounces=(4, 10),
 )
 SOFTWARE = Supplier(
     "Wolkenbüro Software GmbH",

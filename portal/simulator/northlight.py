@@ -59,6 +59,7 @@ COWORKING = Supplier(
     how="direct_debit",
     text="customer",
     lag=(3, 3),
+    bounces=(3, 9),
 )
 TRAIN = Supplier(
     "Nordbahn Reisen",

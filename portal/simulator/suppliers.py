@@ -16,6 +16,7 @@ class Supplier:
 
     `goods`: text, lowest and highest net price in cents. `days`: days of the month on which it writes an invoice; `every`: only
     in each n-th month. `how`: transfer, direct_debit, card or cash. `text`: what the reference says (see `_reference`).
+    `bounces`: months of the year whose direct debit comes back, and is tried again.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Supplier:
     currency: str = "EUR"
     descriptor: str = ""
     discount_percent: int = 0
+    bounces: tuple[int, ...] = ()
     is_collective: bool = False
     category: str = "INVOICE"
     country: str = "DE"
@@ -48,6 +50,7 @@ class Supplier:
         return Party(self.name, self.street, self.zip_code, self.city, vat, account, f"info@{short}.example", self.country)
 
 
+_BOUNCE_DAYS = 3, 10  # after a debit: it comes back, is tried again
 _RATES = {"EUR": 100, "USD": 92, "GBP": 117, "CHF": 106}  # cents for one unit
 
 
@@ -152,10 +155,30 @@ def _pay(teller: Teller, supplier: Supplier, account_id: str, paper: Paper, row:
         days=chance.choice((1, 2, 2, 3)) if supplier.how == "card" else 0, reference=_reference(supplier, paper),
         party_iban=paper.seller.iban or None, attachment_ids=files, **foreign,
     )  # fmt: skip
+    if paper.issued_on.month in supplier.bounces:
+        paid_on += timedelta(days=_BOUNCE_DAYS[1])
+        movement = _bounce(teller, movement, paid_on, key)
     if movement is None or movement["status"] != "completed":
         row["status"] = "pending"
         return
     _mark_paid(teller, row, movement, paid_on, chance.random(), key)
+
+
+def _bounce(teller: Teller, movement: Row | None, again_on: date, key: str) -> Row | None:
+    """The bank gives a direct debit back, as it was; the supplier tries again. None as long as it has not."""
+    if movement is None:
+        return None
+    back_on = again_on - timedelta(days=_BOUNCE_DAYS[1] - _BOUNCE_DAYS[0])
+    account_id, cents, label = movement["bank_account_id"], movement["amount_cents"], movement["label"]
+    reference, party_iban = movement["reference"], movement["direct_debit"]["counterparty_account_number"]
+    teller.movement(
+        f"{key}/back", account_id, teller.moment(back_on, key, "back"), "credit", cents, label, "income",
+        reference=f"Rückgabe Lastschrift {reference}", party_iban=party_iban,
+    )  # fmt: skip
+    return teller.movement(
+        f"{key}/again", account_id, teller.moment(again_on, key, "again"), "debit", cents, label, "direct_debit",
+        reference=reference, party_iban=party_iban,
+    )  # fmt: skip
 
 
 def _mark_paid(teller: Teller, row: Row, movement: Row, paid_on: date, fate: float, key: str) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
 from portal.domain.matching import ReceiptFacts, TransactionFacts
 from portal.domain.matching.reasons import ReasonCode, ReviewReason
-from portal.domain.matching.returns import tells_of_return
+from portal.domain.matching.return_words import what_came_back
 from tests.domain.matching_facts import ISSUED, booked, decide, one, receipt
 
+FIRST_NAMES = "Ada Bernd Clara Dora Emil Fritz Gerda Hanno Ilse Jonas Karla Ludwig Marta Nils Olga Paul Rita Sven"
+LAST_NAMES = (
+    "Ahlers Behrens Claasen Detlefs Ehlers Franzen Gerdes Harms Ihnken Jessen Kruse Lorenz Matthes Nagel Olt Petri Quandt"
+)
 PULLED, BACK, AGAIN = (ISSUED + timedelta(days=days) for days in (7, 9, 17))
 
 
@@ -224,6 +228,135 @@ def test_of_members_who_owe_the_same_the_named_one_came_back() -> None:
         assert {known: taken(decision) for known, decision in found.items()} == {"m0": ["t0"], "m1": []}
 
 
+# --- which of several, by what else is told ----------------------------------------------------------------------------
+
+DEBIT, TRANSFER = {"operation_type": "direct_debit"}, {"operation_type": "transfer"}
+
+
+@pytest.mark.parametrize("ids", [("a", "b"), ("b", "a")])
+@pytest.mark.parametrize(("sent", "came"), [(9, 10), (9, 9), (7, 28)], ids=["before", "that day", "on the debit's day"])
+@pytest.mark.parametrize("text", ["Rücklastschrift RE-2026-1042", "Rücklastschrift"])
+def test_who_sent_the_money_before_the_return_was_booked_has_paid(text: str, sent: int, came: int, ids: tuple[str, str]) -> None:
+    debit = pulled(ids[0], **DEBIT)
+    transfer = booked(ids[1], booked_on=ISSUED + timedelta(days=sent), **TRANSFER)
+    undone = back(booked_on=ISSUED + timedelta(days=came), remittance=text)
+    assert taken(one(receipt(), debit, transfer, undone)) == [ids[1]]
+
+
+def test_a_bank_repeats_the_text_of_what_it_takes_back() -> None:
+    """Where a bank tells no kinds, mandate and creditor say that it was not the transfer."""
+    mandate = "RE-2026-1042 MREF 77 CRED DE98ZZZ1"
+    lines = [pulled(remittance=f"SEPA-Lastschrift {mandate}"), booked("t2"), back(remittance=f"Rücklastschrift {mandate}")]
+    assert taken(one(receipt(), *lines)) == ["t2"]
+
+
+def test_a_second_try_on_the_day_of_the_return_is_not_what_came_back() -> None:
+    assert taken(one(receipt(), pulled(), back(), again(booked_on=BACK))) == ["again"]
+
+
+def test_a_transfer_comes_back_as_well() -> None:
+    sent, bounced = pulled(**TRANSFER), back(remittance="SEPA-Überweisung Retoure AC01")
+    assert taken(one(receipt(), sent, bounced)) == []
+    assert taken(one(receipt(), sent, bounced, again(**TRANSFER))) == ["again"]
+    assert taken(one(receipt(), pulled(**DEBIT), bounced)) == ["t1"]
+
+
+@pytest.fixture
+def monthly() -> tuple[list[ReceiptFacts], list[TransactionFacts]]:
+    """Three months of electricity, each debited with the same text."""
+    days = [date(2026, month, 5) for month in (9, 10, 11)]
+    bills = [
+        receipt(f"r{day.month}", number=f"SW-2026-{day.month:02}77", issued_on=day.replace(day=1), due_on=day) for day in days
+    ]
+    text = "Abschlag MREF 77123 CRED DE98ZZZ00000123456"
+    return bills, [booked(f"t{day.month}", booked_on=day, remittance=text, **DEBIT) for day in days]
+
+
+Monthly = tuple[list[ReceiptFacts], list[TransactionFacts]]
+MANDATE = "MREF 77123 CRED DE98ZZZ00000123456"
+
+
+@pytest.mark.parametrize(
+    ("day", "values", "paid"),
+    [
+        (20, {"remittance": f"Rücklastschrift vom 05.10.2026 {MANDATE}"}, "r9 r11"),
+        (20, {"remittance": f"Rücklastschrift Abschlag 10/2026 {MANDATE}"}, "r9 r11"),
+        (20, {"remittance": f"Rücklastschrift {MANDATE}"}, "r9"),
+        (9, {"remittance": f"Rücklastschrift {MANDATE}"}, "r9 r10"),
+        (9, {"remittance": f"Rücklastschrift {MANDATE}", "counterparty": None}, "r9 r10"),
+        (9, {"remittance": "Rücklastschrift Holzhandel Weber GmbH", "counterparty": "Musterbank eG"}, "r9 r10"),
+        (9, {"remittance": "Rücklastschrift MREF 55555", "counterparty": "Erika Mustermann"}, "r9 r10 r11"),
+    ],
+    ids=["the day", "the month", "weeks after", "days after", "no name", "the bank's name", "somebody else's"],
+)
+def test_which_month_came_back(monthly: Monthly, day: int, values: dict[str, Any], paid: str) -> None:
+    """Nothing is covered again in five banking days; who objects to a debit may do so for eight weeks."""
+    bills, lines = monthly
+    found = decide(bills, [*lines, back(booked_on=date(2026, 11, day), **values)], covered_until=date(2026, 12, 31))
+    assert {known: taken(one) for known, one in found.items() if taken(one)} == {
+        known: [known.replace("r", "t")] for known in paid.split()
+    }
+
+
+def test_a_debit_that_came_back_is_no_rival_of_the_next(monthly: Monthly) -> None:
+    bills, lines = monthly
+    undone = back(booked_on=date(2026, 11, 9), remittance=f"Rücklastschrift {MANDATE}")
+    lines += [undone, replace(lines[-1], id="again", booked_on=date(2026, 11, 14))]
+    assert taken(decide(bills[2:], lines[2:], covered_until=date(2026, 12, 31))["r11"]) == ["again"]
+
+
+def test_one_number_for_all_rents_tells_less_than_the_month() -> None:
+    rents = [receipt(f"r{n}", number="MV-2026-0815", issued_on=date(2026, n, 1), due_on=date(2026, n, 5)) for n in (10, 11)]
+    lines = [booked(f"t{n}", booked_on=date(2026, n, 5), remittance=f"Miete {n}/2026 MV-2026-0815", **DEBIT) for n in (10, 11)]
+    undone = back(booked_on=date(2026, 11, 7), remittance="Rücklastschrift Miete 10/2026 MV-2026-0815")
+    found = decide(rents, [*lines, undone], covered_until=date(2026, 12, 31))
+    assert {known: taken(decision) for known, decision in found.items()} == {"r10": [], "r11": ["t11"]}
+
+
+@pytest.mark.parametrize("ids", [("b1", "b2"), ("b2", "b1")])
+def test_the_return_that_says_more_is_heard_first(ids: tuple[str, str]) -> None:
+    bills, lines = two()
+    returns = [replace(returned(2), id=ids[0]), replace(returned(3), id=ids[1], remittance="Rücklastschrift")]
+    second = [replace(line, id=f"n{line.id[1]}", booked_on=AGAIN) for line in lines]
+    found = decide(bills, [*lines, *returns, *second])
+    assert {known: taken(decision) for known, decision in found.items()} == {"r2": ["n2"], "r3": ["n3"]}
+
+
+@pytest.mark.parametrize("many", [30, 300])
+@pytest.mark.parametrize(("name", "cents"), [("own", 4800), ("own", 5150), (None, 4800), ("Sparkasse Musterstadt", 4800)])
+def test_a_members_fee_came_back_whoever_says_so(many: int, name: str | None, cents: int) -> None:
+    """No number is told, of hundreds only under the member's own name; with the bank's fee on top, or under the bank's name."""
+    members = [f"{first} {last}" for first in FIRST_NAMES.split() for last in LAST_NAMES.split()][:many]
+    values: dict[str, Any] = {"amount_cents": 4800}
+    bills = [
+        receipt(f"m{n}", direction="income", number=f"B-2026-{n:04}", counterparty=member, **values)
+        for n, member in enumerate(members)
+    ]
+    paid = [
+        booked(f"t{n}", side="credit", counterparty=member, remittance=f"Beitrag B-2026-{n:04}", **values)
+        for n, member in enumerate(members)
+    ]
+    teller = members[7] if name == "own" else name
+    undone = booked("b", amount_cents=cents, booked_on=AGAIN, counterparty=teller, remittance=f"Rücklastschrift {members[7]}")
+    held = {known for known, decision in decide(bills, [*paid, undone]).items() if decision.status == "review"}
+    assert held == ({"m7"} if name == "own" or many < 200 else set())
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Musterschutz Versicherung AG", "Erstattung Rechnung RE-2026-1042"),
+        ("Schwester GmbH", "Weiterbelastung RE-2026-1042"),
+        ("HOLZHANDEL WEBER", "Gutschrift GS-77 Retoure LS 88123"),
+        ("HOLZHANDEL WEBER", "Rückbelastung GS-77"),
+    ],
+)
+def test_who_else_pays_back_undoes_nothing(name: str, text: str) -> None:
+    note = receipt("note", number="GS-77", amount_cents=-11900, issued_on=BACK, due_on=None)
+    found = decide([receipt(), note], [pulled(), back(counterparty=name, remittance=text)])
+    assert taken(found["r1"]) == ["t1"]
+
+
 # --- sums and parts ---------------------------------------------------------------------------------------------------
 
 
@@ -279,11 +412,16 @@ def test_what_others_owe_us_is_no_credit_note_of_his() -> None:
         "SEPA Lastschrift Retoure", "Lastschriftretoure", "LS-Rückgabe", "SEPA-LS Rückgabe", "Rückgabe Lastschrift",
         "Lastschrift zurückgegeben", "Zurückgegebene Lastschrift", "LASTSCHR. RUECKGABE", "Rückbuchung Lastschrift",
         "Stornierung Lastschrift", "Nicht eingelöste Lastschrift", "Lastschriftwiderspruch", "Rückgabegrund AM04", "RTRN AC04",
-        "Return SDD MD06", "direct debit return", "Unpaid direct debit", "Rücklastschrift RE 1042 zzgl. Gebühr 3,50", "Überweisungsrückläufer", "mangels Deckung",
+        "Return SDD MD06", "direct debit return", "Unpaid direct debit", "Rücklastschrift RE 1042 zzgl. Gebühr 3,50",
+        "SEPA Direct Debit (Haben; Wiedergutschrift CORE)", "SEPA-LS WIEDERGUTSCHRIFT", "Lastschrift nicht eingelöst",
+        "Returned SEPA direct debit", "Return of direct debit", "Rejected direct debit", "Direct debit reversed", "Lastschrift Rückg.",
+        "Rückgabe Ihrer Lastschrift vom 05.10.2026", "Lastschrift wurde zurückgegeben", "SEPA-Basislastschrift Rückgabe",
+        "Überweisungsrückläufer", "SEPA-Überweisung Retoure", "Rückgabe Überweisung", "SEPA CT RETOURE", "mangels Deckung",
+        "OAMT+48,00 COAM+3,50", "MD06 Widerspruch durch Zahler", "AC04 Konto aufgelöst", "Deckung unzureichend",
     ],
 )  # fmt: skip
 def test_banks_say_it_in_many_ways(text: str) -> None:
-    assert tells_of_return(text)
+    assert what_came_back(text)
 
 
 @pytest.mark.parametrize(
@@ -291,9 +429,10 @@ def test_banks_say_it_in_many_ways(text: str) -> None:
     [
         "", "Lastschrift Rückstand Oktober", "Lastschrift Rückzahlung Darlehen", "SEPA-Lastschrift Rücklage WEG",
         "Lastschrift Rückversicherung AG", "Lastschrift Rücker GmbH", "Returned Goods Ltd Rechnung 4711",
-        "Refund for returned items order 123", "Bitte keine Rücklastschrift", "Miete 11/26 inkl. Ruecklastschriftgebuehr",
-        "Gebühr Rücklastschrift", "Chargebacks911 invoice", "Retoure Bestellung 12", "Rückgabe Leihgerät",
+        "Refund for returned items order 123", "Chargebacks911 invoice", "Retoure Bestellung 12", "Rückgabe Leihgerät",
+        "Gutschrift GS-77 Retoure LS 88123", "Rückgabe LS 4711", "Storno LS-Nr 12345", "Rückgabegrund: defekt",
+        "Rückbelastung Werbekostenzuschuss", "Rücküberweisung Doppelzahlung", "Überweisung zu viel gezahlt, zurück",
     ],
 )  # fmt: skip
 def test_what_banks_say_otherwise_is_no_return(text: str) -> None:
-    assert not tells_of_return(text)
+    assert not what_came_back(text)

@@ -186,6 +186,11 @@ class Comparison:
         likeness = self.index.parties.likeness_of(receipt.spelling, booked.spelling)
         return isnan(likeness) or likeness >= SAME_PARTY or self.index.tells(booked, receipt)
 
+    def moved(self, amount: int, first_day: int, last_day: int) -> list[BookedTransaction]:
+        """Return the transactions of an amount (a key of `Index.amounts`) in some days, but for those that clearly came back."""
+        places = self.index.lines_by_amount.between(amount, first_day, last_day)
+        return [self.index.transactions[place] for place in places if place not in self.returns.clear]
+
     def _mark(self, name: str, places: Sequence[tuple[int, int]]) -> None:
         column = np.zeros(len(self.pairs), np.bool_)
         if places:

@@ -20,7 +20,8 @@ from portal.domain.matching.cards import other_side, service_of
 from portal.domain.matching.facts import ReceiptFacts, TransactionFacts
 from portal.domain.matching.payouts import is_payout
 from portal.domain.matching.records import RATES_DAYS, BookedTransaction, OpenReceipt
-from portal.domain.matching.returns import RETURN_DAYS, tells_of_return
+from portal.domain.matching.return_words import what_came_back
+from portal.domain.matching.returns import RETURN_DAYS
 from portal.domain.matching.sales import FIRST_DAYS, LAST_DAYS, is_sale
 from portal.domain.matching.sums import BILLED_DAYS, OFF_DAYS, SAME_DAYS
 from portal.domain.names import couples, parse_name
@@ -79,7 +80,7 @@ def keys_of(facts: TransactionFacts) -> set[str]:
         keys.add(_key("service", service_of(facts)))
     if is_payout(facts) or is_batch(facts):
         keys.add(_week(facts.booked_on.toordinal()))
-    if tells_of_return(facts.remittance):
+    if what_came_back(facts.remittance):
         keys.add(_BACK)
     booked = BookedTransaction(0, facts)
     if facts.side == "credit":
@@ -160,7 +161,7 @@ def asked_next(found: Iterable[TransactionFacts], span: Span) -> Asked:
     found = list(found)
     cents = {facts.amount_cents for facts in found if facts.local_amount_cents}
     within = {_cents(kind, amount) for amount in cents for kind in ("local", "open")}
-    back = {facts.amount_cents for facts in found if tells_of_return(facts.remittance)}
+    back = {facts.amount_cents for facts in found if what_came_back(facts.remittance)}
     return Asked(set(), within, cents | back, span, set(), set())
 
 

@@ -8,6 +8,7 @@ from datetime import date
 
 from portal.domain.matching.cards import is_card, is_guessed, other_side, purchased_on, service_of
 from portal.domain.matching.facts import ReceiptFacts, Side, TransactionFacts
+from portal.domain.matching.return_words import Came, what_came_back
 from portal.domain.names import Name, couples, fold, is_brand_in_text, is_in_text, loosen, parse_name, parse_shop
 from portal.domain.papers import title_of
 from portal.domain.periods import Month, days, months
@@ -65,8 +66,8 @@ class BookedTransaction:
     """A transaction with everything derived once. `place`: its rank in the index."""
 
     __slots__ = (
-        "_days", "_months", "_words", "currency", "day", "emitted_day", "facts", "free", "iban", "is_card", "is_pulled",
-        "local_currency", "name", "other_side", "place", "service", "spelling", "text",
+        "_came_back", "_days", "_months", "_words", "currency", "day", "emitted_day", "facts", "free", "iban", "is_card",
+        "is_pulled", "local_currency", "name", "other_side", "place", "service", "spelling", "text",
     )  # fmt: skip
 
     def __init__(self, place: int, facts: TransactionFacts) -> None:
@@ -88,6 +89,7 @@ class BookedTransaction:
         self.iban = compact_iban(facts.iban)
         self.day = facts.booked_on.toordinal()
         self.emitted_day = (facts.emitted_on or (self.is_card and purchased_on(facts)) or facts.booked_on).toordinal()
+        self._came_back: Came | None = None
         self._words: frozenset[str] | None = None
         self._months: frozenset[Month] | None = None
         self._days: frozenset[date] | None = None
@@ -101,6 +103,13 @@ class BookedTransaction:
     def is_purchase(self) -> bool:
         """Whether something was bought by card in a shop of a known brand, and nothing of the payment is used up."""
         return self.is_card and self.name.brand != "" and self.facts.side == "debit" and self.free == self.facts.amount_cents
+
+    @property
+    def came_back(self) -> Came:
+        """What came back with it, if its text says so."""
+        if self._came_back is None:
+            self._came_back = what_came_back(self.facts.remittance)
+        return self._came_back
 
     @property
     def days(self) -> frozenset[date]:

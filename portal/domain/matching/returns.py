@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from portal.domain.matching.blocking import Index
 from portal.domain.matching.facts import Side
 from portal.domain.matching.records import BookedTransaction
-from portal.domain.names import CLEARLY_SAME, SIMILAR, fold
+from portal.domain.matching.return_words import Came
+from portal.domain.names import CLEARLY_SAME, SIMILAR, Name, fold
 
 RETURN_DAYS = 60
 """A payer may give a direct debit back for eight weeks."""
+_BANK_DAYS = 8
+"""What is not covered comes back in five banking days."""
 _INVOICE_DAYS = 200
 _MOST = 200
 _MOST_FEE = 15_00
 """What banks take from the creditor on top of what they take back."""
-_DEBIT = r"(?:sepa )?(?:lastschr\w*|ls|sdd)"
-_BACK = r"(?:rueckgabe|retoure|rueckbuchung|ruecklauf\w*|ruecklaeufer|rueckruf|widerspruch|storno\w*|zurueckgegeben\w*)"
-_RETURNED = re.compile(
-    rf"\brueck ?(?:lastschr|belast)|\bruecklast\b|\b{_DEBIT} {_BACK}\b|\blastschr\w*{_BACK}\b"
-    rf"|\b(?:{_BACK}|stornierung|nicht eingeloeste) {_DEBIT}\b|\bmangels deckung\b|\brueckgabegrund\b|\brtrn\b"
-    r"|\bueberweisungsruecklaeufer\b|\brueckueberweisung\b|\bchargeback\b"
-    r"|\breturn(?:ed)? (?:sdd|direct debit|payment)\b|\bdirect debit return|\bunpaid direct debit\b"
-)
-"""In a folded text. "Lastschrift Rückstand" and "returned goods" are none."""
-_BESIDE = re.compile(r"\bruecklast\w*gebuehr\w*|\bgebuehr\w* (?:fuer )?(?:die )?ruecklast\w*|\bkeine ruecklast\w*")
-"""Speaks of a return and is none: the fee for one, billed by itself, or the wish that none may come."""
+_TELLING_DIGITS = 6
+"""Two texts share a number of so many for a reason."""
+_IS_BANK = re.compile(r"bank|sparkasse|\bn26\b|\bqonto\b|\bing\b")
+_IMPOSSIBLE: dict[Came, set[str]] = {
+    "debit": {"transfer", "card", "cheque", "swift_income"},
+    "transfer": {"direct_debit", "direct_debit_collection", "card", "cheque"},
+    "": {"card"},
+    "any": set(),
+}
+"""The kinds of payments that cannot come back in such a way."""
+_COLLECTED = "direct_debit_collection"
 
 
 @dataclass(slots=True)
@@ -42,113 +47,217 @@ class Returns:
     silent: set[int] = field(default_factory=set)
 
 
-def tells_of_return(remittance: str) -> bool:
-    """Tell whether a text says that money came back, as banks write it."""
-    folded = _BESIDE.sub("", fold(remittance))
-    return _RETURNED.search(folded) is not None or "ruecklastschr" in folded.replace(" ", "")  # some banks break words
+@dataclass(slots=True)
+class _Return:
+    """What may be a return, and the payments that may be meant.
+
+    `named`: places of receipts; `signs`: the numbers, months and days of its text; `has_fee`: nothing but the party and a fee on
+    top tell of the payments.
+    """
+
+    booked: BookedTransaction
+    named: frozenset[int]
+    signs: frozenset[Hashable]
+    possible: list[BookedTransaction]
+    has_fee: bool = False
+
+    @property
+    def came(self) -> Came:
+        """What it says that came back."""
+        return self.booked.came_back
+
+    @property
+    def rank(self) -> tuple[bool, bool, bool, int, str]:
+        """What tells more is heard first."""
+        return not self.named, not self.signs, not self.came, self.booked.day, self.booked.facts.id
 
 
 def find_returns(index: Index) -> Returns:
-    """Find the payments that came back, the earliest return first; each takes one that no other has taken.
+    """Find the payments that came back: each return narrows down which one is meant, and what is sure is no other's any more.
 
-    What returns one lies on the other side and comes after it. It names the same receipt; or its text tells that it is a return,
-    and amount and party are the same; or it says nothing at all. Where more than one may be meant, all of them are: a return may
-    keep a payment from being assigned, and another is only taken in its place where it is clear.
+    A return lies on the other side and comes after its payment. It names the same receipt; or its text tells that it is a return,
+    and the amount is the same, and the party or a long number; or it says nothing at all. Where more than one may be meant, all
+    of them are: a return may keep a payment from being assigned, and another is only taken in its place where it is clear.
     """
-    found = Returns()
-    asked = []
-    for back in index.transactions:
-        equal = index.amounts.get((_other(back), back.currency, back.facts.amount_cents))
-        if equal is not None or back.place in index.mentions.named_whole:
-            asked.append((back.day, back.facts.id, back, equal))
-    for _, _, back, equal in sorted(asked, key=lambda row: row[:2]):
-        is_told = tells_of_return(back.text.written)
-        meant, is_clear = _naming_the_same(index, back, found, is_told=is_told), True
-        if meant:
-            meant, is_clear = _last(meant, [frozenset(index.mentions.named_whole[one.place]) for one in meant])
-        elif equal is not None and (is_told or not back.text.atoms):
-            possible = _of_amount(index, equal, back, found, is_told=is_told)
-            shared = [_signs(one) & _signs(back) for one in possible]
-            # what has less in common with the return than another: a bank repeats the text of what it takes back
-            possible = [one for one, some in zip(possible, shared, strict=True) if not any(some < more for more in shared)]
-            meant, is_clear = _last(possible, [fold(one.text.written) for one in possible])
-            is_clear = is_clear and is_told and (any(shared) or not _signs(back))
-        if not meant or not (is_told or _is_owed_to_nobody(index, back)):
-            continue
-        places = {one.place for one in meant}
-        found.lines.update(dict.fromkeys(places, back.place))
-        found.clear |= places if is_clear else set()
-        found.silent |= places if not back.text.atoms else set()
-    return found
+    return _Search(index).run()
 
 
-def _naming_the_same(index: Index, back: BookedTransaction, found: Returns, *, is_told: bool) -> list[BookedTransaction]:
-    """The payments that name a receipt that a return names, of its amount; where it says what it is, a fee may be on top."""
-    receipts = map(index.receipts.__getitem__, index.mentions.named_whole.get(back.place, ()))
-    naming = {line for receipt in receipts for line in index.mentions.naming(receipt)} - found.lines.keys()
-    most = _MOST_FEE if is_told else 0
-    return [
-        one
-        for one in map(index.transactions.__getitem__, naming)
-        if 0 <= back.facts.amount_cents - one.facts.amount_cents <= most and _is_before(one, back)
-    ]
+class _Search:
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._found = Returns()
+        # asked again for each return of an amount
+        self._naming = cache(index.mentions.naming)
+        self._signs_of = cache(_signs_of_payment)
+        self._by_day = cache(self._lines_by_day)
+
+    def run(self) -> Returns:
+        found = self._found
+        left, before = sorted(self._returns(), key=lambda one: one.rank), -1
+        while len(left) != before:
+            before = len(left)
+            left = [one for one in left if not self._is_settled(one)]
+        for one in left:
+            for payment in self._meant(one):
+                if payment.place not in found.lines:
+                    found.lines[payment.place] = one.booked.place
+                    found.silent |= {payment.place} if not one.booked.text.atoms else set()
+        return found
+
+    def _is_settled(self, one: _Return) -> bool:
+        """Note the payment that came back, if it is sure which."""
+        meant = self._meant(one)
+        if len(meant) != 1 or one.has_fee or not (one.came or one.named):
+            return False
+        if one.signs and not (self._named_by(meant[0]) & one.named or self._signs_of(meant[0]) & one.signs):
+            return False
+        self._found.lines[meant[0].place] = one.booked.place
+        self._found.clear.add(meant[0].place)
+        return True
+
+    def _meant(self, one: _Return) -> list[BookedTransaction]:
+        """The payments that a return may mean, by all that tells: the more a payment shares with it, the likelier it is."""
+        possible, day = [payment for payment in one.possible if payment.place not in self._found.clear], one.booked.day
+        if one.has_fee or len(possible) < 2:
+            return possible
+        possible = _most(possible, [self._named_by(payment) & one.named for payment in possible])
+        possible = _most(possible, [self._signs_of(payment) & one.signs for payment in possible])
+        if one.came == "debit":
+            possible = _rather(possible, lambda payment: payment.is_pulled or payment.facts.operation_type == _COLLECTED)
+        possible = _rather(possible, lambda payment: payment.day < day)
+        if not one.came and one.named:  # a refund of what was paid once more than owed: either payment may stay
+            return [max(possible, key=lambda payment: (payment.day, payment.facts.id))]
+        recent = [payment for payment in possible if day - payment.day <= _BANK_DAYS]
+        is_told = len({self._signs_of(payment) & one.signs for payment in possible}) > 1
+        return recent if one.came and len(recent) == 1 and not is_told else possible
+
+    def _returns(self) -> Iterator[_Return]:
+        """What may be a return, each with the payments that it may be of."""
+        index = self._index
+        for back in index.transactions:
+            if back.free != back.facts.amount_cents:
+                continue  # somebody knows what it is
+            named = self._named_by(back)
+            equal = index.amounts.get((_other(back), back.currency, back.facts.amount_cents))
+            may_have_fee = back.facts.side == "debit" and bool(back.text.atoms)
+            if equal is None and not named and not may_have_fee:
+                continue
+            one = _Return(back, named, _signs(back), self._naming_the_same(back, named))
+            if equal is not None and (back.came_back or not back.text.atoms):
+                places = {payment.place for payment in one.possible}
+                one.possible += [payment for payment in self._of_amount(equal, back) if payment.place not in places]
+            if not one.possible and may_have_fee and back.came_back:
+                one.possible, one.has_fee = self._with_fee(back), True
+            if one.possible and (back.came_back or self._is_owed_to_nobody(back)):
+                yield one
+
+    def _naming_the_same(self, back: BookedTransaction, named: frozenset[int]) -> list[BookedTransaction]:
+        """The payments that name a receipt that a return names, of its amount; where it says what it is, a fee may be on top."""
+        naming = [self._naming(self._index.receipts[place]) for place in named]
+        lines = {line for lines in naming if len(lines) <= _MOST for line in lines}
+        most = _MOST_FEE if back.came_back and back.facts.side == "debit" else 0
+        return [
+            payment
+            for payment in map(self._index.transactions.__getitem__, sorted(lines))
+            if _is_before(payment, back, most)
+            and (back.came_back or self._is_linked(payment, back) or _is_nameless(payment) or _is_nameless(back))
+        ]
+
+    def _of_amount(self, amount: int, back: BookedTransaction) -> list[BookedTransaction]:
+        """The payments of a return's amount (a key of `index.amounts`) by its party, or of which nobody knows whose they are.
+
+        Where the return tells no party but its bank's, and no payment shares more than the amount with it, it may be any. Of very
+        many, those whose name is exactly the same.
+        """
+        lines = self._index.lines_by_amount.between(amount, back.day - RETURN_DAYS, back.day)
+        near = list(map(self._index.transactions.__getitem__, lines)) if len(lines) <= _MOST else self._of_name(back)
+        equal = [payment for payment in near if _is_before(payment, back)]
+        linked = [payment for payment in equal if self._is_linked(payment, back)]
+        if not back.came_back:
+            return linked
+        places = {payment.place for payment in linked}
+        is_any = not linked and _is_nameless(back)
+        return linked + [payment for payment in equal if payment.place not in places and (is_any or _is_nameless(payment))]
+
+    def _with_fee(self, back: BookedTransaction) -> list[BookedTransaction]:
+        """The payments of a party of which a return may be, less what the bank takes for it. All of them are meant."""
+        near = [payment for payment in self._of_name(back) if _is_before(payment, back, _MOST_FEE)]
+        numbers = back.text.numbers
+        return [payment for payment in near if not numbers or not payment.text.numbers or numbers & payment.text.numbers]
+
+    def _of_name(self, back: BookedTransaction) -> list[BookedTransaction]:
+        """The transactions of exactly a return's name in the days before it; none of very many."""
+        lines, days = self._by_day(back.name)
+        first, after = bisect_left(days, back.day - RETURN_DAYS), bisect_right(days, back.day)
+        return lines[first:after] if after - first <= _MOST else []
+
+    def _lines_by_day(self, name: Name) -> tuple[list[BookedTransaction], list[int]]:
+        lines = sorted(self._index.lines_of_name(name), key=lambda one: (one.day, one.facts.id))
+        return lines, [one.day for one in lines]
+
+    def _is_linked(self, payment: BookedTransaction, back: BookedTransaction) -> bool:
+        """Tell whether two are of one party: by account or name, or its name or a long number stands in the return's text."""
+        if payment.iban and payment.iban == back.iban:
+            return True
+        if payment.name and self._index.parties.likeness_of(payment.spelling, back.spelling) >= CLEARLY_SAME:
+            return True
+        if not back.came_back:
+            return False
+        numbers = payment.text.numbers & back.text.numbers
+        return back.tells(payment.name) or any(sum(map(str.isdigit, number)) >= _TELLING_DIGITS for number in numbers)
+
+    def _is_owed_to_nobody(self, back: BookedTransaction) -> bool:
+        """Tell whether no receipt of its party is there, assigned or open, for what may be a return."""
+        index = self._index
+        key = index.amounts[back.facts.side, back.currency, back.facts.amount_cents]
+        window = key, back.day - _INVOICE_DAYS, back.day + _INVOICE_DAYS
+        if index.receipts_by_amount.count(*window) > _MOST:
+            return False
+        near = map(index.receipts.__getitem__, index.receipts_by_amount.between(*window))
+        return not any(not one.name or not back.name or index.parties.is_one(one, back, SIMILAR) for one in near)
+
+    def _named_by(self, one: BookedTransaction) -> frozenset[int]:
+        """The receipts (places) whose number a text holds."""
+        return frozenset(self._index.mentions.named_whole.get(one.place, ()))
 
 
-def _of_amount(
-    index: Index, amount: int, back: BookedTransaction, found: Returns, *, is_told: bool
-) -> list[BookedTransaction]:  # fmt: skip
-    """The payments of an amount that the party of a return made before it; none of very many.
-
-    If either tells no party, it has to be the only one.
-    """
-    days = back.day - RETURN_DAYS, back.day
-    if index.lines_by_amount.count(amount, *days) > _MOST:
-        return []
-    lines = map(index.transactions.__getitem__, index.lines_by_amount.between(amount, *days))
-    # what is equal only in its open part or its original amount is another payment
-    known = [one for one in lines if one.facts.amount_cents == back.facts.amount_cents and _is_before(one, back)]
-    known = [one for one in known if one.place not in found.lines]
-    possible = [one for one in known if _is_of_party(index, one, back)]
-    return possible or (known if is_told and len(known) == 1 and _is_nameless(known[0], back) else [])
+def _most(possible: list[BookedTransaction], shared: Sequence[frozenset[Hashable]]) -> list[BookedTransaction]:
+    """Those that share no less with the return than another does."""
+    kinds = set(shared)
+    best = {some for some in kinds if not any(some < more for more in kinds)}
+    return [payment for payment, some in zip(possible, shared, strict=True) if some in best]
 
 
-def _last(possible: list[BookedTransaction], texts: Sequence[Hashable]) -> tuple[list[BookedTransaction], bool]:
-    """The payments that are meant, and whether that is clear: the last, where their texts are the same; else all of them."""
-    if not possible or len(set(texts)) > 1:
-        return possible, False
-    return [max(possible, key=lambda one: (one.day, one.facts.id))], True
+def _rather(possible: list[BookedTransaction], fits: Callable[[BookedTransaction], bool]) -> list[BookedTransaction]:
+    """Those that fit, if any does."""
+    return [payment for payment in possible if fits(payment)] or possible
+
+
+def _is_before(payment: BookedTransaction, back: BookedTransaction, most: int = 0) -> bool:
+    """Tell whether a payment may have come back by its day, kind and amount; `most`: cents that may be on top of it."""
+    return (
+        payment.facts.side != back.facts.side
+        and payment.currency == back.currency
+        and 0 <= back.day - payment.day <= RETURN_DAYS
+        and 0 <= back.facts.amount_cents - payment.facts.amount_cents <= most
+        and payment.facts.operation_type not in _IMPOSSIBLE[back.came_back]
+    )
+
+
+def _is_nameless(one: BookedTransaction) -> bool:
+    """Tell whether nobody knows whose a transaction is: a return has no name, or that of a bank."""
+    return not one.name or one.name.is_guessed or _IS_BANK.search(fold(one.other_side)) is not None
 
 
 def _signs(one: BookedTransaction) -> frozenset[Hashable]:
-    """The numbers and months of a text."""
-    return one.text.numbers | one.months
+    """The numbers, months and days of a text."""
+    return frozenset({*one.text.numbers, *(month for _, month in one.months), *one.days})
 
 
-def _is_before(one: BookedTransaction, back: BookedTransaction) -> bool:
-    return one.facts.side != back.facts.side and one.currency == back.currency and 0 <= back.day - one.day <= RETURN_DAYS
-
-
-def _is_owed_to_nobody(index: Index, back: BookedTransaction) -> bool:
-    """Tell whether no receipt of its party is there, assigned or open, for what may be a return."""
-    key = index.amounts[back.facts.side, back.currency, back.facts.amount_cents]
-    window = key, back.day - _INVOICE_DAYS, back.day + _INVOICE_DAYS
-    if back.free != back.facts.amount_cents or index.receipts_by_amount.count(*window) > _MOST:
-        return False
-    near = map(index.receipts.__getitem__, index.receipts_by_amount.between(*window))
-    return not any(not one.name or not back.name or index.parties.is_one(one, back, SIMILAR) for one in near)
-
-
-def _is_nameless(one: BookedTransaction, back: BookedTransaction) -> bool:
-    """Tell whether either tells no party, and the payment may have been a direct debit: no other is returned."""
-    is_pulled = one.is_pulled or one.facts.operation_type in {None, "income"}
-    return is_pulled and not (one.facts.counterparty and back.facts.counterparty)
-
-
-def _is_of_party(index: Index, one: BookedTransaction, other: BookedTransaction) -> bool:
-    """Tell whether two transactions are of one party by name or account."""
-    if one.iban and one.iban == other.iban:
-        return True
-    return bool(one.name) and index.parties.likeness_of(one.spelling, other.spelling) >= CLEARLY_SAME
+def _signs_of_payment(payment: BookedTransaction) -> frozenset[Hashable]:
+    """The same; of a payment also its days, and if it names no month its own."""
+    own = set() if payment.months else {payment.facts.booked_on.month}
+    return _signs(payment) | own | {payment.facts.booked_on, payment.facts.emitted_on}
 
 
 def _other(back: BookedTransaction) -> Side:

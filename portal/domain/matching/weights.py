@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import inf
 
-MATCHER_VERSION = "rules-14"
+MATCHER_VERSION = "rules-15"
 """Stored with every decision. Changes whenever the same facts may lead to another decision."""
 
 Steps = tuple[tuple[float, float], ...]

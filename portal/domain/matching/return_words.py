@@ -1,0 +1,47 @@
+"""How banks say that money came back."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from portal.domain.names import fold
+
+Came = Literal["debit", "transfer", "any", ""]
+"""What came back: a direct debit, a transfer, one or the other; "" where a text tells of no return."""
+
+_DEBIT = r"(?:\w*lastschr\w*|direct debit|sdd)"
+_TRANSFER = r"(?:\w*ueberweisung\w*|credit transfer|sepa ct)"
+_BACK = (
+    r"(?:rueckg|rueckgabe\w*|retoure\w*|rueckbuchung|rueckbelast\w*|rueckl|ruecklauf\w*|ruecklaeufer|rueckruf|zurueck|widerspruch"
+    r"|zurueckgegeben\w*|storno\w*|stornierung|wiedergutschrift|nicht eingeloest\w*|return\w*|refund\w*|reject\w*|reversed"
+    r"|reversal|bounced|unpaid)"
+)
+_SAYS_DEBIT = re.compile(
+    rf"ruecklastschr|\brueck ?lastschr|\b{_DEBIT} (?:\w+ ){{0,2}}{_BACK}\b|\b{_BACK} (?:\w+ ){{0,2}}{_DEBIT}\b"
+    rf"|\blastschr\w*{_BACK}\b|\bruecklast\b|\bls {_BACK}\b|\b(?:sepa|einzug) rueckbelast"
+)
+"""In a folded text. "Lastschrift Rückstand" is none, and "Rückgabe LS 4711" speaks of a delivery note."""
+_SAYS_TRANSFER = re.compile(
+    rf"\bueberweisungsrueck|\brueckueberweisung\b|\b{_TRANSFER} (?:\w+ ){{0,2}}{_BACK}\b|\b{_BACK} (?:\w+ ){{0,2}}{_TRANSFER}\b"
+)
+_SAYS_SOMETHING = re.compile(
+    r"\bmangels deckung\b|\b(?:deckung unzureichend|unzureichende deckung|keine deckung)\b|\bkonto (?:erloschen|aufgeloest)\b"
+    r"|\b(?:ac0[146]|am04|md0[1267]|ms0[23])\b|\brtrn\b|\boamt\b.*\bcoam\b|\br transaktion\b|\bchargeback\b"
+    r"|\breturn(?:ed)? payment\b"
+)
+"""The causes, the codes of SEPA for them, and what was taken back beside the fee for it."""
+_SAYS_TOO_MUCH = re.compile(r"doppel|ueberzahl|\bzu ?viel")
+"""A refund of what was paid once more than owed: one payment stays."""
+
+
+def what_came_back(remittance: str) -> Came:
+    """Tell what came back by the words of a bank's text, "" if it tells of no return."""
+    folded = fold(remittance)
+    if _SAYS_DEBIT.search(folded) or "ruecklastschr" in folded.replace(" ", ""):  # some banks break words
+        return "debit"
+    if _SAYS_TOO_MUCH.search(folded):
+        return ""
+    if _SAYS_TRANSFER.search(folded):
+        return "transfer"
+    return "any" if _SAYS_SOMETHING.search(folded) else ""
