@@ -357,6 +357,20 @@ def test_who_else_pays_back_undoes_nothing(name: str, text: str) -> None:
     assert taken(found["r1"]) == ["t1"]
 
 
+@pytest.mark.parametrize("text", ["Rücklastschrift", "Rücklastschrift MREF 7712345"])
+def test_what_came_back_pays_nothing(text: str) -> None:
+    """An open sale to the same party, or its credit note, of the same amount is another thing; what names it is its payment."""
+    sale = receipt("other", direction="income", number="A-9901", issued_on=BACK, due_on=None)
+    note = receipt("other", number="GS-7701", amount_cents=-11900, issued_on=BACK, due_on=None)
+    for other in (sale, note):
+        found = decide([receipt(), other], [pulled(**DEBIT), back(remittance=text)])
+        assert (taken(found["r1"]), taken(found["other"])) == ([], [])
+        (said,) = [reason for reason in found["other"].candidates[0].reasons if reason.code is ReasonCode.IS_RETURN]
+        assert not said.is_for
+        named = back(remittance=f"Gutschrift {other.number} nach Rückgabe Lastschrift")
+        assert taken(decide([receipt(), other], [pulled(**DEBIT), named])["other"]) == ["back"]
+
+
 # --- sums and parts ---------------------------------------------------------------------------------------------------
 
 

@@ -136,6 +136,7 @@ class Comparison:
         found &= is_plain | ~np.isin(pairs.line, [*returns.silent])
         last = np.array([receipt.last_day + RATES_DAYS for receipt in self.index.receipts], dtype=np.int64)
         pairs.is_returned = found & (sides.day[pairs.line] <= last[pairs.receipt])
+        pairs.is_return = sides.is_return[pairs.line] & (pairs.number != Number.FOUND) & ~pairs.is_linked
         pairs.is_undone = pairs.is_returned & np.isin(pairs.line, [*returns.clear])
 
     def at(self, places: Sequence[tuple[int, int]] | Column) -> tuple[Column, Column]:

@@ -117,6 +117,7 @@ class Gates:
         yield "used", (pairs.allocate == 0) | pairs.is_used
         yield "declined", pairs.is_declined
         yield "returned", pairs.is_returned
+        yield "a return", pairs.is_return
         yield "linked to another", is_linked_to_other | is_linked_elsewhere
         yield "another receipt named", pairs.other_receipt >= 0
         yield "another number named", pairs.is_other_number & (pairs.number != Number.FOUND)

@@ -110,6 +110,8 @@ class ReasonCode(StrEnum):
     """The transaction is used up, or no longer open for this amount: open_cents, amount_cents, currency."""
     RETURNED = "returned"
     """Its amount came back, as a returned direct debit does: returned_on."""
+    IS_RETURN = "is_return"
+    """By its text the transaction itself is money that came back."""
     DECLINED = "declined"
     """Somebody has declined this pair."""
     DUPLICATE = "duplicate"

@@ -34,10 +34,18 @@ _SAYS_SOMETHING = re.compile(
 _SAYS_TOO_MUCH = re.compile(r"doppel|ueberzahl|\bzu ?viel")
 """A refund of what was paid once more than owed: one payment stays."""
 
+_STEMS = (
+    "rue", "retour", "return", "storn", "widerspr", "reject", "revers", "refund", "bounc", "unpaid", "gutschrift",
+    "eingeloest", "deckung", "konto ", "rtrn", "oamt", "transaktion", "chargeback", "ac0", "am0", "md0", "ms0",
+)  # fmt: skip
+"""One of them is in each such text; most texts have none, and are not looked at again."""
+
 
 def what_came_back(remittance: str) -> Came:
     """Tell what came back by the words of a bank's text, "" if it tells of no return."""
     folded = fold(remittance)
+    if not any(stem in folded for stem in _STEMS):
+        return ""
     if _SAYS_DEBIT.search(folded) or "ruecklastschr" in folded.replace(" ", ""):  # some banks break words
         return "debit"
     if _SAYS_TOO_MUCH.search(folded):

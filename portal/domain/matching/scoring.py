@@ -127,6 +127,7 @@ class Scores:
         self._add(ReasonCode.ALREADY_LINKED, pairs.is_used, weights.USED)
         perhaps = np.where(pairs.is_undone, weights.RETURNED, weights.RETURNED_PERHAPS)
         self._add(ReasonCode.RETURNED, pairs.is_returned, perhaps)
+        self._add(ReasonCode.IS_RETURN, pairs.is_return, weights.IS_RETURN)
         self._add(ReasonCode.DECLINED, pairs.is_declined, weights.DECLINED)
 
     def _weigh_party(self) -> None:

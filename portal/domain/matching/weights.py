@@ -44,6 +44,6 @@ PER_DAY = 0.01
 ON_DAY, MORE_ON_DAY = 3.0, 0.2
 """Of a card: of equal purchases in a shop that of the receipt's day is meant; what is added to the limit without identity."""
 
-USED, RETURNED, DECLINED = -5.0, -8.0, -8.0
+USED, RETURNED, IS_RETURN, DECLINED = -5.0, -8.0, -5.0, -8.0
 RETURNED_PERHAPS = -0.01
 """Next to nothing: where it is not clear which payment came back, no other may gain by it."""
