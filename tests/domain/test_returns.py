@@ -371,6 +371,18 @@ def test_what_came_back_pays_nothing(text: str) -> None:
         assert taken(decide([receipt(), other], [pulled(**DEBIT), named])["other"]) == ["back"]
 
 
+def test_who_pays_after_a_return_has_paid() -> None:
+    """He sends what was given back, and says why; his transfer does not undo the return."""
+    bill, collected = sold()
+    undone = back(side="debit", remittance="Rücklastschrift RE-2026-1042")
+    sent = again(side="credit", remittance="Nachzahlung zur Rücklastschrift")
+    decision = one(bill, collected, undone, sent)
+    assert taken(decision) == []
+    assert [part.transaction for part in decision.candidates[0].allocations] == ["again"]
+    named = replace(sent, remittance="Rücklastschrift RE-2026-1042 wird hiermit gezahlt")
+    assert taken(one(bill, collected, undone, named)) == ["again"]
+
+
 # --- sums and parts ---------------------------------------------------------------------------------------------------
 
 
@@ -445,6 +457,9 @@ def test_banks_say_it_in_many_ways(text: str) -> None:
         "Lastschrift Rückversicherung AG", "Lastschrift Rücker GmbH", "Returned Goods Ltd Rechnung 4711",
         "Refund for returned items order 123", "Chargebacks911 invoice", "Retoure Bestellung 12", "Rückgabe Leihgerät",
         "Gutschrift GS-77 Retoure LS 88123", "Rückgabe LS 4711", "Storno LS-Nr 12345", "Rückgabegrund: defekt",
+        "Rücklastschriftkosten", "Rücklastschrift-Gebühr", "Gebühr für Rücklastschrift", "Bitte keine Rücklastschrift",
+        "Nachzahlung wegen Rücklastschrift Miete", "Zahlung nach Lastschriftrückgabe", "Miete nach Rückbuchung Lastschrift",
+        "Beitrag, Rücklastschrift ausgeglichen", "Lastschrift abzgl. Retoure", "SEPA-Lastschrift OTTO Retoure verrechnet",
         "Rückbelastung Werbekostenzuschuss", "Rücküberweisung Doppelzahlung", "Überweisung zu viel gezahlt, zurück",
     ],
 )  # fmt: skip

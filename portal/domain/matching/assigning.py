@@ -311,7 +311,7 @@ class Judge:
         if not possible or not receipt.cents:
             return ReviewReason.NO_TRANSACTION_YET if receipt.has_date else ReviewReason.DATE_MISSING
         best = possible[0]
-        if self.lists["is_undone"][best] or self.lists["is_return"][best]:
+        if self.lists["is_undone"][best]:
             return ReviewReason.NO_TRANSACTION_YET
         if self.lists["is_returned"][best]:
             return ReviewReason.SEVERAL_EQUAL  # it may have come back: nothing to be confirmed with others at once

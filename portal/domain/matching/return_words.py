@@ -17,13 +17,14 @@ _BACK = (
     r"|zurueckgegeben\w*|storno\w*|stornierung|wiedergutschrift|nicht eingeloest\w*|return\w*|refund\w*|reject\w*|reversed"
     r"|reversal|bounced|unpaid)"
 )
+_BETWEEN = r"(?:(?:wurde|ihrer|einer|der|sepa|haben|soll|einzug|of|your|a|wegen|wg) )*"
 _SAYS_DEBIT = re.compile(
-    rf"ruecklastschr|\brueck ?lastschr|\b{_DEBIT} (?:\w+ ){{0,2}}{_BACK}\b|\b{_BACK} (?:\w+ ){{0,2}}{_DEBIT}\b"
+    rf"ruecklastschr|\brueck ?lastschr|\b{_DEBIT} {_BETWEEN}{_BACK}\b|\b{_BACK} {_BETWEEN}{_DEBIT}\b"
     rf"|\blastschr\w*{_BACK}\b|\bruecklast\b|\bls {_BACK}\b|\b(?:sepa|einzug) rueckbelast"
 )
 """In a folded text. "Lastschrift Rückstand" is none, and "Rückgabe LS 4711" speaks of a delivery note."""
 _SAYS_TRANSFER = re.compile(
-    rf"\bueberweisungsrueck|\brueckueberweisung\b|\b{_TRANSFER} (?:\w+ ){{0,2}}{_BACK}\b|\b{_BACK} (?:\w+ ){{0,2}}{_TRANSFER}\b"
+    rf"\bueberweisungsrueck|\brueckueberweisung\b|\b{_TRANSFER} {_BETWEEN}{_BACK}\b|\b{_BACK} {_BETWEEN}{_TRANSFER}\b"
 )
 _SAYS_SOMETHING = re.compile(
     r"\bmangels deckung\b|\b(?:deckung unzureichend|unzureichende deckung|keine deckung)\b|\bkonto (?:erloschen|aufgeloest)\b"
@@ -31,6 +32,12 @@ _SAYS_SOMETHING = re.compile(
     r"|\breturn(?:ed)? payment\b"
 )
 """The causes, the codes of SEPA for them, and what was taken back beside the fee for it."""
+_SPEAKS_OF_IT = re.compile(
+    r"\b(?:rueck)?lastschr\w* ?(?:gebuehr|kosten|entgelt)|\bruecklast\w* ausge?gl"
+    r"|\b(?:gebuehr|entgelt|kosten|ausgleich|ersatz|zahlung|nachzahlung|begleichung) (?:\w+ )?ruecklast"
+    r"|\b(?:nach|wegen|wg|keine) (?:ruecklast|rueckgabe|lastschr\w* ?rueck|rueckbuchung)"
+)
+"""A purpose of somebody who pays again, or pays the fee for it."""
 _SAYS_TOO_MUCH = re.compile(r"doppel|ueberzahl|\bzu ?viel")
 """A refund of what was paid once more than owed: one payment stays."""
 
@@ -45,6 +52,8 @@ def what_came_back(remittance: str) -> Came:
     """Tell what came back by the words of a bank's text, "" if it tells of no return."""
     folded = fold(remittance)
     if not any(stem in folded for stem in _STEMS):
+        return ""
+    if _SPEAKS_OF_IT.search(folded):
         return ""
     if _SAYS_DEBIT.search(folded) or "ruecklastschr" in folded.replace(" ", ""):  # some banks break words
         return "debit"

@@ -24,7 +24,7 @@ _MOST_FEE = 15_00
 """What banks take from the creditor on top of what they take back."""
 _TELLING_DIGITS = 6
 """Two texts share a number of so many for a reason."""
-_IS_BANK = re.compile(r"bank|sparkasse|\bn26\b|\bqonto\b|\bing\b")
+_IS_BANK = re.compile(r"(?<!daten)(?<!blut)bank\b|sparkasse|\b(?:ing diba|n26|qonto)\b")
 _IMPOSSIBLE: dict[Came, set[str]] = {
     "debit": {"transfer", "card", "cheque", "swift_income"},
     "transfer": {"direct_debit", "direct_debit_collection", "card", "cheque"},
@@ -234,13 +234,14 @@ def _rather(possible: list[BookedTransaction], fits: Callable[[BookedTransaction
 
 
 def _is_before(payment: BookedTransaction, back: BookedTransaction, most: int = 0) -> bool:
-    """Tell whether a payment may have come back by its day, kind and amount; `most`: cents that may be on top of it."""
+    """Tell whether it is a payment that may have come back, by day, kind and amount; `most`: cents that may be on top of it."""
     return (
         payment.facts.side != back.facts.side
         and payment.currency == back.currency
         and 0 <= back.day - payment.day <= RETURN_DAYS
         and 0 <= back.facts.amount_cents - payment.facts.amount_cents <= most
         and payment.facts.operation_type not in _IMPOSSIBLE[back.came_back]
+        and not payment.came_back
     )
 
 
