@@ -138,18 +138,17 @@ class _Search:
             if back.free != back.facts.amount_cents:
                 continue  # somebody knows what it is
             named = self._named_by(back)
-            equal = index.amounts.get((_other(back), back.currency, back.facts.amount_cents))
-            may_have_fee = back.facts.side == "debit" and bool(back.text.atoms)
-            if equal is None and not named and not may_have_fee:
+            if not named and not back.came_back and back.text.atoms:
                 continue
-            one = _Return(back, named, _signs(back), self._naming_the_same(back, named))
+            possible, has_fee = self._naming_the_same(back, named), False
+            equal = index.amounts.get((_other(back), back.currency, back.facts.amount_cents))
             if equal is not None and (back.came_back or not back.text.atoms):
-                places = {payment.place for payment in one.possible}
-                one.possible += [payment for payment in self._of_amount(equal, back) if payment.place not in places]
-            if not one.possible and may_have_fee and back.came_back:
-                one.possible, one.has_fee = self._with_fee(back), True
-            if one.possible and (back.came_back or self._is_owed_to_nobody(back)):
-                yield one
+                places = {payment.place for payment in possible}
+                possible += [payment for payment in self._of_amount(equal, back) if payment.place not in places]
+            if not possible and back.came_back and back.facts.side == "debit":
+                possible, has_fee = self._with_fee(back), True
+            if possible and (back.came_back or self._is_owed_to_nobody(back)):
+                yield _Return(back, named, _signs(back), possible, has_fee)
 
     def _naming_the_same(self, back: BookedTransaction, named: frozenset[int]) -> list[BookedTransaction]:
         """The payments that name a receipt that a return names, of its amount; where it says what it is, a fee may be on top."""
