@@ -10,7 +10,6 @@ import pytest
 
 from portal.domain.matching import ReceiptFacts, TransactionFacts
 from portal.domain.matching.reasons import ReasonCode, ReviewReason
-from portal.domain.matching.return_words import what_came_back
 from tests.domain.matching_facts import ISSUED, booked, decide, one, receipt
 
 FIRST_NAMES = "Ada Bernd Clara Dora Emil Fritz Gerda Hanno Ilse Jonas Karla Ludwig Marta Nils Olga Paul Rita Sven"
@@ -322,6 +321,55 @@ def test_the_return_that_says_more_is_heard_first(ids: tuple[str, str]) -> None:
     assert {known: taken(decision) for known, decision in found.items()} == {"r2": ["n2"], "r3": ["n3"]}
 
 
+@pytest.mark.parametrize(
+    ("months", "days", "text"),
+    [
+        ("10", {"again": date(2026, 11, 5)}, MANDATE),
+        ("10 11", {"again": date(2026, 11, 14)}, MANDATE),
+        ("11", {"again": date(2026, 11, 14)}, f"Abschlag 12/2026 {MANDATE}"),
+    ],
+    ids=["the next month's", "one of two", "another month's"],
+)
+def test_a_later_payment_may_be_another_months(monthly: Monthly, months: str, days: dict[str, date], text: str) -> None:
+    """The first of them is in no books: what came back stays a sign that they come each month."""
+    bills, lines = monthly
+    kept = [one for one in bills if one.id[1:] in months.split()]
+    tried = [line for line in lines if line.id[1:] in months.split()]
+    undone = [
+        back(booked_on=line.booked_on + timedelta(days=3), remittance=f"Rücklastschrift vom {line.booked_on:%d.%m.%Y} {MANDATE}")
+        for line in tried
+    ]
+    undone = [replace(one, id=f"b{n}") for n, one in enumerate(undone)]
+    tries = [replace(lines[0], id=known, booked_on=day, remittance=text) for known, day in days.items()]
+    found = decide(kept, [*tried, *undone, *tries], covered_until=date(2026, 12, 31))
+    assert {known: taken(decision) for known, decision in found.items()} == {bill.id: [] for bill in kept}
+
+
+def test_who_objects_may_mean_an_older_payment(monthly: Monthly) -> None:
+    bills, lines = monthly
+    undone = back(booked_on=date(2026, 11, 9), remittance=f"Rücklastschrift MD06 Widerspruch {MANDATE}")
+    found = decide(
+        bills, [*lines, undone, replace(lines[2], id="n", booked_on=date(2026, 11, 20))], covered_until=date(2026, 12, 31)
+    )
+    assert [taken(found[known]) for known in ("r10", "r11")] == [[], []]
+
+
+def test_a_return_of_nobody_knows_whom_frees_no_other_payment() -> None:
+    later = again(side="credit", booked_on=PULLED + timedelta(days=33), remittance="")
+    bill, collected = sold()
+    nameless = back(side="debit", counterparty=None, remittance="Rücklastschrift AM04")
+    assert taken(one(bill, replace(collected, remittance=""), nameless, later)) == []
+
+
+@pytest.mark.parametrize("name", [None, "Sparkasse Musterstadt", "HOLZHANDEL WEBER"])
+@pytest.mark.parametrize("text", ["MREF 7712345", "Holzhandel Weber GmbH", "OAMT 119,00 COAM 3,50 Holzhandel Weber GmbH"])
+def test_a_fee_on_top_of_what_is_not_named(name: str | None, text: str) -> None:
+    bill, collected = sold()
+    collected = replace(collected, remittance="RE-2026-1042 MREF 7712345")
+    undone = back(side="debit", amount_cents=12250, counterparty=name, remittance=f"Rücklastschrift {text}")
+    assert taken(one(bill, collected, undone)) == []
+
+
 @pytest.mark.parametrize("many", [30, 300])
 @pytest.mark.parametrize(("name", "cents"), [("own", 4800), ("own", 5150), (None, 4800), ("Sparkasse Musterstadt", 4800)])
 def test_a_members_fee_came_back_whoever_says_so(many: int, name: str | None, cents: int) -> None:
@@ -357,7 +405,7 @@ def test_who_else_pays_back_undoes_nothing(name: str, text: str) -> None:
     assert taken(found["r1"]) == ["t1"]
 
 
-@pytest.mark.parametrize("text", ["Rücklastschrift", "Rücklastschrift MREF 7712345"])
+@pytest.mark.parametrize("text", ["Rücklastschrift", "Rücklastschrift MREF 7712345", "mangels Deckung", "Rückgabegrund AC04"])
 def test_what_came_back_pays_nothing(text: str) -> None:
     """An open sale to the same party, or its credit note, of the same amount is another thing; what names it is its payment."""
     sale = receipt("other", direction="income", number="A-9901", issued_on=BACK, due_on=None)
@@ -429,39 +477,3 @@ def test_what_others_owe_us_is_no_credit_note_of_his() -> None:
     sale = receipt("sale", direction="income", number="A-77", counterparty="Zoohandlung Quast", issued_on=BACK, due_on=None)
     found = decide([receipt(), sale], [pulled(), back(remittance="Retoure RE-2026-1042")])
     assert taken(found["r1"]) == []
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Rücklastschrift", "RUECKLASTSCHRIFT", "Ru\u0308cklastschrift", "Rückl astschrift RE 1", "SEPA-Rückbelastung", "Rücklastschr.",
-        "SEPA Lastschrift Retoure", "Lastschriftretoure", "LS-Rückgabe", "SEPA-LS Rückgabe", "Rückgabe Lastschrift",
-        "Lastschrift zurückgegeben", "Zurückgegebene Lastschrift", "LASTSCHR. RUECKGABE", "Rückbuchung Lastschrift",
-        "Stornierung Lastschrift", "Nicht eingelöste Lastschrift", "Lastschriftwiderspruch", "Rückgabegrund AM04", "RTRN AC04",
-        "Return SDD MD06", "direct debit return", "Unpaid direct debit", "Rücklastschrift RE 1042 zzgl. Gebühr 3,50",
-        "SEPA Direct Debit (Haben; Wiedergutschrift CORE)", "SEPA-LS WIEDERGUTSCHRIFT", "Lastschrift nicht eingelöst",
-        "Returned SEPA direct debit", "Return of direct debit", "Rejected direct debit", "Direct debit reversed", "Lastschrift Rückg.",
-        "Rückgabe Ihrer Lastschrift vom 05.10.2026", "Lastschrift wurde zurückgegeben", "SEPA-Basislastschrift Rückgabe",
-        "Überweisungsrückläufer", "SEPA-Überweisung Retoure", "Rückgabe Überweisung", "SEPA CT RETOURE", "mangels Deckung",
-        "OAMT+48,00 COAM+3,50", "MD06 Widerspruch durch Zahler", "AC04 Konto aufgelöst", "Deckung unzureichend",
-    ],
-)  # fmt: skip
-def test_banks_say_it_in_many_ways(text: str) -> None:
-    assert what_came_back(text)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "", "Lastschrift Rückstand Oktober", "Lastschrift Rückzahlung Darlehen", "SEPA-Lastschrift Rücklage WEG",
-        "Lastschrift Rückversicherung AG", "Lastschrift Rücker GmbH", "Returned Goods Ltd Rechnung 4711",
-        "Refund for returned items order 123", "Chargebacks911 invoice", "Retoure Bestellung 12", "Rückgabe Leihgerät",
-        "Gutschrift GS-77 Retoure LS 88123", "Rückgabe LS 4711", "Storno LS-Nr 12345", "Rückgabegrund: defekt",
-        "Rücklastschriftkosten", "Rücklastschrift-Gebühr", "Gebühr für Rücklastschrift", "Bitte keine Rücklastschrift",
-        "Nachzahlung wegen Rücklastschrift Miete", "Zahlung nach Lastschriftrückgabe", "Miete nach Rückbuchung Lastschrift",
-        "Beitrag, Rücklastschrift ausgeglichen", "Lastschrift abzgl. Retoure", "SEPA-Lastschrift OTTO Retoure verrechnet",
-        "Rückbelastung Werbekostenzuschuss", "Rücküberweisung Doppelzahlung", "Überweisung zu viel gezahlt, zurück",
-    ],
-)  # fmt: skip
-def test_what_banks_say_otherwise_is_no_return(text: str) -> None:
-    assert not what_came_back(text)

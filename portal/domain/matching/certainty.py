@@ -193,8 +193,9 @@ class Certainty:
         if not older or len(older) > MOST_RIVALS:
             return bool(older)
         paid, same = index.amounts[booked.facts.side, booked.currency, booked.facts.amount_cents], self.comparison.is_same_party
-        lines = self.comparison.moved(paid, min(older) + since, booked.day - 1)
-        return sum(line.free > 0 and same(receipt, line) for line in lines) < len(older)
+        lines = index.lines_by_amount.between(paid, min(older) + since, booked.day - 1)
+        lines = [line for line in lines if line not in self.comparison.returns.clear]
+        return sum(index.transactions[line].free > 0 and same(receipt, index.transactions[line]) for line in lines) < len(older)
 
     def _older(self, booked: BookedTransaction, billed: int, issued: int, last: int) -> list[int]:
         """The days of the open receipts of an amount that a transaction's party had before, back to where none was for long."""
@@ -247,12 +248,16 @@ class Certainty:
         paid = index.amounts[booked.facts.side, booked.currency, booked.facts.amount_cents]
         # no transaction has a discounted invoice's own amount: any equal invoice competes for this one's, and has to trail
         billed = index.amounts.get((receipt.side, receipt.currency, receipt.cents))
-        lines = self.comparison.moved(paid, *window)
+        lines = index.lines_by_amount.between(paid, *window)
         receipts = [] if billed is None else index.receipts_by_amount.between(billed, *window)
         if max(len(lines), len(receipts)) > _MOST_EQUAL:
             return True
         same, apart = self.comparison.is_same_party, self.comparison.are_apart
-        return any(line is not booked and same(receipt, line) and not apart(booked, line) for line in lines) or any(
+        own = {booked, self.comparison.first_try(booked)}
+        return any(
+            other not in own and same(receipt, other) and not apart(booked, other)
+            for other in map(index.transactions.__getitem__, lines)
+        ) or any(
             place != receipt.place
             and same(index.receipts[place], booked)
             and not apart(receipt, index.receipts[place])

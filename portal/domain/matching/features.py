@@ -14,7 +14,8 @@ from portal.domain.matching.blocking import DISCOUNTS, VAT_RATES, Index
 from portal.domain.matching.groups import Groups, find_groups
 from portal.domain.matching.pairs import KNOWN, NO, UNKNOWN, YES, Amount, Number, Pairs
 from portal.domain.matching.records import RATES_DAYS, BookedTransaction, OpenReceipt
-from portal.domain.matching.returns import find_returns
+from portal.domain.matching.return_words import is_purpose
+from portal.domain.matching.returns import RETURN_DAYS, find_returns
 from portal.domain.matching.sides import NO_DAY, Column, Sides, flags
 from portal.domain.matching.twins import find_twins
 from portal.domain.names import CLEARLY_SAME, SIMILAR
@@ -31,6 +32,8 @@ _MONTH_DAYS = (-7, 25)
 _STANDING_DAYS, _FEWEST_STANDING = 120, 3
 """A number that stands in so many payments of one payer, in so many days around one of them, is that of none."""
 _ALONE_DAYS = 10
+_AGAIN_DAYS, _SERIES_DAYS = 24, 90
+"""What came back is tried again before the next month's payment is due."""
 """In so many days before and after a receipt nothing else was bought in the shop, where the amount alone does not tell it."""
 MOST_OFF_CENTS, MOST_OFF_SHARE = 1500, 10
 """What a bank keeps as its fee, what is rounded or mistyped: at most so much, and at most one part in so many."""
@@ -134,9 +137,13 @@ class Comparison:
         # without a word only the whole amount of an invoice: another may not be in reach, and a credit note is not paid back
         is_plain = (pairs.amount == Amount.EQUAL) & (sides.is_expense[pairs.receipt] == (sides.side[pairs.receipt] == 0))
         found &= is_plain | ~np.isin(pairs.line, [*returns.silent])
+        # no further than all returns are read (`reach`)
+        first = np.array([receipt.first_day - RETURN_DAYS for receipt in self.index.receipts], dtype=np.int64)
         last = np.array([receipt.last_day + RATES_DAYS for receipt in self.index.receipts], dtype=np.int64)
-        pairs.is_returned = found & (sides.day[pairs.line] <= last[pairs.receipt])
-        pairs.is_return = sides.is_return[pairs.line] & (pairs.number != Number.FOUND) & ~pairs.is_linked
+        day = sides.day[pairs.line]
+        pairs.is_returned = found & (first[pairs.receipt] <= day) & (day <= last[pairs.receipt])
+        backs = [place for place in returns.backs if not is_purpose(self.index.transactions[place].facts.remittance)]
+        pairs.is_return = np.isin(pairs.line, backs) & (pairs.number != Number.FOUND) & ~pairs.is_linked
         pairs.is_undone = pairs.is_returned & np.isin(pairs.line, [*returns.clear])
 
     def at(self, places: Sequence[tuple[int, int]] | Column) -> tuple[Column, Column]:
@@ -187,10 +194,20 @@ class Comparison:
         likeness = self.index.parties.likeness_of(receipt.spelling, booked.spelling)
         return isnan(likeness) or likeness >= SAME_PARTY or self.index.tells(booked, receipt)
 
-    def moved(self, amount: int, first_day: int, last_day: int) -> list[BookedTransaction]:
-        """Return the transactions of an amount (a key of `Index.amounts`) in some days, but for those that clearly came back."""
-        places = self.index.lines_by_amount.between(amount, first_day, last_day)
-        return [self.index.transactions[place] for place in places if place not in self.returns.clear]
+    def first_try(self, booked: BookedTransaction) -> BookedTransaction | None:
+        """Return the payment that clearly came back and that a transaction repeats, within days; None if that is not clear.
+
+        One more that came back may want the same second try, and a month later it is the next month's.
+        """
+        amount = self.index.amounts[booked.facts.side, booked.currency, booked.facts.amount_cents]
+        lines = self.index.lines_by_amount.between(amount, booked.day - _SERIES_DAYS, booked.day)
+        clear = [self.index.transactions[line] for line in lines if line in self.returns.clear and line != booked.place]
+        clear = [one for one in clear if not self.are_apart(one, booked)]
+        if len(clear) != 1 or booked.day - clear[0].day > _AGAIN_DAYS:
+            return None
+        returned_on = self.index.transactions[self.returns.lines[clear[0].place]].day
+        is_other_month = bool(booked.months) and not agree(clear[0].months, booked.months)
+        return clear[0] if returned_on <= booked.day and not is_other_month else None
 
     def _mark(self, name: str, places: Sequence[tuple[int, int]]) -> None:
         column = np.zeros(len(self.pairs), np.bool_)

@@ -17,14 +17,13 @@ _BACK = (
     r"|zurueckgegeben\w*|storno\w*|stornierung|wiedergutschrift|nicht eingeloest\w*|return\w*|refund\w*|reject\w*|reversed"
     r"|reversal|bounced|unpaid)"
 )
-_BETWEEN = r"(?:(?:wurde|ihrer|einer|der|sepa|haben|soll|einzug|of|your|a|wegen|wg) )*"
 _SAYS_DEBIT = re.compile(
-    rf"ruecklastschr|\brueck ?lastschr|\b{_DEBIT} {_BETWEEN}{_BACK}\b|\b{_BACK} {_BETWEEN}{_DEBIT}\b"
+    rf"ruecklastschr|\brueck ?lastschr|\b{_DEBIT} (?:\w+ ){{0,3}}{_BACK}\b|\b{_BACK} (?:\w+ ){{0,2}}{_DEBIT}\b"
     rf"|\blastschr\w*{_BACK}\b|\bruecklast\b|\bls {_BACK}\b|\b(?:sepa|einzug) rueckbelast"
 )
 """In a folded text. "Lastschrift Rückstand" is none, and "Rückgabe LS 4711" speaks of a delivery note."""
 _SAYS_TRANSFER = re.compile(
-    rf"\bueberweisungsrueck|\brueckueberweisung\b|\b{_TRANSFER} {_BETWEEN}{_BACK}\b|\b{_BACK} {_BETWEEN}{_TRANSFER}\b"
+    rf"\bueberweisungsrueck|\brueckueberweisung\b|\b{_TRANSFER} (?:\w+ ){{0,2}}{_BACK}\b|\b{_BACK} (?:\w+ ){{0,2}}{_TRANSFER}\b"
 )
 _SAYS_SOMETHING = re.compile(
     r"\bmangels deckung\b|\b(?:deckung unzureichend|unzureichende deckung|keine deckung)\b|\bkonto (?:erloschen|aufgeloest)\b"
@@ -37,7 +36,8 @@ _SPEAKS_OF_IT = re.compile(
     r"|\b(?:gebuehr|entgelt|kosten|ausgleich|ersatz|zahlung|nachzahlung|begleichung) (?:\w+ )?ruecklast"
     r"|\b(?:nach|wegen|wg|keine) (?:ruecklast|rueckgabe|lastschr\w* ?rueck|rueckbuchung)"
 )
-"""A purpose of somebody who pays again, or pays the fee for it."""
+"""A purpose of somebody who pays again, or pays the fee for it; or what a bank adds to a return."""
+_SAYS_OBJECTED = re.compile(r"\bmd0\d\b|\bwiderspr\w*|\bunauthori[sz]ed\b")
 _SAYS_TOO_MUCH = re.compile(r"doppel|ueberzahl|\bzu ?viel")
 """A refund of what was paid once more than owed: one payment stays."""
 
@@ -53,8 +53,6 @@ def what_came_back(remittance: str) -> Came:
     folded = fold(remittance)
     if not any(stem in folded for stem in _STEMS):
         return ""
-    if _SPEAKS_OF_IT.search(folded):
-        return ""
     if _SAYS_DEBIT.search(folded) or "ruecklastschr" in folded.replace(" ", ""):  # some banks break words
         return "debit"
     if _SAYS_TOO_MUCH.search(folded):
@@ -62,3 +60,18 @@ def what_came_back(remittance: str) -> Came:
     if _SAYS_TRANSFER.search(folded):
         return "transfer"
     return "any" if _SAYS_SOMETHING.search(folded) else ""
+
+
+def is_purpose(remittance: str) -> bool:
+    """Tell whether a text that tells of a return may as well be of somebody who pays because of it."""
+    return _SPEAKS_OF_IT.search(fold(remittance)) is not None
+
+
+def is_objection(remittance: str) -> bool:
+    """Tell whether a payer objected, which he may for eight weeks; a bank returns what is not covered within days."""
+    return _SAYS_OBJECTED.search(fold(remittance)) is not None
+
+
+def is_unmistakable(remittance: str) -> bool:
+    """Tell whether a text has the word itself: "Rücklastschrift"."""
+    return "ruecklast" in fold(remittance)

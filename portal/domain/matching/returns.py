@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -11,8 +11,8 @@ from functools import cache
 from portal.domain.matching.blocking import Index
 from portal.domain.matching.facts import Side
 from portal.domain.matching.records import BookedTransaction
-from portal.domain.matching.return_words import Came
-from portal.domain.names import CLEARLY_SAME, SIMILAR, Name, fold
+from portal.domain.matching.return_words import Came, is_objection, is_unmistakable
+from portal.domain.names import CLEARLY_SAME, SIMILAR, fold
 
 RETURN_DAYS = 60
 """A payer may give a direct debit back for eight weeks."""
@@ -39,12 +39,14 @@ _COLLECTED = "direct_debit_collection"
 class Returns:
     """Payments that came back or may have, each with the place of the transaction with which they did.
 
-    `clear`: those of which it is sure which payment is meant; `silent`: whose return says nothing.
+    `clear`: those of which it is sure which payment is meant; `silent`: whose return says nothing. `backs`: the transactions
+    that tell of a return, of a payment that may be there or in a word that has no other meaning.
     """
 
     lines: dict[int, int] = field(default_factory=dict)
     clear: set[int] = field(default_factory=set)
     silent: set[int] = field(default_factory=set)
+    backs: set[int] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -86,10 +88,11 @@ class _Search:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._found = Returns()
-        # asked again for each return of an amount
+        # both are asked again and again
         self._naming = cache(index.mentions.naming)
         self._signs_of = cache(_signs_of_payment)
-        self._by_day = cache(self._lines_by_day)
+        self._of_name: dict[tuple[str, Side, int], list[BookedTransaction]] = {}
+        self._amounts: dict[tuple[Side, str], list[tuple[int, int]]] = {}
 
     def run(self) -> Returns:
         found = self._found
@@ -101,7 +104,8 @@ class _Search:
             for payment in self._meant(one):
                 if payment.place not in found.lines:
                     found.lines[payment.place] = one.booked.place
-                    found.silent |= {payment.place} if not one.booked.text.atoms else set()
+                    if not one.booked.text.atoms:
+                        found.silent.add(payment.place)
         return found
 
     def _is_settled(self, one: _Return) -> bool:
@@ -109,7 +113,10 @@ class _Search:
         meant = self._meant(one)
         if len(meant) != 1 or one.has_fee or not (one.came or one.named):
             return False
-        if one.signs and not (self._named_by(meant[0]) & one.named or self._signs_of(meant[0]) & one.signs):
+        is_named = bool(self._named_by(meant[0]) & one.named)
+        if not is_named and not self._is_linked(meant[0], one.booked):
+            return False
+        if one.signs and not is_named and not self._signs_of(meant[0]) & one.signs:
             return False
         self._found.lines[meant[0].place] = one.booked.place
         self._found.clear.add(meant[0].place)
@@ -127,6 +134,8 @@ class _Search:
         possible = _rather(possible, lambda payment: payment.day < day)
         if not one.came and one.named:  # a refund of what was paid once more than owed: either payment may stay
             return [max(possible, key=lambda payment: (payment.day, payment.facts.id))]
+        if is_objection(one.booked.facts.remittance):
+            return possible
         recent = [payment for payment in possible if day - payment.day <= _BANK_DAYS]
         is_told = len({self._signs_of(payment) & one.signs for payment in possible}) > 1
         return recent if one.came and len(recent) == 1 and not is_told else possible
@@ -140,15 +149,21 @@ class _Search:
             named = self._named_by(back)
             if not named and not back.came_back and back.text.atoms:
                 continue
-            possible, has_fee = self._naming_the_same(back, named), False
-            equal = index.amounts.get((_other(back), back.currency, back.facts.amount_cents))
-            if equal is not None and (back.came_back or not back.text.atoms):
-                places = {payment.place for payment in possible}
-                possible += [payment for payment in self._of_amount(equal, back) if payment.place not in places]
-            if not possible and back.came_back and back.facts.side == "debit":
-                possible, has_fee = self._with_fee(back), True
+            possible = self._naming_the_same(back, named)
+            equal = self._of_amount(back) if back.came_back or not back.text.atoms else []
+            less: list[BookedTransaction] = []
+            if linked := [payment for payment in equal if self._is_linked(payment, back)]:
+                rest = [payment for payment in equal if back.came_back and not payment.name]
+                possible = list(dict.fromkeys((*possible, *linked, *rest)))
+            elif not possible and back.came_back:
+                # it may be anybody's, if a bank does not say whose; both are asked by themselves, since not all may be read
+                possible, less = [one for one in equal if _is_nameless(back) or not one.name], self._with_fee(back)
+            if back.came_back and (possible or is_unmistakable(back.facts.remittance)):
+                self._found.backs.add(back.place)
             if possible and (back.came_back or self._is_owed_to_nobody(back)):
-                yield _Return(back, named, _signs(back), possible, has_fee)
+                yield _Return(back, named, _signs(back), possible)
+            if less:
+                yield _Return(back, named, _signs(back), less, has_fee=True)
 
     def _naming_the_same(self, back: BookedTransaction, named: frozenset[int]) -> list[BookedTransaction]:
         """The payments that name a receipt that a return names, of its amount; where it says what it is, a fee may be on top."""
@@ -162,48 +177,68 @@ class _Search:
             and (back.came_back or self._is_linked(payment, back) or _is_nameless(payment) or _is_nameless(back))
         ]
 
-    def _of_amount(self, amount: int, back: BookedTransaction) -> list[BookedTransaction]:
-        """The payments of a return's amount (a key of `index.amounts`) by its party, or of which nobody knows whose they are.
-
-        Where the return tells no party but its bank's, and no payment shares more than the amount with it, it may be any. Of very
-        many, those whose name is exactly the same.
-        """
-        lines = self._index.lines_by_amount.between(amount, back.day - RETURN_DAYS, back.day)
-        near = list(map(self._index.transactions.__getitem__, lines)) if len(lines) <= _MOST else self._of_name(back)
-        equal = [payment for payment in near if _is_before(payment, back)]
-        linked = [payment for payment in equal if self._is_linked(payment, back)]
-        if not back.came_back:
-            return linked
-        places = {payment.place for payment in linked}
-        is_any = not linked and _is_nameless(back)
-        return linked + [payment for payment in equal if payment.place not in places and (is_any or _is_nameless(payment))]
+    def _of_amount(self, back: BookedTransaction) -> list[BookedTransaction]:
+        """The payments of a return's amount in the days before it."""
+        key = self._index.amounts.get((_other(back), back.currency, back.facts.amount_cents))
+        return [] if key is None else [one for one in self._near(key, back.facts.amount_cents, back) if _is_before(one, back)]
 
     def _with_fee(self, back: BookedTransaction) -> list[BookedTransaction]:
-        """The payments of a party of which a return may be, less what the bank takes for it. All of them are meant."""
-        near = [payment for payment in self._of_name(back) if _is_before(payment, back, _MOST_FEE)]
-        numbers = back.text.numbers
-        return [payment for payment in near if not numbers or not payment.text.numbers or numbers & payment.text.numbers]
+        """The payments of its party of which a return may be, less what the bank takes for it. All of them are meant."""
+        if back.facts.side != "debit":
+            return []
+        cents, keys = back.facts.amount_cents, self._amounts_of(_other(back), back.currency)
+        first, last = bisect_left(keys, (cents - _MOST_FEE, 0)), bisect_left(keys, (cents, 0))
+        near = [payment for cents, key in keys[first:last] for payment in self._near(key, cents, back)]
+        numbers = _telling(back)
+        return [
+            payment
+            for payment in near
+            if _is_before(payment, back, _MOST_FEE)
+            and self._is_linked(payment, back)
+            # each is judged by itself: others of the party may not be read (`reach`)
+            and (self._is_one_party(payment, back) or _is_nameless(back) or not payment.name)
+            and not (numbers and _telling(payment) and numbers.isdisjoint(_telling(payment)))
+        ]
 
-    def _of_name(self, back: BookedTransaction) -> list[BookedTransaction]:
-        """The transactions of exactly a return's name in the days before it; none of very many."""
-        lines, days = self._by_day(back.name)
-        first, after = bisect_left(days, back.day - RETURN_DAYS), bisect_right(days, back.day)
-        return lines[first:after] if after - first <= _MOST else []
+    def _amounts_of(self, side: Side, currency: str) -> list[tuple[int, int]]:
+        """All amounts of one side and currency with their keys (`Index.amounts`), sorted."""
+        if not self._amounts:
+            for (its_side, its_currency, cents), key in self._index.amounts.items():
+                self._amounts.setdefault((its_side, its_currency), []).append((cents, key))
+            for keys in self._amounts.values():
+                keys.sort()
+        return self._amounts.get((side, currency), [])
 
-    def _lines_by_day(self, name: Name) -> tuple[list[BookedTransaction], list[int]]:
-        lines = sorted(self._index.lines_of_name(name), key=lambda one: (one.day, one.facts.id))
-        return lines, [one.day for one in lines]
+    def _near(self, key: int, cents: int, back: BookedTransaction) -> list[BookedTransaction]:
+        """The transactions of an amount (with its key of `Index.amounts`) in the days before a return.
+
+        Of very many those of exactly its name; if these are as many, none.
+        """
+        lines = self._index.lines_by_amount.between(key, back.day - RETURN_DAYS, back.day)
+        if len(lines) <= _MOST:
+            return list(map(self._index.transactions.__getitem__, lines))
+        if not self._of_name:
+            for one in self._index.transactions:
+                self._of_name.setdefault((one.name.ordered, one.facts.side, one.facts.amount_cents), []).append(one)
+            for found in self._of_name.values():
+                found.sort(key=lambda one: one.day)
+        same = self._of_name.get((back.name.ordered, _other(back), cents), [])
+        first, after = (bisect_left(same, day, key=lambda one: one.day) for day in (back.day - RETURN_DAYS, back.day + 1))
+        return same[first:after] if after - first <= _MOST else []
 
     def _is_linked(self, payment: BookedTransaction, back: BookedTransaction) -> bool:
-        """Tell whether two are of one party: by account or name, or its name or a long number stands in the return's text."""
+        """Tell whether two are of one party, or share a long number where one tells of a return."""
+        if self._is_one_party(payment, back):
+            return True
+        return bool(back.came_back) and not _telling(payment).isdisjoint(back.text.numbers)
+
+    def _is_one_party(self, payment: BookedTransaction, back: BookedTransaction) -> bool:
+        """Tell it by account or name, or by a name that stands in the text of a return."""
         if payment.iban and payment.iban == back.iban:
             return True
         if payment.name and self._index.parties.likeness_of(payment.spelling, back.spelling) >= CLEARLY_SAME:
             return True
-        if not back.came_back:
-            return False
-        numbers = payment.text.numbers & back.text.numbers
-        return back.tells(payment.name) or any(sum(map(str.isdigit, number)) >= _TELLING_DIGITS for number in numbers)
+        return bool(back.came_back) and back.tells(payment.name)
 
     def _is_owed_to_nobody(self, back: BookedTransaction) -> bool:
         """Tell whether no receipt of its party is there, assigned or open, for what may be a return."""
@@ -247,6 +282,11 @@ def _is_before(payment: BookedTransaction, back: BookedTransaction, most: int = 
 def _is_nameless(one: BookedTransaction) -> bool:
     """Tell whether nobody knows whose a transaction is: a return has no name, or that of a bank."""
     return not one.name or one.name.is_guessed or _IS_BANK.search(fold(one.other_side)) is not None
+
+
+def _telling(one: BookedTransaction) -> frozenset[str]:
+    """The long numbers of a text."""
+    return frozenset(number for number in one.text.numbers if sum(map(str.isdigit, number)) >= _TELLING_DIGITS)
 
 
 def _signs(one: BookedTransaction) -> frozenset[Hashable]:

@@ -66,9 +66,10 @@ class Months:
         window = (min(days) - RECURRENCE_DAYS, max(days) + RECURRENCE_DAYS)
         paid = index.amounts[booked.facts.side, booked.currency, booked.facts.amount_cents]
         billed = index.amounts[receipt.side, receipt.currency, receipt.cents]
-        places, lines = index.receipts_by_amount.between(billed, *window), comparison.moved(paid, *window)
+        places, lines = index.receipts_by_amount.between(billed, *window), index.lines_by_amount.between(paid, *window)
         if max(len(places), len(lines)) > MOST_RIVALS:
             return [], []
+        first_try = comparison.first_try(booked)
         receipts = [
             one
             for one in map(index.receipts.__getitem__, places)
@@ -78,8 +79,9 @@ class Months:
         ]
         booked_lines = [
             line
-            for line in lines
-            if comparison.is_same_party(receipt, line)
+            for line in map(index.transactions.__getitem__, lines)
+            if line is not first_try
+            and comparison.is_same_party(receipt, line)
             and not comparison.are_apart(booked, line)
             and not self._names_another(receipt, line)
         ]

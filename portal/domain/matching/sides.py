@@ -90,7 +90,6 @@ class Sides:
         self.has_text = flags(bool(b.text.atoms) for b in lines)
         self.has_days = flags(bool(b.days) for b in lines)
         self.is_pulled = flags(b.is_pulled for b in lines)
-        self.is_return = flags(b.came_back == "debit" for b in lines)
         self.has_digits = flags(b.text.has_digits for b in lines)
         self.is_processor = flags(b.is_passed_on for b in lines)
         ibans: dict[str, int] = {}
