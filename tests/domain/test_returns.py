@@ -123,6 +123,13 @@ def test_what_is_no_return(values: dict[str, Any]) -> None:
     assert taken(one(receipt(), line, back(**{"remittance": "", **values}))) == ["t1"]
 
 
+def test_who_pulls_twice_has_been_given_it_back() -> None:
+    """Though no return is there. Who sends it twice has paid twice."""
+    kinds = {"operation_type": "direct_debit"}, {"operation_type": "transfer"}
+    found = [one(receipt(), pulled(**kind), again(booked_on=PULLED + timedelta(days=34), **kind)) for kind in kinds]
+    assert [(taken(decision), decision.reason) for decision in found] == [([], ReviewReason.SEVERAL_EQUAL), (["t1"], None)]
+
+
 # --- of several payments that of which the return repeats the number -------------------------------------------------
 
 

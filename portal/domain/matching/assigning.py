@@ -313,7 +313,7 @@ class Judge:
         best = possible[0]
         if self.lists["is_undone"][best]:
             return ReviewReason.NO_TRANSACTION_YET
-        if self.lists["is_returned"][best]:
+        if self.lists["is_returned"][best] or self.lists["is_pulled_again"][best]:
             return ReviewReason.SEVERAL_EQUAL  # it may have come back: nothing to be confirmed with others at once
         free = [n for n in possible if self._is_exact(n) and not self.lists["is_used"][n]]
         if twin and len(free) <= 1:

@@ -145,6 +145,10 @@ class Comparison:
         backs = [place for place in returns.backs if not is_purpose(self.index.transactions[place].facts.remittance)]
         pairs.is_return = np.isin(pairs.line, backs) & (pairs.number != Number.FOUND) & ~pairs.is_linked
         pairs.is_undone = pairs.is_returned & np.isin(pairs.line, [*returns.clear])
+        # nobody pulls an invoice's money twice, unless the first came back: that may be in no text, or not here
+        is_pulled = (pairs.number == Number.FOUND) & (pairs.amount == Amount.EQUAL) & sides.is_pulled[pairs.line]
+        is_pulled &= ~pairs.is_undone & ~pairs.is_used
+        pairs.is_pulled_again = is_pulled & (np.bincount(pairs.receipt[is_pulled], minlength=len(sides.cents)) > 1)[pairs.receipt]
 
     def at(self, places: Sequence[tuple[int, int]] | Column) -> tuple[Column, Column]:
         """Find pairs by (receipt, transaction): which of the asked ones are compared, and at which index."""

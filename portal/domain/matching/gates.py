@@ -118,6 +118,7 @@ class Gates:
         yield "declined", pairs.is_declined
         yield "returned", pairs.is_returned
         yield "a return", pairs.is_return
+        yield "pulled again", pairs.is_pulled_again
         yield "linked to another", is_linked_to_other | is_linked_elsewhere
         yield "another receipt named", pairs.other_receipt >= 0
         yield "another number named", pairs.is_other_number & (pairs.number != Number.FOUND)

@@ -66,6 +66,7 @@ class Pairs:
     paid, else to the nearer of the other two. `other_receipt`: place of another receipt that the text names, -1 if none.
     `is_other_number`: it names an invoice we do not have. `is_returned`: the payment came back, or may have; `is_undone`: surely.
     `is_return`: the transaction itself is a returned debit, and neither names the receipt nor is linked to it.
+    `is_pulled_again`: there is more than one direct debit for the invoice, none of them known to have come back.
     `is_slip`: what is mistyped has all signs of the number (letters that a machine reads for digits among them), or its beginning
     at the text's end. `is_collective`, `is_bundle`: part of a set (`Comparison.set_of`).
     """
@@ -95,6 +96,7 @@ class Pairs:
     is_returned: Column
     is_undone: Column
     is_return: Column
+    is_pulled_again: Column
     other_receipt: Column
     is_other_number: Column
     is_slip: Column
