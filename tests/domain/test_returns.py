@@ -130,6 +130,17 @@ def test_who_pulls_twice_has_been_given_it_back() -> None:
     assert [(taken(decision), decision.reason) for decision in found] == [([], ReviewReason.SEVERAL_EQUAL), (["t1"], None)]
 
 
+@pytest.mark.parametrize("filed", [[10, 11], [10]], ids=["both invoices", "the next is not filed yet"])
+def test_a_contracts_number_is_pulled_each_month(filed: list[int]) -> None:
+    rents = [receipt(f"r{n}", number="MV-2026-0815", issued_on=date(2026, n, 1), due_on=date(2026, n, 5)) for n in filed]
+    lines = [
+        booked(f"t{n}", booked_on=date(2026, n, 5), remittance=f"Miete {n}/2026 MV-2026-0815", operation_type="direct_debit")
+        for n in (10, 11)
+    ]
+    found = decide(rents, lines, covered_until=date(2026, 12, 31))
+    assert {known: taken(decision) for known, decision in found.items()} == {f"r{n}": [f"t{n}"] for n in filed}
+
+
 # --- of several payments that of which the return repeats the number -------------------------------------------------
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from functools import cached_property
 from itertools import islice
@@ -145,10 +145,24 @@ class Comparison:
         backs = [place for place in returns.backs if not is_purpose(self.index.transactions[place].facts.remittance)]
         pairs.is_return = np.isin(pairs.line, backs) & (pairs.number != Number.FOUND) & ~pairs.is_linked
         pairs.is_undone = pairs.is_returned & np.isin(pairs.line, [*returns.clear])
-        # nobody pulls an invoice's money twice, unless the first came back: that may be in no text, or not here
-        is_pulled = (pairs.number == Number.FOUND) & (pairs.amount == Amount.EQUAL) & sides.is_pulled[pairs.line]
-        is_pulled &= ~pairs.is_undone & ~pairs.is_used
-        pairs.is_pulled_again = is_pulled & (np.bincount(pairs.receipt[is_pulled], minlength=len(sides.cents)) > 1)[pairs.receipt]
+        pairs.is_pulled_again = self._is_pulled_again()
+
+    def _is_pulled_again(self) -> Column:
+        """Tell where more than one direct debit of one text names the invoice.
+
+        Nobody pulls money twice, unless the first came back: that may be in no text, or not here. A contract's number is in many.
+        """
+        pairs, index = self.pairs, self.index
+        is_pulled = (pairs.number == Number.FOUND) & (pairs.amount == Amount.EQUAL) & self.sides.is_pulled[pairs.line]
+        places = np.flatnonzero(is_pulled & ~pairs.is_undone & ~pairs.is_used)
+        lines = [index.transactions[line] for line in pairs.line[places]]
+        texts = [(receipt, line.text.written) for receipt, line in zip(pairs.receipt[places].tolist(), lines, strict=True)]
+        often = Counter(texts)
+        found = np.zeros(len(pairs), np.bool_)
+        found[places] = [
+            often[text] > 1 and len(index.mentions.named_whole[line.place]) == 1 for text, line in zip(texts, lines, strict=True)
+        ]
+        return found
 
     def at(self, places: Sequence[tuple[int, int]] | Column) -> tuple[Column, Column]:
         """Find pairs by (receipt, transaction): which of the asked ones are compared, and at which index."""
