@@ -20,7 +20,7 @@ from portal.domain.matching.return_words import is_purpose, what_came_back
         "Lastschrift Erika Mustermann zurückgegeben", "Rückgabe unserer Lastschrift", "Returned SEPA direct debit", "Return of direct debit", "Rejected direct debit", "Direct debit reversed", "Lastschrift Rückg.",
         "Rückgabe Ihrer Lastschrift vom 05.10.2026", "Lastschrift wurde zurückgegeben", "SEPA-Basislastschrift Rückgabe",
         "Überweisungsrückläufer", "SEPA-Überweisung Retoure", "Rückgabe Überweisung", "SEPA CT RETOURE", "mangels Deckung",
-        "OAMT+48,00 COAM+3,50", "MD06 Widerspruch durch Zahler", "AC04 Konto aufgelöst", "Deckung unzureichend",
+        "Rückbelastung Erika Mustermann", "SEPA Rückbuchung", "Rückläufer", "OAMT+48,00 COAM+3,50", "MD06 Widerspruch durch Zahler", "AC04 Konto aufgelöst", "Deckung unzureichend",
     ],
 )  # fmt: skip
 def test_banks_say_it_in_many_ways(text: str) -> None:
@@ -34,7 +34,7 @@ def test_banks_say_it_in_many_ways(text: str) -> None:
         "Lastschrift Rückversicherung AG", "Lastschrift Rücker GmbH", "Returned Goods Ltd Rechnung 4711",
         "Refund for returned items order 123", "Chargebacks911 invoice", "Retoure Bestellung 12", "Rückgabe Leihgerät",
         "Gutschrift GS-77 Retoure LS 88123", "Rückgabe LS 4711", "Storno LS-Nr 12345", "Rückgabegrund: defekt",
-        "Rückbelastung Werbekostenzuschuss", "Rücküberweisung Doppelzahlung", "Überweisung zu viel gezahlt, zurück",
+        "Rücküberweisung Doppelzahlung", "Überweisung zu viel gezahlt, zurück",
     ],
 )  # fmt: skip
 def test_what_banks_say_otherwise_is_no_return(text: str) -> None:
@@ -46,7 +46,7 @@ def test_what_banks_say_otherwise_is_no_return(text: str) -> None:
     [
         "Rücklastschriftkosten", "Rücklastschrift-Gebühr", "Gebühr für Rücklastschrift", "Bitte keine Rücklastschrift",
         "Nachzahlung wegen Rücklastschrift Miete", "Zahlung nach Lastschriftrückgabe", "Miete nach Rückbuchung Lastschrift",
-        "Beitrag, Rücklastschrift ausgeglichen",
+        "Beitrag, Rücklastschrift ausgeglichen", "offene Rücklastschrift", "Rücklastschriftversicherung Beitrag",
     ],
 )  # fmt: skip
 def test_who_pays_because_of_a_return_says_so(text: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from functools import cached_property
 from itertools import islice
@@ -148,7 +148,7 @@ class Comparison:
         pairs.is_pulled_again = self._is_pulled_again()
 
     def _is_pulled_again(self) -> Column:
-        """Tell where more than one direct debit of one text names the invoice.
+        """Tell where more than one direct debit of one party and text names the invoice, within weeks.
 
         Nobody pulls money twice, unless the first came back: that may be in no text, or not here. A contract's number is in many.
         """
@@ -156,11 +156,17 @@ class Comparison:
         is_pulled = (pairs.number == Number.FOUND) & (pairs.amount == Amount.EQUAL) & self.sides.is_pulled[pairs.line]
         places = np.flatnonzero(is_pulled & ~pairs.is_undone & ~pairs.is_used)
         lines = [index.transactions[line] for line in pairs.line[places]]
-        texts = [(receipt, line.text.written) for receipt, line in zip(pairs.receipt[places].tolist(), lines, strict=True)]
-        often = Counter(texts)
+        told = [
+            (place, line.spelling, line.text.written) for place, line in zip(pairs.receipt[places].tolist(), lines, strict=True)
+        ]
+        days = defaultdict[tuple[int, int, str], list[int]](list)
+        for key, line in zip(told, lines, strict=True):
+            days[key].append(line.day)
         found = np.zeros(len(pairs), np.bool_)
         found[places] = [
-            often[text] > 1 and len(index.mentions.named_whole[line.place]) == 1 for text, line in zip(texts, lines, strict=True)
+            sum(abs(day - line.day) <= RETURN_DAYS + _AGAIN_DAYS for day in days[key]) > 1
+            and len(index.mentions.named_whole[line.place]) == 1
+            for key, line in zip(told, lines, strict=True)
         ]
         return found
 

@@ -28,12 +28,12 @@ _SAYS_TRANSFER = re.compile(
 _SAYS_SOMETHING = re.compile(
     r"\bmangels deckung\b|\b(?:deckung unzureichend|unzureichende deckung|keine deckung)\b|\bkonto (?:erloschen|aufgeloest)\b"
     r"|\b(?:ac0[146]|am04|md0[1267]|ms0[23])\b|\brtrn\b|\boamt\b.*\bcoam\b|\br transaktion\b|\bchargeback\b"
-    r"|\breturn(?:ed)? payment\b"
+    r"|\breturn(?:ed)? payment\b|\brueck(?:belastung|buchung)\b|\bwiedergutschrift\b|\bruecklaeufer\b|\beinzug zurueck\b"
 )
 """The causes, the codes of SEPA for them, and what was taken back beside the fee for it."""
 _SPEAKS_OF_IT = re.compile(
-    r"\b(?:rueck)?lastschr\w* ?(?:gebuehr|kosten|entgelt)|\bruecklast\w* ausge?gl"
-    r"|\b(?:gebuehr|entgelt|kosten|ausgleich|ersatz|zahlung|nachzahlung|begleichung) (?:\w+ )?ruecklast"
+    r"\b(?:rueck)?lastschr\w* ?(?:gebuehr|kosten|entgelt|schutz|versicherung)|\bruecklast\w* (?:ausge?gl|bezahlt)"
+    r"|\b(?:gebuehr|entgelt|kosten|ausgleich|ersatz|zahlung|nachzahlung|begleichung|offene|restbetrag) (?:\w+ )?ruecklast"
     r"|\b(?:nach|wegen|wg|keine) (?:ruecklast|rueckgabe|lastschr\w* ?rueck|rueckbuchung)"
 )
 """A purpose of somebody who pays again, or pays the fee for it; or what a bank adds to a return."""
@@ -73,5 +73,6 @@ def is_objection(remittance: str) -> bool:
 
 
 def is_unmistakable(remittance: str) -> bool:
-    """Tell whether a text has the word itself: "Rücklastschrift"."""
-    return "ruecklast" in fold(remittance)
+    """Tell whether a text has a word that means nothing else: "Rücklastschrift", "mangels Deckung"."""
+    folded = fold(remittance)
+    return any(word in folded for word in ("ruecklast", "mangels deckung", "rtrn "))

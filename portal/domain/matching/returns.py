@@ -13,6 +13,7 @@ from portal.domain.matching.facts import Side
 from portal.domain.matching.records import BookedTransaction
 from portal.domain.matching.return_words import Came, is_objection, is_unmistakable
 from portal.domain.names import CLEARLY_SAME, SIMILAR, fold
+from portal.domain.periods import days as days_of
 
 RETURN_DAYS = 60
 """A payer may give a direct debit back for eight weeks."""
@@ -194,9 +195,8 @@ class _Search:
             payment
             for payment in near
             if _is_before(payment, back, _MOST_FEE)
-            and self._is_linked(payment, back)
             # each is judged by itself: others of the party may not be read (`reach`)
-            and (self._is_one_party(payment, back) or _is_nameless(back) or not payment.name)
+            and (self._is_one_party(payment, back) or ((_is_nameless(back) or not payment.name) and _is_told(payment, back)))
             and not (numbers and _telling(payment) and numbers.isdisjoint(_telling(payment)))
         ]
 
@@ -284,9 +284,20 @@ def _is_nameless(one: BookedTransaction) -> bool:
     return not one.name or one.name.is_guessed or _IS_BANK.search(fold(one.other_side)) is not None
 
 
+def _is_told(payment: BookedTransaction, back: BookedTransaction) -> bool:
+    """Tell whether the text of a return with a fee on top has the payment's day, a long number of it, or the fee."""
+    fee = back.facts.amount_cents - payment.facts.amount_cents
+    has_fee = f"{fee // 100},{fee % 100:02}" in back.text.written
+    return has_fee or payment.facts.booked_on in back.days or not _telling(payment).isdisjoint(back.text.numbers)
+
+
 def _telling(one: BookedTransaction) -> frozenset[str]:
-    """The long numbers of a text."""
-    return frozenset(number for number in one.text.numbers if sum(map(str.isdigit, number)) >= _TELLING_DIGITS)
+    """The long numbers of a text that are no part of a day."""
+    days = [f"{day:%d%m%Y}" for day in days_of(one.text.written)]
+    digits = {number: "".join(filter(str.isdigit, number)) for number in one.text.numbers}
+    return frozenset(
+        number for number, told in digits.items() if len(told) >= _TELLING_DIGITS and not any(told in day for day in days)
+    )
 
 
 def _signs(one: BookedTransaction) -> frozenset[Hashable]:
