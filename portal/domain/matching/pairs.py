@@ -65,7 +65,7 @@ class Pairs:
     `from_issue`, `from_due`, `from_payment`: signed days or NO_DAY; `nearest`: distance to the day on which it was marked as
     paid, else to the nearer of the other two. `other_receipt`: place of another receipt that the text names, -1 if none.
     `is_other_number`: it names an invoice we do not have. `is_returned`: the payment came back, or may have; `is_undone`: surely.
-    `is_return`: the transaction itself is a returned debit, and neither names the receipt nor is linked to it.
+    `is_return`: the transaction itself is a return, and neither names the receipt nor is linked to it.
     `is_pulled_again`: there is more than one direct debit for the invoice, none of them known to have come back.
     `is_slip`: what is mistyped has all signs of the number (letters that a machine reads for digits among them), or its beginning
     at the text's end. `is_collective`, `is_bundle`: part of a set (`Comparison.set_of`).

@@ -111,7 +111,7 @@ class ReasonCode(StrEnum):
     RETURNED = "returned"
     """Its amount came back, as a returned direct debit does: returned_on."""
     IS_RETURN = "is_return"
-    """By its text the transaction itself is a direct debit that came back."""
+    """By its text the transaction itself is a payment that came back."""
     DECLINED = "declined"
     """Somebody has declined this pair."""
     DUPLICATE = "duplicate"
